@@ -1,0 +1,1 @@
+"""Funnelhouse: the marketing and sales KPI warehouse that a company runs itself."""

@@ -1,0 +1,231 @@
+"""What every connector promises: windows, streams, pages, tallies and errors. No vendor, no storage.
+
+A connector is a set of `Stream`s. Each stream's `read` takes its source's settings, a `Window` of days and
+a `Tally`, and yields `Page`s of Arrow rows as they arrive, so memory is bounded by the page.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import Any, Literal
+
+import pyarrow as pa
+
+PERIODS = ("day", "week", "month", "quarter", "year")
+
+
+@dataclass(frozen=True)
+class Window:
+    """A range of whole days, `[start, end)`: the only way a period is passed around."""
+
+    start: date
+    end: date
+
+    def __post_init__(self) -> None:
+        if self.start >= self.end:
+            raise ValueError(f"a window needs start < end, got start={self.start} end={self.end} (end is exclusive)")
+
+    @classmethod
+    def of_day(cls, day: date) -> Window:
+        return cls(day, day + timedelta(days=1))
+
+    @property
+    def last(self) -> date:
+        """The last day inside the window."""
+        return self.end - timedelta(days=1)
+
+    def days(self) -> list[date]:
+        return [self.start + timedelta(days=i) for i in range((self.end - self.start).days)]
+
+    def __contains__(self, day: date) -> bool:
+        return self.start <= day < self.end
+
+    def __str__(self) -> str:
+        return f"{self.start}..{self.last}"
+
+
+def period_start(day: date, period: str, week_start: int = 0) -> date:
+    """First day of the period that contains `day`. `week_start`: 0 = Monday … 6 = Sunday."""
+    if period == "day":
+        return day
+    if period == "week":
+        return day - timedelta(days=(day.weekday() - week_start) % 7)
+    if period == "month":
+        return day.replace(day=1)
+    if period == "quarter":
+        return date(day.year, 3 * ((day.month - 1) // 3) + 1, 1)
+    if period == "year":
+        return date(day.year, 1, 1)
+    raise ValueError(f"unknown period {period!r}, allowed: {', '.join(PERIODS)}")
+
+
+def next_period(start: date, period: str) -> date:
+    """First day of the period after the one that starts on `start`."""
+    if period == "day":
+        return start + timedelta(days=1)
+    if period == "week":
+        return start + timedelta(days=7)
+    months = {"month": 1, "quarter": 3, "year": 12}[period]
+    index = start.year * 12 + start.month - 1 + months
+    return date(index // 12, index % 12 + 1, 1)
+
+
+def whole_periods(window: Window, period: str, week_start: int = 0) -> list[Window]:
+    """The whole periods that overlap `window`, oldest first."""
+    periods, start = [], period_start(window.start, period, week_start)
+    while start < window.end:
+        following = next_period(start, period)
+        periods.append(Window(start, following))
+        start = following
+    return periods
+
+
+@dataclass
+class Tally:
+    """What a read has cost so far; filled by the connector, shown as asset metadata. Safe to share by threads."""
+
+    api_calls: int = 0
+    retries: int = 0
+    bytes_received: int = 0
+    quota: dict[str, float] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    bad_rows: list[str] = field(default_factory=list)
+    bad_row_count: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
+
+    KEPT_BAD_ROWS = 50  # enough to find the cause; the count is exact
+
+    def call(self, bytes_received: int = 0) -> None:
+        with self._lock:
+            self.api_calls += 1
+            self.bytes_received += bytes_received
+
+    def receive(self, bytes_received: int) -> None:
+        with self._lock:
+            self.bytes_received += bytes_received
+
+    def retry(self) -> None:
+        with self._lock:
+            self.retries += 1
+
+    def note(self, text: str) -> None:
+        with self._lock:
+            if text not in self.notes:
+                self.notes.append(text)
+
+    def bad_row(self, where_and_why: str) -> None:
+        with self._lock:
+            self.bad_row_count += 1
+            if len(self.bad_rows) < self.KEPT_BAD_ROWS:
+                self.bad_rows.append(where_and_why)
+
+    def see_quota(self, **left: float) -> None:
+        with self._lock:
+            self.quota.update(left)
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some rows of a stream, and what the vendor said about their quality.
+
+    `rows` has exactly the stream's declared columns. `quality` keys in use: `sampled_share` (0..1, share of
+    the data that was looked at), `is_thresholded`, `has_other_row`, `is_truncated`, `time_zone`,
+    `currency_code`; anything else that the vendor says may stand beside them.
+    """
+
+    rows: pa.Table
+    quality: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Stream:
+    """One kind of row that a source gives, and how it may be asked.
+
+    * `kind="report"`: `day` names a date column, the report day in the source's own zone.
+      `kind="record"`: `day` names a UTC timestamp, the record's last update.
+    * `restate_days`: trailing days that the nightly run reads again. `deep_restate_days`: the same for the
+      weekly or monthly deep pass. `final_after_days`: when a day counts as final, if sooner than
+      `restate_days` (Google Ads: cost settles in 3 days, conversions in 30).
+    * `lead_in_days`: days before a window that the reader needs as well (exchange rates carry forward).
+    * `period`: rows are keyed by the start of this period; a window is widened to whole periods.
+    * `earliest`: the oldest day that the vendor can still be asked for, given today; None = no limit.
+    * `read` is None for lists that can only be listed whole: they are swept at every refresh.
+    """
+
+    source: str
+    name: str
+    domain: Literal["web", "visitors", "sessions", "crm", "ads", "costs", "rates", "survey", "social", "config"]
+    kind: Literal["report", "record"]
+    key: tuple[str, ...]
+    schema: pa.Schema
+    day: str
+    restate_days: int
+    deep_restate_days: int
+    additive: bool = False
+    period: Literal["day", "week", "month", "quarter", "year"] = "day"
+    final_after_days: int | None = None
+    lead_in_days: int = 0
+    earliest: Callable[[date], date] | None = None
+    read: Callable[[Any, Window, Tally], Iterator[Page]] | None = None
+    sweep: Callable[[Any, Tally], Iterator[Page]] | None = None
+    description: str = ""
+
+    def __post_init__(self) -> None:
+        columns = set(self.schema.names)
+        missing = [name for name in (*self.key, self.day, "account_id", "_extra") if name not in columns]
+        if missing:
+            raise ValueError(f"stream {self.id}: key, day, account_id and _extra must be columns; missing {missing}")
+        if self.read is None and self.sweep is None:
+            raise ValueError(f"stream {self.id} can neither be read nor swept")
+
+    @property
+    def id(self) -> str:
+        return f"{self.source}/{self.name}"
+
+    @property
+    def settles_after_days(self) -> int:
+        return self.restate_days if self.final_after_days is None else self.final_after_days
+
+
+class SourceError(Exception):
+    """A source could not be read; nothing of what was there before has changed."""
+
+    def __init__(self, message: str, *, source: str = "", stream: str = "") -> None:
+        where = "/".join(part for part in (source, stream) if part)
+        super().__init__(f"{where}: {message}" if where else message)
+        self.source, self.stream = source, stream
+
+
+class ConfigError(SourceError):
+    """A setting is wrong or missing: the person must change it; no retry helps."""
+
+
+class AuthError(SourceError):
+    """The vendor refuses the credentials: renew them or grant the right named in the message."""
+
+
+class QuotaError(SourceError):
+    """The vendor's quota is used up for longer than a run should wait."""
+
+    def __init__(self, message: str, *, retry_after_seconds: float | None = None, **where: str) -> None:
+        super().__init__(message, **where)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class VendorError(SourceError):
+    """The vendor answered with an error, or with something that contradicts itself, after all retries."""
+
+
+class DriftError(SourceError):
+    """The vendor's or the file's fields are not those that the stream declares."""
+
+
+ACCOUNT_AND_EXTRA = [pa.field("account_id", pa.string()), pa.field("_extra", pa.string())]
+
+
+def schema(*fields: tuple[str, pa.DataType]) -> pa.Schema:
+    """A stream's schema: the declared fields, then `account_id` and `_extra`."""
+    return pa.schema([*(pa.field(name, kind) for name, kind in fields), *ACCOUNT_AND_EXTRA])

@@ -1,0 +1,91 @@
+"""Personal data ends here: e-mails and phones become keyed hashes, URLs lose what identifies a person.
+
+Hashes are keyed (BLAKE2b, 128 bit) because an unkeyed hash of an e-mail is found by trying a list of
+e-mails. The key is FUNNELHOUSE_HASH_KEY; the same key gives the same hash in every source, so people
+can be joined across systems without their addresses ever being stored.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from hashlib import blake2b
+from urllib.parse import parse_qsl, quote, urlsplit, urlunsplit
+
+_NOT_DIGITS = re.compile(r"[^\d+]")
+_EMAIL = re.compile(r"^[^@\s]+@[^@\s]+\.[^@\s]+$")
+_EMAIL_ANYWHERE = re.compile(r"[^@\s/?&=#:;,]+(?:@|%40)[^@\s/?&=#%]+\.[A-Za-z]{2,}", re.IGNORECASE)
+_PERSONAL_PARAMETERS = {
+    "email", "e-mail", "mail", "phone", "tel", "mobile", "firstname", "first_name", "lastname", "last_name",
+    "name", "fullname", "full_name", "address", "password", "token",
+}  # fmt: skip
+
+
+def normalise_email(value: str | None) -> str | None:
+    """Trimmed, NFC, lower case; None when it is not an e-mail. Dots and +tags stay: they may be two people."""
+    if not value:
+        return None
+    email = unicodedata.normalize("NFC", value).strip().strip("<>").lower()
+    return email if _EMAIL.match(email) else None
+
+
+def normalise_phone(value: str | None) -> str | None:
+    """Digits in E.164 form where the country is given (`+…` or `00…`), else the bare digits.
+
+    No country is guessed: a national number stays what it is. Fewer than 7 digits is not a phone.
+    """
+    if not value:
+        return None
+    digits = _NOT_DIGITS.sub("", value.split("ext")[0])
+    digits = "+" + digits[2:] if digits.startswith("00") else digits
+    digits = digits[0] + digits[1:].replace("+", "") if digits else digits
+    return digits if len(digits.lstrip("+")) >= 7 else None
+
+
+def _hash(kind: bytes, value: str, key: bytes) -> str:
+    return blake2b(value.encode(), key=key[:64], person=kind, digest_size=16).hexdigest()
+
+
+def hash_email(value: str | None, key: bytes) -> str | None:
+    """Keyed hash of the normalised e-mail, 32 hex digits; None for what is no e-mail."""
+    email = normalise_email(value)
+    return _hash(b"email", email, key) if email else None
+
+
+def hash_phone(value: str | None, key: bytes) -> str | None:
+    """Keyed hash of the normalised phone, 32 hex digits; None for what is no phone."""
+    phone = normalise_phone(value)
+    return _hash(b"phone", phone, key) if phone else None
+
+
+def redact_text(value: str | None) -> str | None:
+    """The text with whatever looks like an e-mail address taken out: people type theirs into any field."""
+    return _EMAIL_ANYWHERE.sub("(redacted)", value) if value else None
+
+
+def redact_url(value: str | None) -> str | None:
+    """The URL without credentials and without the values of parameters that carry a person's data.
+
+    Tracking parameters (utm_*, click ids) are left byte for byte as they were: their spelling is evidence.
+    """
+    if not value:
+        return None
+    try:
+        parts = urlsplit(value)
+    except ValueError:  # a broken URL is still evidence of a visit; only what looks like an address must go
+        return _EMAIL_ANYWHERE.sub("(redacted)", value)
+    host = parts.netloc.rpartition("@")[2]
+    query = "&".join(_redact_pair(pair) for pair in parts.query.split("&")) if parts.query else ""
+    fragment = "&".join(_redact_pair(pair) for pair in parts.fragment.split("&")) if parts.fragment else ""
+    return urlunsplit((parts.scheme, host, _EMAIL_ANYWHERE.sub("(redacted)", parts.path), query, fragment))
+
+
+def _redact_pair(pair: str) -> str:
+    name, equals, _ = pair.partition("=")
+    bare = name.removeprefix("amp;").lower()
+    if equals and bare in _PERSONAL_PARAMETERS:
+        return f"{name}=(redacted)"
+    decoded = parse_qsl(pair, keep_blank_values=True)
+    if decoded and _EMAIL_ANYWHERE.search(decoded[0][1]):
+        return f"{name}={quote('(redacted)', safe='()')}"
+    return _EMAIL_ANYWHERE.sub("(redacted)", pair)

@@ -1,0 +1,263 @@
+"""One refresh or backfill of the raw zone: which days of which stream to ask for, in threads, outcome by outcome.
+
+Pure Python between connectors and raw zone; the Dagster assets in defs/ and the tests call `plan` and `run`.
+Sources are read side by side, the streams of one source one after another (its quota is shared).
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from queue import Queue
+from typing import Any, Literal
+
+from dagster_project.connectors import (
+    Page,
+    SourceError,
+    Stream,
+    Tally,
+    Window,
+    all_streams,
+    settings_of,
+    whole_periods,
+)
+from dagster_project.raw_zone import RawZone, RawZoneError, Written
+from dagster_project.settings import WEEKDAYS, Settings
+
+log = logging.getLogger(__name__)
+
+MOST_SOURCES_AT_ONCE = 8
+Mode = Literal["refresh", "deep", "backfill", "sweep"]
+Progress = Callable[[Stream, str, int], None]  # stream, "started" | "rows" | outcome, rows so far
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One question to one stream: a window of days to replace, or None for the whole listing (a sweep)."""
+
+    stream: Stream
+    window: Window | None
+    days: tuple[date, ...] = ()
+
+
+@dataclass
+class Outcome:
+    """What became of one reading. `failed` and `off` leave the stored days as they were."""
+
+    stream: Stream
+    status: Literal["ok", "failed", "off", "skipped"]
+    window: Window | None = None
+    written: Written = field(default_factory=Written)
+    tally: Tally = field(default_factory=Tally)
+    error: str = ""
+    seconds: float = 0.0
+
+
+class Finished:
+    """The streams that a backfill has read, kept in `<home>/backfills/` so that it goes on where it was killed."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._lock = path, threading.Lock()
+        self._ids: set[str] = set(path.read_text().split()) if path.exists() else set()
+
+    @classmethod
+    def of(cls, name: str, settings: Settings) -> Finished:
+        return cls(settings.home / "backfills" / f"{name}.txt")
+
+    def __contains__(self, stream_id: str) -> bool:
+        return stream_id in self._ids
+
+    def add(self, stream_id: str) -> None:
+        with self._lock:
+            self._ids.add(stream_id)
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            with self._path.open("a") as file:
+                file.write(f"{stream_id}\n")
+
+    def forget(self) -> None:
+        """The backfill is over: the next one with this name starts anew."""
+        self._path.unlink(missing_ok=True)
+
+
+def streams(names: Iterable[str] | None = None) -> list[Stream]:
+    """All streams of the named sources (default: of all), on or off."""
+    chosen = set(names) if names else None
+    return [s for source, group in all_streams().items() if not chosen or source in chosen for s in group]
+
+
+def plan(
+    settings: Settings, zone: RawZone, stream: Stream, mode: Mode, asked: Window | None = None
+) -> Reading | None:
+    """What to ask of one stream; None when nothing of the window can be asked.
+
+    * `refresh`: yesterday and the days that the source still restates, and whatever earlier nights missed;
+      a CRM that was never read is swept once, since its history is what makes leads.
+    * `deep`: the same with the deep restatement window.
+    * `backfill`: exactly `asked`, cut to whole past days.
+    * `sweep`: the whole listing where the stream has one, else as `refresh`.
+    """
+    if stream.read is None or (mode == "sweep" and stream.sweep is not None):
+        return Reading(stream, None)
+    if mode == "backfill":
+        assert asked is not None, "a backfill needs a window"
+        window: Window | None = asked
+    else:
+        stored = zone.extracted_days(stream)
+        if stream.sweep is not None and not stored:
+            return Reading(stream, None)
+        window = _trailing(settings.today, stream, zone, stored, deep=mode == "deep")
+    window = _askable(window, stream, settings)
+    if window is None:
+        return None
+    if stream.period == "day":
+        widened = Window(window.start - timedelta(days=stream.lead_in_days), window.end)
+        return Reading(stream, widened, tuple(widened.days()))
+    periods = whole_periods(window, stream.period, WEEKDAYS.index(settings.rules.reporting.week_start))
+    until = min(periods[-1].end, settings.today)
+    return Reading(stream, Window(periods[0].start, until), tuple(p.start for p in periods))
+
+
+def _trailing(today: date, stream: Stream, zone: RawZone, stored: list[date], *, deep: bool) -> Window:
+    restate = max(1, stream.deep_restate_days if deep else stream.restate_days)
+    start = today - timedelta(days=restate)
+    if stored:
+        unsettled = [
+            row["day"]
+            for row in zone.ledger(stream).select(["day", "checked_on"]).to_pylist()
+            if row["checked_on"] < row["day"] + timedelta(days=stream.restate_days)
+        ]
+        start = min([start, stored[-1] + timedelta(days=1), *unsettled])  # nights that were missed
+    return Window(start, today)
+
+
+def _askable(window: Window, stream: Stream, settings: Settings) -> Window | None:
+    start, end = window.start, min(window.end, settings.today)
+    if stream.earliest is not None:
+        start = max(start, stream.earliest(settings.today))
+    return Window(start, end) if start < end else None
+
+
+def run(
+    settings: Settings,
+    zone: RawZone,
+    chosen: Iterable[Stream],
+    mode: Mode,
+    asked: Window | None = None,
+    *,
+    allow_shrink: bool = False,
+    finished: Finished | None = None,
+    progress: Progress = lambda _stream, _what, _rows: None,
+    commit_lock: Callable[[], AbstractContextManager[object]] = nullcontext,
+) -> Iterator[Outcome]:
+    """Read the chosen streams and yield each one's outcome as it is known; never raises for a stream's failure.
+
+    `finished` skips, and remembers, the streams that a named backfill is done with. `commit_lock` is held while days are
+    replaced, so that a dbt build in another process sees no half-replaced window.
+    """
+    by_source: dict[str, list[Stream]] = {}
+    for stream in chosen:
+        by_source.setdefault(stream.source, []).append(stream)
+    outcomes: Queue[Outcome | None] = Queue()
+
+    def read_source(source: str) -> None:
+        try:
+            for stream in by_source[source]:
+                if finished is not None and stream.id in finished:
+                    outcomes.put(Outcome(stream, "skipped", error="read before this backfill was interrupted"))
+                    continue
+                outcome = _read(settings, zone, stream, mode, asked, allow_shrink, progress, commit_lock)
+                if finished is not None and outcome.status == "ok" and stream.read is not None:
+                    finished.add(stream.id)
+                outcomes.put(outcome)
+        finally:
+            outcomes.put(None)
+
+    with ThreadPoolExecutor(min(MOST_SOURCES_AT_ONCE, max(1, len(by_source))), thread_name_prefix="source") as pool:
+        jobs = [pool.submit(read_source, source) for source in by_source]
+        for _ in jobs:
+            yield from iter(outcomes.get, None)
+        for job in jobs:
+            job.result()
+
+
+def _read(
+    settings: Settings,
+    zone: RawZone,
+    stream: Stream,
+    mode: Mode,
+    asked: Window | None,
+    allow_shrink: bool,
+    progress: Progress,
+    commit_lock: Callable[[], AbstractContextManager[object]],
+) -> Outcome:
+    started, tally = time.perf_counter(), Tally()
+    reading: Reading | None = None
+    source_settings = settings_of(settings, stream.source)
+    try:
+        with commit_lock():
+            zone.declare(stream)
+        if source_settings is None:
+            return Outcome(stream, "off")
+        reading = plan(settings, zone, stream, mode, asked)
+        if reading is None:
+            return Outcome(stream, "skipped", error="no day of the window can be asked")
+        progress(stream, "started", 0)
+        written = _store(settings, zone, reading, source_settings, tally, allow_shrink, progress, commit_lock)
+        outcome = Outcome(stream, "ok", reading.window, written, tally)
+    except (SourceError, RawZoneError) as error:
+        outcome = _failed(stream, zone, str(error), settings.now, tally, reading)
+    except Exception as error:  # a bug in one connector must not stop the others; the traceback is in the log
+        log.exception("%s failed", stream.id)
+        outcome = _failed(stream, zone, f"{stream.id}: unexpected {type(error).__name__}: {error}", settings.now, tally, reading)
+    outcome.seconds = time.perf_counter() - started
+    progress(stream, outcome.status, outcome.written.rows)
+    return outcome
+
+
+def _store(
+    settings: Settings,
+    zone: RawZone,
+    reading: Reading,
+    source_settings: Any,
+    tally: Tally,
+    allow_shrink: bool,
+    progress: Progress,
+    commit_lock: Callable[[], AbstractContextManager[object]],
+) -> Written:
+    stream = reading.stream
+    stamps: dict[str, Any] = {"extracted_at": _stamp(settings), "checked_on": settings.today, "commit_lock": commit_lock}
+    if reading.window is None:
+        assert stream.sweep is not None
+        pages = stream.sweep(source_settings, tally)
+        return zone.replace_all(stream, _counted(pages, stream, progress), allow_shrink=allow_shrink, **stamps)
+    assert stream.read is not None
+    pages = stream.read(source_settings, reading.window, tally)
+    return zone.replace_days(stream, reading.days, _counted(pages, stream, progress), **stamps)
+
+
+def _counted(pages: Iterable[Page], stream: Stream, progress: Progress) -> Iterator[Page]:
+    rows = 0
+    for page in pages:
+        rows += page.rows.num_rows
+        progress(stream, "rows", rows)
+        yield page
+
+
+def _failed(
+    stream: Stream, zone: RawZone, error: str, at: datetime, tally: Tally, reading: Reading | None
+) -> Outcome:
+    zone.note_failure(stream, error, at)
+    return Outcome(stream, "failed", reading.window if reading else None, tally=tally, error=error)
+
+
+def _stamp(settings: Settings) -> datetime:
+    """The moment of extraction: the real clock, moved to the pinned day where one is set."""
+    real = datetime.now(settings.now.tzinfo)
+    return real if real.date() == settings.now.date() else datetime.combine(settings.now.date(), real.timetz())

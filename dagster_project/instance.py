@@ -1,0 +1,95 @@
+"""This home's Dagster instance: its dagster.yaml, and the mending of what a killed run left behind.
+
+Run history, schedules and the writer pool live in `<home>/dagster`. A run that was killed cannot say so: its
+place in the pool would stay taken and the next run would wait for ever. Each run of the command line carries
+its process id; a run whose process is gone is marked failed and its places are freed.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+
+import dagster as dg
+
+log = logging.getLogger(__name__)
+
+PROCESS_TAG = "funnelhouse/process"
+_DAGSTER_YAML = """\
+# Written by funnelhouse when there is none; yours to change.
+telemetry:
+  enabled: false
+concurrency:
+  pools:
+    default_limit: 1      # one step at a time opens the warehouse; the others queue
+    granularity: op
+  runs:
+    max_concurrent_runs: 4
+run_monitoring:
+  enabled: true           # frees what a killed run of the daemon held
+  free_slots_after_run_end_seconds: 60
+run_retries:
+  enabled: true
+  max_retries: 0          # runs ask for retries themselves (defs/schedules.py)
+retention:
+  schedule:
+    purge_after_days: 90
+"""
+
+
+def prepare(home: Path) -> Path:
+    """`<home>/dagster` with a dagster.yaml; sets DAGSTER_HOME for this process and its children."""
+    folder = home / "dagster"
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / "dagster.yaml").exists():
+        (folder / "dagster.yaml").write_text(_DAGSTER_YAML)
+    os.environ["DAGSTER_HOME"] = str(folder)
+    os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "yes")
+    return folder
+
+
+def open_instance(home: Path) -> dg.DagsterInstance:
+    """The instance of `home`, after freeing what dead processes held."""
+    instance = dg.DagsterInstance.from_config(str(prepare(home)))
+    bury_dead_runs(instance)
+    return instance
+
+
+def this_process() -> str:
+    """`pid:start time`: a pid alone may have been given to another process since."""
+    return f"{os.getpid()}:{_started(os.getpid())}"
+
+
+def _started(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
+def is_alive(process: str) -> bool:
+    """Whether the process that `this_process` named is still running."""
+    pid, _, started = process.partition(":")
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return _started(int(pid)) == started
+
+
+def bury_dead_runs(instance: dg.DagsterInstance) -> list[str]:
+    """Mark runs of the command line whose process is gone as failed and free their pool places; returns their ids."""
+    unfinished = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.NOT_STARTED]
+    dead = []
+    for run in instance.get_runs(dg.RunsFilter(statuses=unfinished)):
+        process = run.tags.get(PROCESS_TAG)
+        if process is None or is_alive(process):
+            continue
+        log.info("run %s was killed; marking it failed and freeing what it held", run.run_id[:8])
+        instance.report_run_failed(run, "the process of this run is gone")
+        instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+        dead.append(run.run_id)
+    return dead

@@ -1,0 +1,655 @@
+"""The raw zone: Parquet days on a local folder or an object store, each replaced whole and atomically.
+
+`<root>/<source>/<stream>/day=YYYY-MM-DD/part-0.parquet`, one file a day. An empty day is a file without rows:
+not the same as a day that was never extracted. `day=0000-schema` holds no rows, only the declared types, so
+that a source that is off reads as an empty typed table. Beside the days stands `_days.parquet`, a ledger of
+what was checked when; it is a cache, mended from the files' own footers where the two disagree.
+
+Streams are passed in (see connectors/contract.py for their shape); nothing of ours is imported here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from fsspec.implementations.local import LocalFileSystem
+
+SCHEMA_DAY = "0000-schema"  # sorts before every date, so DuckDB takes its types from this file
+PART = "part-0.parquet"
+LEDGER = "_days.parquet"
+STATUS = "_status.json"
+SPILL_AT_BYTES = 256 * 2**20  # rows kept in memory while a window is read; the rest waits in a local temp folder
+SHRINK_LIMIT = 0.2  # a sweep that loses more than this share of the ids is refused (an empty answer is not a fact)
+EXTRACTED_AT = pa.field("_extracted_at", pa.timestamp("us", tz="UTC"))
+
+LEDGER_SCHEMA = pa.schema(
+    [
+        ("day", pa.date32()),
+        ("rows", pa.int64()),
+        ("content_hash", pa.string()),
+        ("extracted_at", pa.timestamp("us", tz="UTC")),
+        ("checked_on", pa.date32()),
+        ("quality", pa.string()),
+        ("file_version", pa.string()),
+    ]
+)
+DAYS_SCHEMA = pa.schema(
+    [
+        ("source", pa.string()),
+        ("stream", pa.string()),
+        ("domain", pa.string()),
+        ("kind", pa.string()),
+        ("period", pa.string()),
+        ("day", pa.date32()),
+        ("rows", pa.int64()),
+        ("content_hash", pa.string()),
+        ("extracted_at", pa.timestamp("us", tz="UTC")),
+        ("checked_on", pa.date32()),
+        ("restate_days", pa.int32()),
+        ("sampled_share", pa.float64()),
+        ("is_thresholded", pa.bool_()),
+        ("has_other_row", pa.bool_()),
+        ("is_truncated", pa.bool_()),
+        ("quality", pa.string()),
+    ]
+)
+STREAMS_SCHEMA = pa.schema(
+    [
+        ("source", pa.string()),
+        ("stream", pa.string()),
+        ("domain", pa.string()),
+        ("kind", pa.string()),
+        ("is_on", pa.bool_()),
+        ("first_day", pa.date32()),
+        ("last_day", pa.date32()),
+        ("last_ok_at", pa.timestamp("us", tz="UTC")),
+        ("checked_on", pa.date32()),
+        ("last_attempt_at", pa.timestamp("us", tz="UTC")),
+        ("last_error", pa.string()),
+        ("is_stale", pa.bool_()),
+    ]
+)
+
+
+CommitLock = Callable[[], contextlib.AbstractContextManager[object]]
+
+
+class RawZoneError(Exception):
+    """Rows that cannot be stored as they are; nothing on disk has changed."""
+
+
+class ShrinkRefused(RawZoneError):
+    """A sweep came back with far fewer ids than are stored."""
+
+
+@dataclass
+class Written:
+    """What a replacement did: `rows` and `bytes_written` of this call; `quality` is the worst of its pages."""
+
+    rows: int = 0
+    bytes_written: int = 0
+    days: list[date] = field(default_factory=list)
+    changed_days: list[date] = field(default_factory=list)
+    unchanged_days: list[date] = field(default_factory=list)
+    quality: dict[str, Any] = field(default_factory=dict)
+    seconds: float = 0.0
+
+
+class RawZone:
+    """The raw zone under `root`, a local path or an fsspec URL (`s3://bucket/raw`, `memory://raw`)."""
+
+    def __init__(self, root: str | Path) -> None:
+        self.root = str(root).rstrip("/")
+        self._fs, self._path = fsspec.core.url_to_fs(self.root)
+        self._is_local = isinstance(self._fs, LocalFileSystem)
+
+    # ---- writing -------------------------------------------------------------------------------------------
+
+    def declare(self, stream: Any) -> None:
+        """Write the stream's empty schema file; give older days the columns that were declared since.
+
+        Raises RawZoneError when a stored column cannot be cast to its newly declared type.
+        """
+        path = self._day_path(stream, SCHEMA_DAY)
+        schema = _stored_schema(stream.schema)
+        if self._fs.exists(path):
+            if self._read_schema(path).equals(schema):
+                return
+            self._upgrade(stream, schema)
+        self._put(path, schema.empty_table(), {"schema_version": _schema_version(schema)})
+
+    def replace_days(
+        self,
+        stream: Any,
+        days: Sequence[date],
+        pages: Iterable[Any],
+        *,
+        extracted_at: datetime,
+        checked_on: date,
+        commit_lock: CommitLock = contextlib.nullcontext,
+    ) -> Written:
+        """Make `days` hold exactly the rows of `pages`; days without rows become empty files.
+
+        All pages are read before the first file is touched, so a read that fails changes nothing. Each day is
+        replaced by one rename; a day whose rows are the same as before is left alone. Rows of other days are
+        an error: a vendor that answers outside the window has misunderstood the question.
+        Raises RawZoneError (undeclared columns, rows outside the window, duplicate keys in a report).
+        """
+        wanted = sorted(set(days))
+        with _Collected(stream) as collected:
+            collected.add_all(pages)
+            outside = sorted(set(collected.days) - set(wanted))
+            if outside:
+                raise RawZoneError(
+                    f"{stream.id}: the source sent rows of {outside[0]}"
+                    f"{f' and {len(outside) - 1} more days' if len(outside) > 1 else ''}, "
+                    f"outside the window {wanted[0]}..{wanted[-1]} that was asked for"
+                )
+            with commit_lock():
+                return self._commit(stream, wanted, collected, extracted_at, checked_on)
+
+    def replace_all(
+        self,
+        stream: Any,
+        pages: Iterable[Any],
+        *,
+        extracted_at: datetime,
+        checked_on: date,
+        allow_shrink: bool = False,
+        commit_lock: CommitLock = contextlib.nullcontext,
+    ) -> Written:
+        """Make the whole stream hold exactly the rows of `pages` (a sweep).
+
+        Days are written newest first: a record only ever moves to a later day, so a sweep that is killed
+        leaves every record in at least one file, and staging keeps the newest version.
+        Raises ShrinkRefused when more than 20 % of the stored ids would be lost.
+        """
+        with _Collected(stream) as collected:
+            collected.add_all(pages)
+            before, now = self._keys(stream), collected.keys()
+            lost = len(before - now)
+            if lost > SHRINK_LIMIT * len(before) and not allow_shrink:
+                raise ShrinkRefused(
+                    f"{stream.id}: the full listing has {len(now)} ids and lacks {lost} of the "
+                    f"{len(before)} that are stored ({lost / len(before):.0%}); nothing was changed. If the source "
+                    "really lost them, run again with --allow-shrink"
+                )
+            days = sorted(set(collected.days) | set(self._stored_days(stream)))
+            with commit_lock():
+                return self._commit(stream, days, collected, extracted_at, checked_on)
+
+    def note_failure(self, stream: Any, error: str, at: datetime) -> None:
+        """Remember that the last attempt to read the stream failed; cleared by the next good one."""
+        status = self._status(stream)
+        status.update({"last_attempt_at": at.isoformat(), "last_error": error[:500]})
+        self._put_bytes(f"{self._stream_path(stream)}/{STATUS}", json.dumps(status).encode())
+
+    # ---- reading -------------------------------------------------------------------------------------------
+
+    def extracted_days(self, stream: Any) -> list[date]:
+        """The days that are on disk, empty ones included, oldest first."""
+        return sorted(self._stored_days(stream))
+
+    def read_day(self, stream: Any, day: date) -> pa.Table:
+        """One stored day, `_extracted_at` included. Raises FileNotFoundError for a day never extracted."""
+        with self._fs.open(self._day_path(stream, day), "rb") as file:
+            return pq.read_table(file)
+
+    def ledger(self, stream: Any) -> pa.Table:
+        """One row a stored day (LEDGER_SCHEMA), true to the files even if a run was killed in between."""
+        versions = self._stored_days(stream)
+        known = {row["day"]: row for row in self._read_ledger(stream).to_pylist()}
+        rows = []
+        for day in sorted(versions):
+            row = known.get(day)
+            if row is None or row["file_version"] != versions[day]:
+                row = self._ledger_row_from_file(stream, day, versions[day], row)
+            rows.append(row)
+        return pa.Table.from_pylist(rows, schema=LEDGER_SCHEMA)
+
+    def write_index(self, streams: Iterable[tuple[Any, bool]]) -> None:
+        """Write `_meta/days.parquet` and `_meta/streams.parquet` over all `(stream, is_on)`: what dbt reads."""
+        days, overview = [], []
+        for stream, is_on in streams:
+            ledger = self.ledger(stream)
+            days.append(_index_rows(stream, ledger))
+            overview.append(self._overview_row(stream, is_on, ledger))
+        self._put(f"{self._path}/_meta/days.parquet", pa.concat_tables([DAYS_SCHEMA.empty_table(), *days]))
+        self._put(f"{self._path}/_meta/streams.parquet", pa.Table.from_pylist(overview, schema=STREAMS_SCHEMA))
+
+    # ---- inside --------------------------------------------------------------------------------------------
+
+    def _commit(
+        self, stream: Any, days: Sequence[date], collected: _Collected, extracted_at: datetime, checked_on: date
+    ) -> Written:
+        started = time.perf_counter()
+        self.declare(stream)
+        ledger = {row["day"]: row for row in self.ledger(stream).to_pylist()}
+        written = Written(days=list(days), quality=collected.quality())
+        for day in sorted(days, reverse=True):
+            rows = collected.table(day)
+            quality = json.dumps(collected.quality(day), sort_keys=True)
+            content_hash = _content_hash(rows, quality)
+            written.rows += rows.num_rows
+            before = ledger.get(day)
+            if before and before["content_hash"] == content_hash:
+                ledger[day] = before | {"checked_on": max(before["checked_on"], checked_on)}
+                written.unchanged_days.append(day)
+                continue
+            stamped = rows.append_column(EXTRACTED_AT, pa.array(_repeat(extracted_at, rows.num_rows), EXTRACTED_AT.type))
+            footer = {
+                "window": f"{min(days)}..{max(days)}",
+                "extracted_at": extracted_at.astimezone(UTC).isoformat(),
+                "schema_version": _schema_version(stamped.schema),
+                "rows": str(rows.num_rows),
+                "content_hash": content_hash,
+                "quality": quality,
+            }
+            written.bytes_written += self._put(self._day_path(stream, day), stamped, footer)
+            written.changed_days.append(day)
+            ledger[day] = {
+                "day": day,
+                "rows": rows.num_rows,
+                "content_hash": content_hash,
+                "extracted_at": extracted_at,
+                "checked_on": checked_on,
+                "quality": quality,
+                "file_version": None,
+            }
+        written.changed_days.sort()
+        written.unchanged_days.sort()
+        versions = self._stored_days(stream)
+        rows_now = [ledger[day] | {"file_version": versions.get(day)} for day in sorted(ledger)]
+        self._put(f"{self._stream_path(stream)}/{LEDGER}", pa.Table.from_pylist(rows_now, schema=LEDGER_SCHEMA))
+        moment = extracted_at.astimezone(UTC).isoformat()
+        status = {"last_attempt_at": moment, "last_ok_at": moment, "checked_on": checked_on.isoformat()}
+        self._put_bytes(f"{self._stream_path(stream)}/{STATUS}", json.dumps(status).encode())
+        written.seconds = time.perf_counter() - started
+        return written
+
+    def _upgrade(self, stream: Any, schema: pa.Schema) -> None:
+        for day in self._stored_days(stream):
+            path = self._day_path(stream, day)
+            with self._fs.open(path, "rb") as file:
+                table = pq.read_table(file)
+            if table.schema.remove_metadata().equals(schema):
+                continue
+            try:
+                columns = [
+                    table.column(f.name).cast(f.type) if f.name in table.schema.names else pa.nulls(len(table), f.type)
+                    for f in schema
+                ]
+            except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+                raise RawZoneError(
+                    f"{stream.id}: the stored day {day} cannot take the newly declared types ({error}); "
+                    "extract the period again after moving the stream's folder away"
+                ) from error
+            upgraded = pa.Table.from_arrays(columns, schema=schema)
+            footer = _footer(table.schema.metadata) | {"schema_version": _schema_version(schema)}
+            quality = footer.get("quality", "{}")
+            footer["content_hash"] = _content_hash(upgraded.drop_columns([EXTRACTED_AT.name]), quality)
+            self._put(path, upgraded, footer)
+
+    def _stream_path(self, stream: Any) -> str:
+        return f"{self._path}/{stream.source}/{stream.name}"
+
+    def _day_path(self, stream: Any, day: date | str) -> str:
+        return f"{self._stream_path(stream)}/day={day}/{PART}"
+
+    def _stored_days(self, stream: Any) -> dict[date, str]:
+        """Stored day -> a token that changes whenever its file does (size and modification time)."""
+        if self._is_local:
+            return dict(_local_days(self._stream_path(stream)))
+        days = {}
+        with contextlib.suppress(FileNotFoundError):
+            for path, info in self._fs.find(self._stream_path(stream), detail=True).items():
+                folder, _, name = path.rpartition("/")
+                text = folder.rpartition("/day=")[2]
+                if name == PART and text != SCHEMA_DAY:
+                    stamp = info.get("ETag") or info.get("LastModified") or info.get("created") or ""
+                    days[date.fromisoformat(text)] = f"{info['size']}:{stamp}"
+        return days
+
+    def _keys(self, stream: Any) -> set[tuple[Any, ...]]:
+        keys: set[tuple[Any, ...]] = set()
+        for day in self._stored_days(stream):
+            with self._fs.open(self._day_path(stream, day), "rb") as file:
+                keys |= _key_tuples(pq.read_table(file, columns=list(stream.key)), stream.key)
+        return keys
+
+    def _read_ledger(self, stream: Any) -> pa.Table:
+        path = f"{self._stream_path(stream)}/{LEDGER}"
+        if not self._fs.exists(path):
+            return LEDGER_SCHEMA.empty_table()
+        with self._fs.open(path, "rb") as file:
+            return pq.read_table(file)
+
+    def _ledger_row_from_file(self, stream: Any, day: date, version: str, known: dict[str, Any] | None) -> dict[str, Any]:
+        with self._fs.open(self._day_path(stream, day), "rb") as file:
+            parquet = pq.ParquetFile(file)
+            footer = _footer(parquet.schema_arrow.metadata)
+            rows = parquet.metadata.num_rows
+        extracted_at = datetime.fromisoformat(footer["extracted_at"])
+        is_same = known is not None and known["content_hash"] == footer["content_hash"]
+        return {
+            "day": day,
+            "rows": rows,
+            "content_hash": footer["content_hash"],
+            "extracted_at": extracted_at,
+            # the ledger lost this write: the day of extraction is the latest check that is certain
+            "checked_on": known["checked_on"] if known and is_same else extracted_at.date(),
+            "quality": footer.get("quality", "{}"),
+            "file_version": version,
+        }
+
+    def _status(self, stream: Any) -> dict[str, Any]:
+        path = f"{self._stream_path(stream)}/{STATUS}"
+        return json.loads(self._fs.cat_file(path)) if self._fs.exists(path) else {}
+
+    def _overview_row(self, stream: Any, is_on: bool, ledger: pa.Table) -> dict[str, Any]:
+        status, days = self._status(stream), ledger.column("day").to_pylist()
+        return {
+            "source": stream.source,
+            "stream": stream.name,
+            "domain": stream.domain,
+            "kind": stream.kind,
+            "is_on": is_on,
+            "first_day": days[0] if days else None,
+            "last_day": days[-1] if days else None,
+            "last_ok_at": _moment(status.get("last_ok_at")),
+            "checked_on": date.fromisoformat(status["checked_on"]) if "checked_on" in status else None,
+            "last_attempt_at": _moment(status.get("last_attempt_at")),
+            "last_error": status.get("last_error"),
+            "is_stale": is_on and status.get("last_error") is not None,
+        }
+
+    def _read_schema(self, path: str) -> pa.Schema:
+        with self._fs.open(path, "rb") as file:
+            return pq.read_schema(file).remove_metadata()
+
+    def _put(self, path: str, table: pa.Table, footer: Mapping[str, str] | None = None) -> int:
+        """Write a Parquet file so that a reader sees the old one or the new one, whole."""
+        metadata = {f"funnelhouse.{name}": value for name, value in (footer or {}).items()}
+        table = table.replace_schema_metadata(metadata or None)
+        if not self._is_local:
+            sink = pa.BufferOutputStream()
+            pq.write_table(table, sink, compression="zstd")
+            content = sink.getvalue().to_pybytes()
+            self._put_bytes(path, content)
+            return len(content)
+        with _renamed_into_place(path) as temporary:
+            pq.write_table(table, temporary, compression="zstd")
+            return os.path.getsize(temporary)
+
+    def _put_bytes(self, path: str, content: bytes) -> None:
+        if not self._is_local:
+            self._fs.pipe_file(path, content)  # object stores publish an object only when it is whole
+            return
+        with _renamed_into_place(path) as temporary, open(temporary, "wb") as file:
+            file.write(content)
+
+
+class _Collected:
+    """The rows of a window while it is being read, by day; what does not fit in memory waits on local disk."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self._tables: dict[date, list[pa.Table]] = {}
+        self._spilled: dict[date, list[Path]] = {}
+        self._quality: dict[date | None, list[Mapping[str, Any]]] = {None: []}
+        self._bytes = 0
+        self._folder: Path | None = None
+
+    def __enter__(self) -> _Collected:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._folder:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    @property
+    def days(self) -> list[date]:
+        return list({*self._tables, *self._spilled})
+
+    def add_all(self, pages: Iterable[Any]) -> None:
+        for page in pages:
+            rows = _conform(self._stream, page.rows)
+            self._quality[None].append(page.quality)
+            for day, part in _by_day(rows, self._stream):
+                self._tables.setdefault(day, []).append(part)
+                self._quality.setdefault(day, []).append(page.quality)
+            self._bytes += rows.nbytes
+            if self._bytes > SPILL_AT_BYTES:
+                self._spill()
+
+    def keys(self) -> set[tuple[Any, ...]]:
+        return set().union(*(_key_tuples(self.table(day), self._stream.key) for day in self.days))
+
+    def quality(self, day: date | None = None) -> dict[str, Any]:
+        """The worst that was said about the pages that hold this day (or about any page).
+
+        A day without rows has the quality of the window: a vendor that thresholds may have withheld all of it.
+        """
+        return _worst(self._quality.get(day, self._quality[None]))
+
+    def table(self, day: date) -> pa.Table:
+        """The day's rows, sorted by key; records that came twice are kept once, in their newest version."""
+        parts = [pq.read_table(path) for path in self._spilled.get(day, [])] + self._tables.get(day, [])
+        if not parts:
+            return self._stream.schema.empty_table()
+        return _sorted_unique(pa.concat_tables(parts).combine_chunks(), self._stream, day)
+
+    def _spill(self) -> None:
+        self._folder = self._folder or Path(tempfile.mkdtemp(prefix="funnelhouse-"))
+        for day, parts in self._tables.items():
+            path = self._folder / f"{day}-{uuid.uuid4().hex}.parquet"
+            pq.write_table(pa.concat_tables(parts), path, compression="zstd")
+            self._spilled.setdefault(day, []).append(path)
+        self._tables, self._bytes = {}, 0
+
+
+def _conform(stream: Any, rows: pa.Table | pa.RecordBatch) -> pa.Table:
+    table = pa.Table.from_batches([rows]) if isinstance(rows, pa.RecordBatch) else rows
+    declared, sent = stream.schema.names, table.schema.names
+    if sorted(declared) != sorted(sent):
+        missing, unknown = set(declared) - set(sent), set(sent) - set(declared)
+        raise RawZoneError(f"{stream.id}: columns differ from the declared ones; missing {sorted(missing)}, unknown {sorted(unknown)}")
+    try:
+        return table.select(declared).cast(stream.schema)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise RawZoneError(f"{stream.id}: a column has another type than the declared one: {error}") from error
+
+
+def _by_day(rows: pa.Table, stream: Any) -> Iterator[tuple[date, pa.Table]]:
+    if rows.num_rows == 0:
+        return
+    column = rows.column(stream.day)
+    if column.null_count:
+        raise RawZoneError(f"{stream.id}: {column.null_count} rows have no {stream.day}, so no day to be stored under")
+    days = column.cast(pa.timestamp("us")).cast(pa.date32(), safe=False) if pa.types.is_timestamp(column.type) else column
+    numbers = days.combine_chunks().cast(pa.int32()).to_numpy(zero_copy_only=False)
+    if np.any(numbers[1:] < numbers[:-1]):
+        order = np.argsort(numbers, kind="stable")
+        rows, numbers = rows.take(pa.array(order)), numbers[order]
+    starts = np.flatnonzero(np.r_[True, numbers[1:] != numbers[:-1]])
+    for start, end in zip(starts, np.r_[starts[1:], len(numbers)], strict=True):
+        yield pa.scalar(int(numbers[start]), pa.int32()).cast(pa.date32()).as_py(), rows.slice(start, end - start)
+
+
+def _sorted_unique(rows: pa.Table, stream: Any, day: date) -> pa.Table:
+    order = [(name, "ascending") for name in stream.key]
+    if stream.kind == "record" and stream.day not in stream.key:
+        order.append((stream.day, "ascending"))
+    rows = rows.take(pc.sort_indices(rows, sort_keys=order)).combine_chunks()
+    if rows.num_rows < 2:
+        return rows
+    is_repeat = pa.array(np.ones(rows.num_rows - 1, dtype=bool))
+    for name in stream.key:
+        column = rows.column(name).combine_chunks()
+        here, following = column.slice(0, len(column) - 1), column.slice(1)
+        same = pc.if_else(
+            pc.and_(pc.is_valid(here), pc.is_valid(following)),
+            pc.fill_null(pc.equal(here, following), False),
+            pc.equal(pc.is_null(here), pc.is_null(following)),
+        )
+        is_repeat = pc.and_(is_repeat, same)
+    repeats = pc.sum(is_repeat).as_py() or 0
+    if not repeats:
+        return rows
+    if stream.kind == "report":
+        first = rows.slice(pc.index(is_repeat, True).as_py(), 1).select(list(stream.key)).to_pylist()[0]
+        raise RawZoneError(
+            f"{stream.id}: day {day} has {repeats} rows whose key came twice, first {first}; "
+            "the vendor's pages overlap or the key is too short; nothing was changed"
+        )
+    keep = pc.invert(pa.concat_arrays([is_repeat, pa.array([False])]))
+    return rows.filter(keep)
+
+
+def _key_tuples(table: pa.Table, key: Sequence[str]) -> set[tuple[Any, ...]]:
+    return set(zip(*(table.column(name).to_pylist() for name in key), strict=True))
+
+
+def _worst(pages: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    worst: dict[str, Any] = {}
+    for quality in pages:
+        for name, value in quality.items():
+            if name == "sampled_share" and worst.get(name) is not None:
+                worst[name] = min(worst[name], value) if value is not None else worst[name]
+            elif isinstance(value, bool):
+                worst[name] = bool(worst.get(name)) or value
+            elif value is not None:
+                worst[name] = value
+    return worst
+
+
+def _content_hash(rows: pa.Table, quality: str) -> str:
+    """Hash of the rows (sorted, so equal content has equal bytes) and of what the vendor said of them."""
+    digest = blake2b(quality.encode(), digest_size=16)
+
+    class Sink:
+        closed = False
+
+        def write(self, chunk: Any) -> int:
+            digest.update(chunk)
+            return len(chunk)
+
+        def flush(self) -> None: ...
+
+        def close(self) -> None: ...
+
+    plain = rows.replace_schema_metadata(None).combine_chunks()
+    with pa.PythonFile(Sink(), mode="w") as file, pa.ipc.new_stream(file, plain.schema) as writer:
+        writer.write_table(plain)
+    return digest.hexdigest()
+
+
+def _stored_schema(schema: pa.Schema) -> pa.Schema:
+    return schema.remove_metadata().append(EXTRACTED_AT)
+
+
+def _schema_version(schema: pa.Schema) -> str:
+    text = ",".join(f"{f.name}:{f.type}" for f in schema)
+    return blake2b(text.encode(), digest_size=6).hexdigest()
+
+
+def _footer(metadata: Mapping[bytes, bytes] | None) -> dict[str, str]:
+    prefix = "funnelhouse."
+    return {
+        name.decode().removeprefix(prefix): value.decode()
+        for name, value in (metadata or {}).items()
+        if name.startswith(prefix.encode())
+    }
+
+
+def _index_rows(stream: Any, ledger: pa.Table) -> pa.Table:
+    count = ledger.num_rows
+    qualities = [json.loads(text or "{}") for text in ledger.column("quality").to_pylist()]
+
+    def constant(value: Any, kind: pa.DataType) -> pa.Array:
+        return pa.array(_repeat(value, count), kind)
+
+    def said(name: str, kind: pa.DataType) -> pa.Array:
+        return pa.array([quality.get(name) for quality in qualities], kind)
+
+    columns = {
+        "source": constant(stream.source, pa.string()),
+        "stream": constant(stream.name, pa.string()),
+        "domain": constant(stream.domain, pa.string()),
+        "kind": constant(stream.kind, pa.string()),
+        "period": constant(stream.period, pa.string()),
+        "restate_days": constant(stream.settles_after_days, pa.int32()),
+        "sampled_share": said("sampled_share", pa.float64()),
+        **{name: said(name, pa.bool_()) for name in ("is_thresholded", "has_other_row", "is_truncated")},
+    }
+    return pa.Table.from_arrays(
+        [columns.get(f.name, ledger.column(f.name) if f.name in ledger.schema.names else None) for f in DAYS_SCHEMA],
+        schema=DAYS_SCHEMA,
+    )
+
+
+def _repeat(value: Any, count: int) -> list[Any]:
+    return [value] * count
+
+
+def _moment(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
+
+
+def _local_days(folder: str) -> Iterator[tuple[date, str]]:
+    try:
+        entries = list(os.scandir(folder))
+    except FileNotFoundError:
+        return
+    for entry in entries:
+        if not entry.name.startswith("day=") or entry.name == f"day={SCHEMA_DAY}":
+            continue
+        try:
+            stat = os.stat(f"{entry.path}/{PART}")
+        except FileNotFoundError:  # a run was killed after making the folder and before its first rename
+            continue
+        yield date.fromisoformat(entry.name.removeprefix("day=")), f"{stat.st_size}:{stat.st_mtime_ns}"
+
+
+@contextlib.contextmanager
+def _renamed_into_place(path: str) -> Iterator[str]:
+    """A temporary name beside `path`; on success it is synced and renamed over it, on failure removed."""
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}.tmp")
+    try:
+        yield str(temporary)
+        descriptor = os.open(temporary, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        os.replace(temporary, target)
+        _sync_folder(target.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,56 @@
+"""No plain personal data: same person, same hash; another key, another hash; URLs lose people, not tags."""
+
+from __future__ import annotations
+
+import pytest
+
+from dagster_project.connectors.identity import hash_email, hash_phone, normalise_phone, redact_url
+
+KEY = b"k" * 32
+
+
+def test_one_address_in_many_spellings_is_one_hash() -> None:
+    spellings = ["Ann@Example.com", " ann@example.com ", "<ANN@EXAMPLE.COM>"]
+    assert len({hash_email(s, KEY) for s in spellings}) == 1
+    assert hash_email("ann@example.com", KEY) != hash_email("ann@example.com", b"another")
+    assert hash_email("a.nn@example.com", KEY) != hash_email("ann@example.com", KEY), "dots are the provider's business"
+
+
+@pytest.mark.parametrize("value", [None, "", "n/a", "ann@", "ann at example.com", "a@b"])
+def test_what_is_no_address_has_no_hash(value: str | None) -> None:
+    assert hash_email(value, KEY) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("+49 (30) 123-45 67", "+49301234567"),
+        ("0049 30 1234567", "+49301234567"),
+        ("030 1234567 ext 5", "0301234567"),
+        ("12345", None),
+        ("call me", None),
+        (None, None),
+    ],
+)
+def test_phones_are_e164_where_the_country_is_given(value: str | None, expected: str | None) -> None:
+    assert normalise_phone(value) == expected
+    assert (hash_phone(value, KEY) is None) == (expected is None)
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("https://a.com/p?utm_source=Face%20Book&gclid=EAIaIQ", "https://a.com/p?utm_source=Face%20Book&gclid=EAIaIQ"),
+        ("https://a.com/p?email=joe@x.org&utm_source=a", "https://a.com/p?email=(redacted)&utm_source=a"),
+        ("https://a.com/p?ref=joe%40x.org", "https://a.com/p?ref=(redacted)"),
+        ("https://joe:pw@a.com/p", "https://a.com/p"),
+        ("https://a.com/unsubscribe/joe@x.org", "https://a.com/unsubscribe/(redacted)"),
+        ("https://a.com/p#email=joe@x.org&utm_term=%D0%BA%2Bx", "https://a.com/p#email=(redacted)&utm_term=%D0%BA%2Bx"),
+        ("https://a.com/p?amp;phone=123&x=%zz", "https://a.com/p?amp;phone=(redacted)&x=%zz"),
+        ("http://[broken/joe@x.org", "http://[broken/(redacted)"),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_urls_keep_their_tags_and_lose_people(url: str | None, expected: str | None) -> None:
+    assert redact_url(url) == expected

@@ -1,0 +1,160 @@
+"""Which days are asked of which stream, and that one stream's failure is its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from dagster_project import ingest
+from dagster_project.connectors import Page, Stream, Tally, VendorError, Window, schema
+from dagster_project.raw_zone import RawZone
+from dagster_project.settings import Settings, load_settings
+
+SCHEMA = schema(("date", pa.date32()), ("n", pa.int64()))
+
+
+def rows_of(days: list[date]) -> Page:
+    records = [{"date": d, "n": 1, "account_id": "1", "_extra": None} for d in days]
+    return Page(pa.Table.from_pylist(records, schema=SCHEMA))
+
+
+class Vendor:
+    """Remembers what it was asked; answers one row a day, or fails."""
+
+    def __init__(self) -> None:
+        self.asked: list[Window | None] = []
+        self.fails = False
+
+    def read(self, _settings: Any, window: Window, tally: Tally) -> Iterator[Page]:
+        self.asked.append(window)
+        tally.call(10)
+        if self.fails:
+            raise VendorError("out of order", source="ga4", stream="traffic")
+        yield rows_of(window.days())
+
+    def sweep(self, _settings: Any, tally: Tally) -> Iterator[Page]:
+        self.asked.append(None)
+        yield rows_of([date(2026, 9, 1)])
+
+
+@pytest.fixture
+def vendor() -> Vendor:
+    return Vendor()
+
+
+@pytest.fixture
+def stream(vendor: Vendor) -> Stream:
+    return Stream(
+        "ga4", "traffic", "web", "report", ("date", "account_id"), SCHEMA, "date", 3, 30, additive=True, read=vendor.read
+    )
+
+
+@pytest.fixture
+def zone(tmp_path: Path) -> RawZone:
+    return RawZone(tmp_path / "raw")
+
+
+def settings_on(today: str, folder: Path) -> Settings:
+    env = {"GA4_PROPERTY_ID": "1", "GA4_CREDENTIALS_FILE": "anonymous", "GA4_BASE_URL": "127.0.0.1:1"}
+    return load_settings({**env, "FUNNELHOUSE_TODAY": today}, folder=folder)
+
+
+def go(today: str, zone: RawZone, stream: Stream, mode: Any, asked: Window | None = None, **more: Any) -> ingest.Outcome:
+    folder = Path(zone.root).parent
+    return next(iter(ingest.run(settings_on(today, folder), zone, [stream], mode, asked, **more)))
+
+
+def test_a_nightly_run_reads_yesterday_and_what_the_source_still_restates(zone, stream, vendor) -> None:  # type: ignore[no-untyped-def]
+    assert go("2026-10-01", zone, stream, "refresh").status == "ok"
+    go("2026-10-02", zone, stream, "refresh")
+    go("2026-10-02", zone, stream, "deep")
+    assert vendor.asked == [
+        Window(date(2026, 9, 28), date(2026, 10, 1)),
+        Window(date(2026, 9, 29), date(2026, 10, 2)),
+        Window(date(2026, 9, 2), date(2026, 10, 2)),
+    ]
+
+
+def test_nights_that_were_missed_are_caught_up(zone, stream, vendor) -> None:  # type: ignore[no-untyped-def]
+    go("2026-10-01", zone, stream, "refresh")
+    go("2026-10-08", zone, stream, "refresh")
+    # 29 and 30 September were last read before they had settled, 1..4 October were never read
+    assert vendor.asked[-1] == Window(date(2026, 9, 29), date(2026, 10, 8))
+
+
+def test_a_backfill_reads_exactly_what_was_asked_in_one_question(zone, stream, vendor) -> None:  # type: ignore[no-untyped-def]
+    year = Window(date(2025, 1, 1), date(2026, 1, 1))
+    outcome = go("2026-10-01", zone, stream, "backfill", year)
+    assert vendor.asked == [year]
+    assert (outcome.written.rows, outcome.tally.api_calls) == (365, 1)
+
+
+def test_days_that_are_not_over_or_too_old_for_the_vendor_are_not_asked(zone, stream, vendor) -> None:  # type: ignore[no-untyped-def]
+    young = replace(stream, earliest=lambda today: today - timedelta(days=90))
+    go("2026-10-01", zone, young, "backfill", Window(date(2026, 1, 1), date(2026, 12, 1)))
+    assert vendor.asked == [Window(date(2026, 7, 3), date(2026, 10, 1))]
+    assert go("2026-10-01", zone, young, "backfill", Window(date(2026, 1, 1), date(2026, 2, 1))).status == "skipped"
+    assert len(vendor.asked) == 1
+
+
+def test_a_weekly_stream_is_asked_for_whole_weeks_up_to_yesterday(zone, stream, vendor) -> None:  # type: ignore[no-untyped-def]
+    def weekly(_settings: Any, window: Window, _tally: Tally) -> Iterator[Page]:
+        vendor.asked.append(window)
+        yield rows_of([date(2025, 12, 29), date(2026, 1, 5)])
+
+    weeks = replace(stream, name="visitors_week", period="week", read=weekly)
+    outcome = go("2026-01-09", zone, weeks, "backfill", Window(date(2026, 1, 2), date(2026, 1, 9)))
+    assert vendor.asked == [Window(date(2025, 12, 29), date(2026, 1, 9))]  # the first week begins in the old year
+    assert outcome.written.days == [date(2025, 12, 29), date(2026, 1, 5)]
+
+
+def test_a_crm_that_was_never_read_is_swept_once(zone, stream, vendor) -> None:  # type: ignore[no-untyped-def]
+    crm = replace(stream, kind="record", sweep=vendor.sweep, restate_days=1)
+    go("2026-10-01", zone, crm, "refresh")
+    go("2026-10-02", zone, crm, "refresh")
+    assert vendor.asked[0] is None
+    assert vendor.asked[1] is not None
+
+
+def test_a_failed_stream_keeps_its_days_and_stops_nobody(zone, stream, vendor) -> None:  # type: ignore[no-untyped-def]
+    go("2026-10-01", zone, stream, "refresh")
+    before = zone.ledger(stream).to_pylist()
+    bug = replace(stream, name="buggy", read=lambda *_: 1 / 0)
+    good = Vendor()
+    fine = replace(stream, name="campaigns", read=good.read)
+    vendor.fails = True
+    settings = settings_on("2026-10-02", Path(zone.root).parent)
+    outcomes = {o.stream.name: o for o in ingest.run(settings, zone, [stream, bug, fine], "refresh")}
+    assert {name: o.status for name, o in outcomes.items()} == {"traffic": "failed", "buggy": "failed", "campaigns": "ok"}
+    assert outcomes["traffic"].error == "ga4/traffic: out of order"
+    assert "ZeroDivisionError" in outcomes["buggy"].error
+    assert zone.ledger(stream).to_pylist() == before
+
+
+def test_a_source_that_is_off_is_declared_and_left_alone(zone, stream, vendor) -> None:  # type: ignore[no-untyped-def]
+    settings = load_settings({"FUNNELHOUSE_TODAY": "2026-10-01"}, folder=Path(zone.root).parent)
+    assert [o.status for o in ingest.run(settings, zone, [stream], "refresh")] == ["off"]
+    assert vendor.asked == []
+    assert (Path(zone.root) / "ga4/traffic/day=0000-schema/part-0.parquet").exists()
+
+
+def test_an_interrupted_backfill_goes_on_where_it_was(zone, stream, vendor) -> None:  # type: ignore[no-untyped-def]
+    week = Window(date(2026, 9, 1), date(2026, 9, 8))
+    settings = settings_on("2026-10-01", Path(zone.root).parent)
+    go("2026-10-01", zone, stream, "backfill", week, finished=ingest.Finished.of("b", settings))
+    again = go("2026-10-01", zone, stream, "backfill", week, finished=ingest.Finished.of("b", settings))
+    assert (again.status, len(vendor.asked)) == ("skipped", 1)
+    ingest.Finished.of("b", settings).forget()
+    assert go("2026-10-01", zone, stream, "backfill", week, finished=ingest.Finished.of("b", settings)).status == "ok"
+
+
+def test_a_pinned_today_pins_the_extraction_stamp(zone, stream) -> None:  # type: ignore[no-untyped-def]
+    go("2026-10-01", zone, stream, "refresh")
+    stamps = {row["extracted_at"].date() for row in zone.ledger(stream).to_pylist()}
+    assert stamps == {datetime(2026, 10, 1).date()}

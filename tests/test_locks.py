@@ -1,0 +1,44 @@
+"""The warehouse lock: one writer at a time, freed by the kernel when its holder is killed."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import time
+from pathlib import Path
+
+from dagster_project.locks import warehouse_lock
+
+
+def _hold(home: str, said: str) -> None:
+    with warehouse_lock(Path(home)):
+        Path(said).write_text("held")
+        time.sleep(60)
+
+
+def test_a_second_writer_waits_and_a_killed_one_lets_go(tmp_path: Path) -> None:
+    said = tmp_path / "said"
+    holder = multiprocessing.get_context("spawn").Process(target=_hold, args=(str(tmp_path), str(said)))
+    holder.start()
+    while not said.exists():
+        time.sleep(0.01)
+    waiter = multiprocessing.get_context("spawn").Process(target=_hold, args=(str(tmp_path), str(tmp_path / "second")))
+    waiter.start()
+    time.sleep(1.0)
+    assert not (tmp_path / "second").exists()
+    os.kill(holder.pid or 0, signal.SIGKILL)
+    holder.join()
+    deadline = time.monotonic() + 20
+    while not (tmp_path / "second").exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    waiter.kill()
+    waiter.join()
+    assert (tmp_path / "second").exists()
+
+
+def test_a_thread_that_has_the_lock_may_take_it_again(tmp_path: Path) -> None:
+    with warehouse_lock(tmp_path), warehouse_lock(tmp_path):
+        pass
+    with warehouse_lock(tmp_path):
+        pass

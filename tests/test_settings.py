@@ -1,0 +1,114 @@
+"""Settings: any subset of sources; a wrong value is answered with its key, the value seen and what is allowed."""
+
+from __future__ import annotations
+
+import stat
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from dagster_project.settings import SettingsError, load_rules, load_settings
+
+GOOGLE_ADS = {
+    "GOOGLE_ADS_DEVELOPER_TOKEN": "dev-token-secret",
+    "GOOGLE_ADS_CLIENT_ID": "client",
+    "GOOGLE_ADS_CLIENT_SECRET": "client-secret",
+    "GOOGLE_ADS_REFRESH_TOKEN": "refresh-secret",
+    "GOOGLE_ADS_CUSTOMER_ID": "123-456-7890, 222-333-4444",
+}
+
+
+def rules(folder: Path, text: str) -> None:
+    (folder / "funnelhouse.yml").write_text(text, encoding="utf-8")
+
+
+def test_nothing_set_means_every_account_is_off_and_defaults_hold(tmp_path: Path) -> None:
+    settings = load_settings({}, folder=tmp_path)
+    assert (settings.ga4, settings.hubspot, settings.google_ads, settings.files) == (None, None, None, None)
+    assert settings.home == tmp_path / "data"
+    assert settings.raw_root == str(tmp_path / "data" / "raw")
+    assert (settings.rules.reporting.time_zone, settings.rules.attribution.lookback("order")) == ("UTC", 90)
+
+
+def test_a_source_is_on_when_its_required_variables_are_set(tmp_path: Path) -> None:
+    settings = load_settings({**GOOGLE_ADS, "FUNNELHOUSE_TODAY": "2026-10-01"}, folder=tmp_path)
+    assert settings.google_ads is not None
+    assert settings.google_ads.customer_ids == ["123-456-7890", "222-333-4444"]
+    assert settings.today == date(2026, 10, 1)
+    assert settings.hubspot is None
+
+
+def test_a_half_configured_source_names_what_is_missing(tmp_path: Path) -> None:
+    del (env := dict(GOOGLE_ADS))["GOOGLE_ADS_REFRESH_TOKEN"]
+    with pytest.raises(SettingsError, match="GOOGLE_ADS_REFRESH_TOKEN: not set, but GOOGLE_ADS_DEVELOPER_TOKEN"):
+        load_settings(env, folder=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("environment", "said"),
+    [
+        ({"GA4_PROPERTY_ID": "G-ABC123", "GA4_CREDENTIALS_FILE": "key.json"}, "'G-ABC123' is not a numeric property id .*Measurement ID"),
+        ({"GA4_PROPERTY_ID": "1", "GA4_CREDENTIALS_FILE": "anonymous"}, "anonymous is allowed only with a loopback"),
+        ({"GA4_PROPERTY_ID": "1", "GA4_CREDENTIALS_FILE": "k", "GA4_BASE_URL": "ga.example.com:443"}, "only on loopback"),
+        ({"GA4_PROPERTY_ID": "1", "GA4_CREDENTIALS_FILE": "k", "GA4_TRANSPORT": "soap"}, "GA4_TRANSPORT = 'soap'.*'grpc' or 'rest'"),
+        ({"HUBSPOT_ACCESS_TOKEN": "x", "HUBSPOT_BASE_URL": "http://h/api"}, "HUBSPOT_BASE_URL = 'http://h/api': allowed is scheme, host and port"),
+        ({**GOOGLE_ADS, "GOOGLE_ADS_CUSTOMER_ID": "abc"}, "GOOGLE_ADS_CUSTOMER_ID 'abc' is not a customer id"),
+        ({**GOOGLE_ADS, "GOOGLE_ADS_API_VERSION": "26"}, "GOOGLE_ADS_API_VERSION = '26'"),
+        ({"FUNNELHOUSE_TODAY": "1.10.2026"}, "FUNNELHOUSE_TODAY='1.10.2026': allowed is a day such as"),
+        ({"FUNNELHOUSE_CONFIG": "nowhere.yml"}, "there is no such file"),
+    ],
+)  # fmt: skip
+def test_wrong_variables_are_named(tmp_path: Path, environment: dict[str, str], said: str) -> None:
+    with pytest.raises(SettingsError, match=said):
+        load_settings(environment, folder=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("reporting: {time_zone: Berlin}", "reporting.time_zone = 'Berlin': not a time zone name"),
+        ("reporting: {currency: EURO}", "reporting.currency = 'EURO': not a currency code"),
+        ("reportin: {}", "reportin: no such key"),
+        ("gross_margin: {default: 80}", "gross_margin.default = 80: .*less than or equal to 1"),
+        ("attribution: {default_model: markov, models: [last]}", "attribution: default_model 'markov' is not among"),
+        ("maturity: {stage_windows_days: {mql>won: 3}}", "mql>won.*'lead>mql'"),
+        ("channels: {rules: [{channel: X}]}", "channels.rules.0: a channel rule needs at least one"),
+        ("ledger: [{id: a, start: 2026-02-02, end: 2026-02-01, amount: 1, currency: EUR, cost_type: media, motion: inbound}]", "end 2026-02-01 is before start"),
+        ("- a list", "allowed is a mapping of keys, seen a list"),
+        ("a: [", "not valid YAML"),
+    ],
+)  # fmt: skip
+def test_wrong_rules_are_named(tmp_path: Path, text: str, said: str) -> None:
+    rules(tmp_path, text)
+    with pytest.raises(SettingsError, match=said):
+        load_rules({}, folder=tmp_path)
+
+
+def test_secrets_are_in_no_error_and_no_repr(tmp_path: Path) -> None:
+    settings = load_settings(GOOGLE_ADS, folder=tmp_path)
+    assert "-secret" not in repr(settings)
+    with pytest.raises(SettingsError) as error:
+        load_settings({**GOOGLE_ADS, "GOOGLE_ADS_API_VERSION": "26"}, folder=tmp_path)
+    assert "-secret" not in str(error.value)
+
+
+def test_the_hash_key_is_made_once_and_only_its_owner_can_read_it(tmp_path: Path) -> None:
+    first = load_settings({}, folder=tmp_path).hash_key.get_secret_value()
+    assert load_settings({}, folder=tmp_path).hash_key.get_secret_value() == first
+    assert len(first) == 64
+    assert stat.S_IMODE((tmp_path / "data" / "hash_key").stat().st_mode) == 0o600
+    assert load_settings({"FUNNELHOUSE_HASH_KEY": "mine"}, folder=tmp_path).hash_key.get_secret_value() == "mine"
+
+
+def test_an_object_store_holds_the_raw_zone_only(tmp_path: Path) -> None:
+    settings = load_settings({"FUNNELHOUSE_HOME": "s3://bucket/fh"}, folder=tmp_path)
+    assert settings.raw_root == "s3://bucket/fh/raw"
+    assert settings.home == tmp_path / "data"
+
+
+def test_the_default_today_is_the_day_in_the_reporting_zone(tmp_path: Path) -> None:
+    rules(tmp_path, "reporting: {time_zone: Pacific/Kiritimati}")  # UTC+14, so never behind UTC
+    east = load_settings({}, folder=tmp_path).today
+    rules(tmp_path, "reporting: {time_zone: Pacific/Midway}")  # UTC-11: always a day apart from UTC+14
+    assert (east - load_settings({}, folder=tmp_path).today).days == 1
