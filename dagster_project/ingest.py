@@ -34,6 +34,7 @@ from dagster_project.settings import WEEKDAYS, Settings
 log = logging.getLogger(__name__)
 
 MOST_SOURCES_AT_ONCE = 8
+CATCH_UP_DAYS = 45  # a refresh makes up for a holiday; a longer gap is a decision, and a backfill
 Mode = Literal["refresh", "deep", "backfill", "sweep"]
 Progress = Callable[[Stream, str, int], None]  # stream, "started" | "rows" | outcome, rows so far
 
@@ -94,51 +95,60 @@ def streams(names: Iterable[str] | None = None) -> list[Stream]:
 
 def plan(
     settings: Settings, zone: RawZone, stream: Stream, mode: Mode, asked: Window | None = None
-) -> Reading | None:
-    """What to ask of one stream; None when nothing of the window can be asked.
+) -> list[Reading]:
+    """What to ask of one stream, in this order; nothing when no day of the window can be asked.
 
     * `refresh`: yesterday and the days that the source still restates, and whatever earlier nights missed;
       a CRM that was never read is swept once, since its history is what makes leads.
     * `deep`: the same with the deep restatement window.
-    * `backfill`: exactly `asked`, cut to whole past days.
+    * `backfill`: exactly `asked`, cut to whole past days. Records first get a refresh: one that has changed
+      since its day was stored has left that day, and would be nowhere if only the old day were read again.
     * `sweep`: the whole listing where the stream has one, else as `refresh`.
+
+    Days end with yesterday for reports, and with the running day for records, for the same reason.
     """
     if stream.read is None or (mode == "sweep" and stream.sweep is not None):
-        return Reading(stream, None)
+        return [Reading(stream, None)]
     if mode == "backfill":
         assert asked is not None, "a backfill needs a window"
-        window: Window | None = asked
+        windows = [asked]
+        if stream.kind == "record":
+            windows.insert(0, _trailing(settings.today, stream, zone, deep=False))
+    elif stream.sweep is not None and not zone.extracted_days(stream):
+        return [Reading(stream, None)]
     else:
-        stored = zone.extracted_days(stream)
-        if stream.sweep is not None and not stored:
-            return Reading(stream, None)
-        window = _trailing(settings.today, stream, zone, stored, deep=mode == "deep")
-    window = _askable(window, stream, settings)
-    if window is None:
-        return None
+        windows = [_trailing(settings.today, stream, zone, deep=mode == "deep")]
+    askable = [_askable(window, stream, settings) for window in windows]
+    return [_reading(window, stream, settings) for window in askable if window is not None]
+
+
+def _reading(window: Window, stream: Stream, settings: Settings) -> Reading:
     if stream.period == "day":
         widened = Window(window.start - timedelta(days=stream.lead_in_days), window.end)
         return Reading(stream, widened, tuple(widened.days()))
     periods = whole_periods(window, stream.period, WEEKDAYS.index(settings.rules.reporting.week_start))
-    until = min(periods[-1].end, settings.today)
+    until = min(periods[-1].end, _horizon(stream, settings.today))
     return Reading(stream, Window(periods[0].start, until), tuple(p.start for p in periods))
 
 
-def _trailing(today: date, stream: Stream, zone: RawZone, stored: list[date], *, deep: bool) -> Window:
+def _horizon(stream: Stream, today: date) -> date:
+    """The first day that cannot be asked: today for reports (its day is not over), tomorrow for records."""
+    return today + timedelta(days=1) if stream.kind == "record" else today
+
+
+def _trailing(today: date, stream: Stream, zone: RawZone, *, deep: bool) -> Window:
     restate = max(1, stream.deep_restate_days if deep else stream.restate_days)
     start = today - timedelta(days=restate)
+    stored = zone.ledger(stream).select(["day", "checked_on"]).to_pylist()
     if stored:
-        unsettled = [
-            row["day"]
-            for row in zone.ledger(stream).select(["day", "checked_on"]).to_pylist()
-            if row["checked_on"] < row["day"] + timedelta(days=stream.restate_days)
-        ]
-        start = min([start, stored[-1] + timedelta(days=1), *unsettled])  # nights that were missed
-    return Window(start, today)
+        unsettled = [r["day"] for r in stored if r["checked_on"] < r["day"] + timedelta(days=stream.restate_days)]
+        missed = min([start, stored[-1]["day"] + timedelta(days=1), *unsettled])  # nights without a run
+        start = max(missed, min(start, today - timedelta(days=CATCH_UP_DAYS)))
+    return Window(start, _horizon(stream, today))
 
 
 def _askable(window: Window, stream: Stream, settings: Settings) -> Window | None:
-    start, end = window.start, min(window.end, settings.today)
+    start, end = window.start, min(window.end, _horizon(stream, settings.today))
     if stream.earliest is not None:
         start = max(start, stream.earliest(settings.today))
     return Window(start, end) if start < end else None
@@ -199,47 +209,67 @@ def _read(
 ) -> Outcome:
     started, tally = time.perf_counter(), Tally()
     reading: Reading | None = None
+    written = Written()
     source_settings = settings_of(settings, stream.source)
     try:
         with commit_lock():
             zone.declare(stream)
-        if source_settings is None:
+        if source_settings is None or not stream.is_on(source_settings):
             return Outcome(stream, "off")
-        reading = plan(settings, zone, stream, mode, asked)
-        if reading is None:
+        readings = plan(settings, zone, stream, mode, asked)
+        if not readings:
             return Outcome(stream, "skipped", error="no day of the window can be asked")
         progress(stream, "started", 0)
-        written = _store(settings, zone, reading, source_settings, tally, allow_shrink, progress, commit_lock)
-        outcome = Outcome(stream, "ok", reading.window, written, tally)
+        for reading in readings:
+            pages = _ask(reading, source_settings, tally)
+            written.add(_store(settings, zone, reading, pages, tally, allow_shrink, progress, commit_lock))
+        outcome = Outcome(stream, "ok", reading.window if reading else None, written, tally)
     except (SourceError, RawZoneError) as error:
         outcome = _failed(stream, zone, str(error), settings.now, tally, reading)
     except Exception as error:  # a bug in one connector must not stop the others; the traceback is in the log
         log.exception("%s failed", stream.id)
-        outcome = _failed(stream, zone, f"{stream.id}: unexpected {type(error).__name__}: {error}", settings.now, tally, reading)
+        why = f"{stream.id}: unexpected {type(error).__name__}: {error}"
+        outcome = _failed(stream, zone, why, settings.now, tally, reading)
     outcome.seconds = time.perf_counter() - started
     progress(stream, outcome.status, outcome.written.rows)
     return outcome
+
+
+def _ask(reading: Reading, source_settings: Any, tally: Tally) -> Iterable[Page]:
+    stream = reading.stream
+    if reading.window is None:
+        assert stream.sweep is not None
+        return stream.sweep(source_settings, tally)
+    assert stream.read is not None
+    return stream.read(source_settings, reading.window, tally)
 
 
 def _store(
     settings: Settings,
     zone: RawZone,
     reading: Reading,
-    source_settings: Any,
+    pages: Iterable[Page],
     tally: Tally,
     allow_shrink: bool,
     progress: Progress,
     commit_lock: Callable[[], AbstractContextManager[object]],
 ) -> Written:
-    stream = reading.stream
+    stream, counted = reading.stream, _counted(pages, reading.stream, progress)
     stamps: dict[str, Any] = {"extracted_at": _stamp(settings), "checked_on": settings.today, "commit_lock": commit_lock}
-    if reading.window is None:
-        assert stream.sweep is not None
-        pages = stream.sweep(source_settings, tally)
-        return zone.replace_all(stream, _counted(pages, stream, progress), allow_shrink=allow_shrink, **stamps)
-    assert stream.read is not None
-    pages = stream.read(source_settings, reading.window, tally)
-    return zone.replace_days(stream, reading.days, _counted(pages, stream, progress), **stamps)
+    if reading.window is not None:
+        written = zone.replace_days(
+            stream,
+            reading.days,
+            counted,
+            read_accounts=tally.read_accounts,
+            unread_accounts=tally.unread_accounts,
+            **stamps,
+        )
+        for account in sorted(set(written.quality.get("unread_accounts", ())) - tally.unread_accounts):
+            tally.note(f"account {account} is no longer among those that are read; what is stored of it stays")
+        return written
+    # funnelhouse.yml is always whole: a rule that is gone was deleted by its owner
+    return zone.replace_all(stream, counted, allow_shrink=allow_shrink or stream.source == "config", **stamps)
 
 
 def _counted(pages: Iterable[Page], stream: Stream, progress: Progress) -> Iterator[Page]:

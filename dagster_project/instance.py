@@ -13,6 +13,8 @@ from pathlib import Path
 
 import dagster as dg
 
+from dagster_project.run_history import BATCH_SIZE
+
 log = logging.getLogger(__name__)
 
 PROCESS_TAG = "funnelhouse/process"
@@ -20,6 +22,11 @@ _DAGSTER_YAML = """\
 # Written by funnelhouse when there is none; yours to change.
 telemetry:
   enabled: false
+event_log_storage:        # batches: a backfill of a year writes thousands of events
+  module: dagster_project.run_history
+  class: BatchedEventLog
+  config:
+    base_dir: {folder}/history/runs/
 concurrency:
   pools:
     default_limit: 1      # one step at a time opens the warehouse; the others queue
@@ -43,9 +50,10 @@ def prepare(home: Path) -> Path:
     folder = home / "dagster"
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / "dagster.yaml").exists():
-        (folder / "dagster.yaml").write_text(_DAGSTER_YAML)
+        (folder / "dagster.yaml").write_text(_DAGSTER_YAML.format(folder=folder))
     os.environ["DAGSTER_HOME"] = str(folder)
     os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "yes")
+    os.environ.setdefault("DAGSTER_EVENT_BATCH_SIZE", BATCH_SIZE)
     return folder
 
 

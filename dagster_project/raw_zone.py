@@ -17,7 +17,8 @@ import shutil
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from hashlib import blake2b
@@ -36,6 +37,8 @@ PART = "part-0.parquet"
 LEDGER = "_days.parquet"
 STATUS = "_status.json"
 SPILL_AT_BYTES = 256 * 2**20  # rows kept in memory while a window is read; the rest waits in a local temp folder
+SYNCS_AT_ONCE = 16
+LITTER_AGE_SECONDS = 3600
 SHRINK_LIMIT = 0.2  # a sweep that loses more than this share of the ids is refused (an empty answer is not a fact)
 EXTRACTED_AT = pa.field("_extracted_at", pa.timestamp("us", tz="UTC"))
 
@@ -89,6 +92,7 @@ STREAMS_SCHEMA = pa.schema(
 
 
 CommitLock = Callable[[], contextlib.AbstractContextManager[object]]
+ACCOUNT = "account_id"
 
 
 class RawZoneError(Exception):
@@ -110,6 +114,16 @@ class Written:
     unchanged_days: list[date] = field(default_factory=list)
     quality: dict[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
+
+    def add(self, other: Written) -> None:
+        """Count another replacement of the same stream in."""
+        self.rows += other.rows
+        self.bytes_written += other.bytes_written
+        self.days = sorted({*self.days, *other.days})
+        self.changed_days = sorted({*self.changed_days, *other.changed_days})
+        self.unchanged_days = sorted({*self.unchanged_days, *other.unchanged_days} - set(self.changed_days))
+        self.quality = _worst([self.quality, other.quality])
+        self.seconds += other.seconds
 
 
 class RawZone:
@@ -144,12 +158,18 @@ class RawZone:
         extracted_at: datetime,
         checked_on: date,
         commit_lock: CommitLock = contextlib.nullcontext,
+        read_accounts: Collection[str] = (),
+        unread_accounts: Collection[str] = (),
     ) -> Written:
         """Make `days` hold exactly the rows of `pages`; days without rows become empty files.
 
         All pages are read before the first file is touched, so a read that fails changes nothing. Each day is
         replaced by one rename; a day whose rows are the same as before is left alone. Rows of other days are
         an error: a vendor that answers outside the window has misunderstood the question.
+        An account that was not read says nothing about its rows: those that are stored stay (but for days on
+        which `pages` has rows of it), and the day's quality names the account. Not read are the
+        `unread_accounts` and, where `read_accounts` are given, all others. Both are looked at after the last
+        page: reading the pages may fill them.
         Raises RawZoneError (undeclared columns, rows outside the window, duplicate keys in a report).
         """
         wanted = sorted(set(days))
@@ -163,7 +183,7 @@ class RawZone:
                     f"outside the window {wanted[0]}..{wanted[-1]} that was asked for"
                 )
             with commit_lock():
-                return self._commit(stream, wanted, collected, extracted_at, checked_on)
+                return self._commit(stream, wanted, collected, extracted_at, checked_on, read_accounts, unread_accounts)
 
     def replace_all(
         self,
@@ -237,42 +257,61 @@ class RawZone:
     # ---- inside --------------------------------------------------------------------------------------------
 
     def _commit(
-        self, stream: Any, days: Sequence[date], collected: _Collected, extracted_at: datetime, checked_on: date
+        self,
+        stream: Any,
+        days: Sequence[date],
+        collected: _Collected,
+        extracted_at: datetime,
+        checked_on: date,
+        read_accounts: Collection[str] = (),
+        unread_accounts: Collection[str] = (),
     ) -> Written:
         started = time.perf_counter()
         self.declare(stream)
+        if self._is_local:
+            _remove_litter(Path(self._stream_path(stream)))
         ledger = {row["day"]: row for row in self.ledger(stream).to_pylist()}
         written = Written(days=list(days), quality=collected.quality())
-        for day in sorted(days, reverse=True):
-            rows = collected.table(day)
-            quality = json.dumps(collected.quality(day), sort_keys=True)
-            content_hash = _content_hash(rows, quality)
-            written.rows += rows.num_rows
-            before = ledger.get(day)
-            if before and before["content_hash"] == content_hash:
-                ledger[day] = before | {"checked_on": max(before["checked_on"], checked_on)}
-                written.unchanged_days.append(day)
-                continue
-            stamped = rows.append_column(EXTRACTED_AT, pa.array(_repeat(extracted_at, rows.num_rows), EXTRACTED_AT.type))
-            footer = {
-                "window": f"{min(days)}..{max(days)}",
-                "extracted_at": extracted_at.astimezone(UTC).isoformat(),
-                "schema_version": _schema_version(stamped.schema),
-                "rows": str(rows.num_rows),
-                "content_hash": content_hash,
-                "quality": quality,
-            }
-            written.bytes_written += self._put(self._day_path(stream, day), stamped, footer)
-            written.changed_days.append(day)
-            ledger[day] = {
-                "day": day,
-                "rows": rows.num_rows,
-                "content_hash": content_hash,
-                "extracted_at": extracted_at,
-                "checked_on": checked_on,
-                "quality": quality,
-                "file_version": None,
-            }
+        stamp = {"window": f"{min(days)}..{max(days)}", "extracted_at": extracted_at.astimezone(UTC).isoformat()} if days else {}
+
+        def prepare(day: date) -> _DayFile:
+            rows, quality = _stamped(collected.table(day), extracted_at), collected.quality(day)
+            if day in ledger and (read_accounts or unread_accounts):
+                kept = self._kept(stream, day, rows, read_accounts, unread_accounts)
+                rows = _sorted_unique(pa.concat_tables([rows, kept]), stream, day) if kept.num_rows else rows
+                unread = {*unread_accounts, *kept.column(ACCOUNT).to_pylist()}
+            else:
+                unread = set(unread_accounts)
+            if unread:
+                quality["unread_accounts"] = sorted(unread)
+            return self._prepare_day(stream, day, rows, quality, ledger.get(day), stamp)
+
+        with contextlib.ExitStack() as prepared, ThreadPoolExecutor(SYNCS_AT_ONCE) as pool:
+            # every file is written and synced before the first is renamed; disks sync many files as fast as one
+            files = {file.day: file for file in pool.map(prepare, days)}
+            for file in files.values():
+                prepared.callback(file.discard)
+            for day in sorted(days, reverse=True):
+                file = files[day]
+                written.rows += file.rows
+                written.quality = _worst([written.quality, file.quality])
+                if file.is_unchanged:
+                    before = ledger[day]
+                    ledger[day] = before | {"checked_on": max(before["checked_on"], checked_on)}
+                    written.unchanged_days.append(day)
+                    continue
+                file.publish()
+                written.bytes_written += file.size
+                written.changed_days.append(day)
+                ledger[day] = {
+                    "day": day,
+                    "rows": file.rows,
+                    "content_hash": file.content_hash,
+                    "extracted_at": extracted_at,
+                    "checked_on": checked_on,
+                    "quality": file.quality_text,
+                    "file_version": None,
+                }
         written.changed_days.sort()
         written.unchanged_days.sort()
         versions = self._stored_days(stream)
@@ -283,6 +322,44 @@ class RawZone:
         self._put_bytes(f"{self._stream_path(stream)}/{STATUS}", json.dumps(status).encode())
         written.seconds = time.perf_counter() - started
         return written
+
+    def _prepare_day(
+        self,
+        stream: Any,
+        day: date,
+        stamped: pa.Table,
+        quality: Mapping[str, Any],
+        before: Mapping[str, Any] | None,
+        stamp: Mapping[str, str],
+    ) -> _DayFile:
+        file = _DayFile(day, stamped.num_rows, quality)
+        file.content_hash = _content_hash(stamped.drop_columns([EXTRACTED_AT.name]), file.quality_text)
+        if before and before["content_hash"] == file.content_hash:
+            file.is_unchanged = True
+            return file
+        footer = {
+            **stamp,
+            "schema_version": _schema_version(stamped.schema),
+            "rows": str(file.rows),
+            "content_hash": file.content_hash,
+            "quality": file.quality_text,
+        }
+        file.size, file.publish, file.discard = self._prepare(self._day_path(stream, day), stamped, footer)
+        return file
+
+    def _kept(
+        self, stream: Any, day: date, new: pa.Table, read_accounts: Collection[str], unread_accounts: Collection[str]
+    ) -> pa.Table:
+        """The stored rows of accounts that were not read, with the moment of their own extraction."""
+        with self._fs.open(self._day_path(stream, day), "rb") as file:
+            parquet = pq.ParquetFile(file)
+            stored = set(parquet.read(columns=[ACCOUNT]).column(ACCOUNT).unique().to_pylist()) - {None}
+            silent = stored - set(read_accounts) if read_accounts else stored & set(unread_accounts)
+            silent -= set(new.column(ACCOUNT).unique().to_pylist())
+            if not silent:
+                return new.schema.empty_table()
+            rows = parquet.read().replace_schema_metadata(None)
+        return rows.filter(pc.is_in(rows.column(ACCOUNT), pa.array(sorted(silent), pa.string())))
 
     def _upgrade(self, stream: Any, schema: pa.Schema) -> None:
         for day in self._stored_days(stream):
@@ -385,25 +462,51 @@ class RawZone:
             return pq.read_schema(file).remove_metadata()
 
     def _put(self, path: str, table: pa.Table, footer: Mapping[str, str] | None = None) -> int:
-        """Write a Parquet file so that a reader sees the old one or the new one, whole."""
+        """Write a Parquet file so that a reader sees the old one or the new one, whole; returns its size."""
+        size, publish, discard = self._prepare(path, table, footer)
+        try:
+            publish()
+        finally:
+            discard()
+        return size
+
+    def _prepare(
+        self, path: str, table: pa.Table, footer: Mapping[str, str] | None = None
+    ) -> tuple[int, Callable[[], None], Callable[[], None]]:
+        """A Parquet file, written and synced but not yet seen: its size, how to publish it, how to discard it."""
         metadata = {f"funnelhouse.{name}": value for name, value in (footer or {}).items()}
         table = table.replace_schema_metadata(metadata or None)
-        if not self._is_local:
-            sink = pa.BufferOutputStream()
-            pq.write_table(table, sink, compression="zstd")
-            content = sink.getvalue().to_pybytes()
-            self._put_bytes(path, content)
-            return len(content)
-        with _renamed_into_place(path) as temporary:
-            pq.write_table(table, temporary, compression="zstd")
-            return os.path.getsize(temporary)
+        sink = pa.BufferOutputStream()
+        pq.write_table(table, sink, compression="zstd")
+        content = sink.getvalue()
+        if not self._is_local:  # object stores publish an object only when it is whole
+            return content.size, lambda: self._fs.pipe_file(path, content.to_pybytes()), lambda: None
+        temporary = _synced_beside(path, content)
+        return content.size, lambda: os.replace(temporary, path), lambda: temporary.unlink(missing_ok=True)
 
     def _put_bytes(self, path: str, content: bytes) -> None:
-        if not self._is_local:
-            self._fs.pipe_file(path, content)  # object stores publish an object only when it is whole
-            return
-        with _renamed_into_place(path) as temporary, open(temporary, "wb") as file:
-            file.write(content)
+        if self._is_local:
+            os.replace(_synced_beside(path, content), path)
+        else:
+            self._fs.pipe_file(path, content)
+
+
+@dataclass
+class _DayFile:
+    """One day on its way to disk."""
+
+    day: date
+    rows: int
+    quality: Mapping[str, Any]
+    content_hash: str = ""
+    is_unchanged: bool = False
+    size: int = 0
+    publish: Callable[[], None] = lambda: None
+    discard: Callable[[], None] = lambda: None
+
+    @property
+    def quality_text(self) -> str:
+        return json.dumps(self.quality, sort_keys=True)
 
 
 class _Collected:
@@ -535,6 +638,8 @@ def _worst(pages: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
                 worst[name] = min(worst[name], value) if value is not None else worst[name]
             elif isinstance(value, bool):
                 worst[name] = bool(worst.get(name)) or value
+            elif isinstance(value, list):
+                worst[name] = sorted({*worst.get(name, ()), *value})
             elif value is not None:
                 worst[name] = value
     return worst
@@ -559,6 +664,10 @@ def _content_hash(rows: pa.Table, quality: str) -> str:
     with pa.PythonFile(Sink(), mode="w") as file, pa.ipc.new_stream(file, plain.schema) as writer:
         writer.write_table(plain)
     return digest.hexdigest()
+
+
+def _stamped(rows: pa.Table, extracted_at: datetime) -> pa.Table:
+    return rows.append_column(EXTRACTED_AT, pa.repeat(pa.scalar(extracted_at, EXTRACTED_AT.type), rows.num_rows))
 
 
 def _stored_schema(schema: pa.Schema) -> pa.Schema:
@@ -628,28 +737,29 @@ def _local_days(folder: str) -> Iterator[tuple[date, str]]:
         yield date.fromisoformat(entry.name.removeprefix("day=")), f"{stat.st_size}:{stat.st_mtime_ns}"
 
 
-@contextlib.contextmanager
-def _renamed_into_place(path: str) -> Iterator[str]:
-    """A temporary name beside `path`; on success it is synced and renamed over it, on failure removed."""
+def _synced_beside(path: str, content: Any) -> Path:
+    """`content` on disk under a temporary name beside `path`, ready to be renamed over it.
+
+    The file is synced before the rename, so a name never points at a torn file. The folder is not: after a power
+    cut a name may point at the file before, which the ledger notices by the file's size and time.
+    """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}.tmp")
     try:
-        yield str(temporary)
-        descriptor = os.open(temporary, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        os.replace(temporary, target)
-        _sync_folder(target.parent)
-    finally:
+        with open(temporary, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
         temporary.unlink(missing_ok=True)
+        raise
+    return temporary
 
 
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _remove_litter(folder: Path) -> None:
+    """Temporary files that a killed writer left behind; what is younger may belong to a writer at work."""
+    for path in folder.glob("**/.*.tmp"):
+        with contextlib.suppress(FileNotFoundError):
+            if time.time() - path.stat().st_mtime > LITTER_AGE_SECONDS:
+                path.unlink()

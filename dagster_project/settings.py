@@ -12,7 +12,7 @@ import secrets
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, time
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -137,7 +137,8 @@ class HubspotSettings(SourceSettings):
 
 
 class GoogleAdsSettings(SourceSettings):
-    developer_token: SecretStr = Field(alias="GOOGLE_ADS_DEVELOPER_TOKEN")
+    # Google has ignored it since 9 September 2026; a future API version may refuse it
+    developer_token: SecretStr | None = Field(None, alias="GOOGLE_ADS_DEVELOPER_TOKEN")
     client_id: str = Field(alias="GOOGLE_ADS_CLIENT_ID")
     client_secret: SecretStr = Field(alias="GOOGLE_ADS_CLIENT_SECRET")
     refresh_token: SecretStr = Field(alias="GOOGLE_ADS_REFRESH_TOKEN")
@@ -437,8 +438,9 @@ def load_settings(environment: Mapping[str, str] | None = None, *, folder: Path 
     common: dict[str, Any] = {"hash_key": hash_key, "today": today}
     week_start = WEEKDAYS.index(rules.reporting.week_start)
     drops = {"base_folder": str(config_file.parent), "reporting_time_zone": rules.reporting.time_zone, **common}
-    file_mappings = tuple(m for m in rules.files if m.stream != "ga4_export")
-    export_mappings = tuple(m for m in rules.files if m.stream == "ga4_export")
+    mappings = [mapping.with_variables(env) for mapping in rules.files]
+    file_mappings = tuple(m for m in mappings if not m.is_export)
+    export_mappings = tuple(m for m in mappings if m.is_export)
     return Settings(
         home=home,
         raw_root=raw_root,
@@ -540,7 +542,8 @@ def _aliases(kind: type[BaseModel]) -> set[str]:
 
 
 def _secret_aliases(kind: type[BaseModel]) -> set[str]:
-    return {f.alias for f in kind.model_fields.values() if f.alias and f.annotation is SecretStr}
+    fields = kind.model_fields.values()
+    return {f.alias for f in fields if f.alias and SecretStr in (f.annotation, *get_args(f.annotation))}
 
 
 def _load_config(path: Path, *, is_named: bool) -> Config:

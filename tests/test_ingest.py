@@ -118,8 +118,15 @@ def test_a_crm_that_was_never_read_is_swept_once(zone, stream, vendor) -> None: 
     crm = replace(stream, kind="record", sweep=vendor.sweep, restate_days=1)
     go("2026-10-01", zone, crm, "refresh")
     go("2026-10-02", zone, crm, "refresh")
-    assert vendor.asked[0] is None
-    assert vendor.asked[1] is not None
+    # the running day is read too: a record that changed this morning has left its old day
+    assert vendor.asked == [None, Window(date(2026, 9, 2), date(2026, 10, 3))]
+
+
+def test_a_backfill_of_records_reads_the_newest_days_as_well(zone, stream, vendor) -> None:  # type: ignore[no-untyped-def]
+    crm = replace(stream, kind="record", restate_days=2)
+    outcome = go("2026-10-01", zone, crm, "backfill", Window(date(2026, 2, 1), date(2026, 3, 1)))
+    assert vendor.asked == [Window(date(2026, 9, 29), date(2026, 10, 2)), Window(date(2026, 2, 1), date(2026, 3, 1))]
+    assert (outcome.written.rows, len(outcome.written.days)) == (31, 31)
 
 
 def test_a_failed_stream_keeps_its_days_and_stops_nobody(zone, stream, vendor) -> None:  # type: ignore[no-untyped-def]
@@ -135,6 +142,31 @@ def test_a_failed_stream_keeps_its_days_and_stops_nobody(zone, stream, vendor) -
     assert outcomes["traffic"].error == "ga4/traffic: out of order"
     assert "ZeroDivisionError" in outcomes["buggy"].error
     assert zone.ledger(stream).to_pylist() == before
+
+
+def test_an_account_that_left_keeps_its_rows_and_the_outcome_says_so(zone, stream) -> None:  # type: ignore[no-untyped-def]
+    answering, cancelled = ["1", "2", "3"], []
+
+    def by_account(_settings: Any, window: Window, tally: Tally) -> Iterator[Page]:
+        for account in answering:
+            rows = rows_of(window.days()).rows
+            yield Page(rows.set_column(2, "account_id", pa.array([account] * rows.num_rows)))
+            tally.read_account(account)
+        for account in cancelled:
+            tally.skip_account(account, "it is cancelled")
+
+    ads = replace(stream, read=by_account)
+    go("2026-10-01", zone, ads, "refresh")
+    answering, cancelled = ["1"], ["2"]
+    outcome = go("2026-10-02", zone, ads, "refresh")
+    accounts = {d.day: zone.read_day(ads, d).column("account_id").to_pylist() for d in zone.extracted_days(ads)}
+    # 28 September was not asked again; 29 and 30 were, 1 October is new
+    assert accounts == {28: ["1", "2", "3"], 29: ["1", "2", "3"], 30: ["1", "2", "3"], 1: ["1"]}
+    assert outcome.written.quality["unread_accounts"] == ["2", "3"]
+    assert outcome.tally.notes == [
+        "account 2 was skipped: it is cancelled",
+        "account 3 is no longer among those that are read; what is stored of it stays",
+    ]
 
 
 def test_a_source_that_is_off_is_declared_and_left_alone(zone, stream, vendor) -> None:  # type: ignore[no-untyped-def]

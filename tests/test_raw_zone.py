@@ -112,6 +112,55 @@ def test_rows_outside_the_window_and_repeated_keys_are_refused(zone: RawZone) ->
     assert zone.read_day(REPORT, DAY).column("sessions").to_pylist() == [4]
 
 
+def of_accounts(*rows: tuple[str, int], day: date = DAY) -> Page:
+    records = [{"date": day, "sessionSource": "google", "sessions": n, "account_id": a, "_extra": None} for a, n in rows]
+    return Page(pa.Table.from_pylist(records, schema=REPORT.schema))
+
+
+def stored(zone: RawZone, day: date = DAY) -> dict[str, int]:
+    rows = zone.read_day(REPORT, day)
+    return dict(zip(rows.column("account_id").to_pylist(), rows.column("sessions").to_pylist(), strict=True))
+
+
+def test_rows_of_an_account_that_could_not_be_read_stay_and_the_day_says_so(zone: RawZone) -> None:
+    put(zone, [of_accounts(("1", 4), ("2", 7))])
+    later = NOW + timedelta(days=1)
+    written = put(zone, [of_accounts(("1", 5))], extracted_at=later, unread_accounts={"2"})
+    assert stored(zone) == {"1": 5, "2": 7}
+    rows = zone.read_day(REPORT, DAY)
+    assert rows.column("_extracted_at").to_pylist() == [later, NOW], "kept rows keep the moment of their extraction"
+    assert written.quality["unread_accounts"] == ["2"]
+    zone.write_index([(REPORT, True)])
+    with zone._fs.open(f"{zone._path}/_meta/days.parquet", "rb") as file:
+        qualities = pa.parquet.read_table(file).column("quality").to_pylist()
+    assert qualities == ['{"unread_accounts": ["2"]}'] * 2
+    again = put(zone, [of_accounts(("1", 5))], extracted_at=later + timedelta(days=1), unread_accounts={"2"})
+    assert again.changed_days == [], "kept rows do not make the day differ"
+    put(zone, [of_accounts(("1", 5))], read_accounts={"1", "2"})
+    assert stored(zone) == {"1": 5}, "an account that answers without rows has none"
+
+
+def test_where_the_read_accounts_are_known_all_others_keep_their_rows(zone: RawZone) -> None:
+    put(zone, [of_accounts(("1", 4), ("2", 7), ("3", 9))])
+    written = put(zone, [of_accounts(("1", 5))], read_accounts={"1", "3"})
+    assert (stored(zone), written.quality) == ({"1": 5, "2": 7}, {"unread_accounts": ["2"]})
+    put(zone, [of_accounts(("1", 6))])
+    assert stored(zone) == {"1": 6}, "a source that does not tell accounts apart replaces whole days"
+
+
+def test_an_account_that_ended_in_the_middle_of_a_read_keeps_its_newer_days(zone: RawZone) -> None:
+    tomorrow = DAY + timedelta(days=1)
+    put(zone, [of_accounts(("2", 7)), of_accounts(("2", 8), day=tomorrow)])
+    unread: set[str] = set()
+
+    def pages():  # type: ignore[no-untyped-def]
+        yield of_accounts(("2", 70))
+        unread.add("2")  # known only now: its second day cannot be read any more
+
+    put(zone, pages(), read_accounts={"1"}, unread_accounts=unread)
+    assert (stored(zone), stored(zone, tomorrow)) == ({"2": 70}, {"2": 8})
+
+
 def test_a_record_that_came_twice_is_kept_once_in_its_newest_version(zone: RawZone) -> None:
     morning, evening = datetime(2026, 2, 3, 8, tzinfo=UTC), datetime(2026, 2, 3, 20, tzinfo=UTC)
     page = record(("7", evening, "customer"), ("7", morning, "lead"), ("8", morning, "lead"))

@@ -41,8 +41,16 @@ def test_a_source_is_on_when_its_required_variables_are_set(tmp_path: Path) -> N
 
 def test_a_half_configured_source_names_what_is_missing(tmp_path: Path) -> None:
     del (env := dict(GOOGLE_ADS))["GOOGLE_ADS_REFRESH_TOKEN"]
-    with pytest.raises(SettingsError, match="GOOGLE_ADS_REFRESH_TOKEN: not set, but GOOGLE_ADS_DEVELOPER_TOKEN"):
+    with pytest.raises(SettingsError, match="GOOGLE_ADS_REFRESH_TOKEN: not set, but GOOGLE_ADS_CLIENT_ID"):
         load_settings(env, folder=tmp_path)
+
+
+def test_google_ads_needs_no_developer_token_and_is_not_switched_on_by_one(tmp_path: Path) -> None:
+    del (env := dict(GOOGLE_ADS))["GOOGLE_ADS_DEVELOPER_TOKEN"]
+    settings = load_settings(env, folder=tmp_path)
+    assert settings.google_ads is not None
+    assert settings.google_ads.developer_token is None
+    assert load_settings({"GOOGLE_ADS_DEVELOPER_TOKEN": "dev-token-secret"}, folder=tmp_path).google_ads is None
 
 
 @pytest.mark.parametrize(

@@ -85,7 +85,13 @@ def whole_periods(window: Window, period: str, week_start: int = 0) -> list[Wind
 
 @dataclass
 class Tally:
-    """What a read has cost so far; filled by the connector, shown as asset metadata. Safe to share by threads."""
+    """What a read has cost so far; filled by the connector, shown as asset metadata. Safe to share by threads.
+
+    A source with several accounts says which of them answered (`read_accounts`) and which it was to read but
+    could not (`unread_accounts`: cancelled, not yet enabled). The raw zone then keeps what is stored of all
+    others: an account that was cancelled, or left its manager or the settings, spent what it spent. To forget
+    one, move the stream's folder away and backfill.
+    """
 
     api_calls: int = 0
     retries: int = 0
@@ -94,6 +100,8 @@ class Tally:
     notes: list[str] = field(default_factory=list)
     bad_rows: list[str] = field(default_factory=list)
     bad_row_count: int = 0
+    read_accounts: set[str] = field(default_factory=set)
+    unread_accounts: set[str] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     KEPT_BAD_ROWS = 50  # enough to find the cause; the count is exact
@@ -115,6 +123,19 @@ class Tally:
         with self._lock:
             if text not in self.notes:
                 self.notes.append(text)
+
+    def read_account(self, account_id: str) -> None:
+        """All that the account has in the window has been handed on."""
+        with self._lock:
+            self.read_accounts.add(account_id)
+            self.unread_accounts.discard(account_id)
+
+    def skip_account(self, account_id: str, why: str) -> None:
+        """This account cannot be read; others can. Its stored rows stay as they are."""
+        self.note(f"account {account_id} was skipped: {why}")
+        with self._lock:
+            self.unread_accounts.add(account_id)
+            self.read_accounts.discard(account_id)
 
     def bad_row(self, where_and_why: str) -> None:
         with self._lock:
@@ -152,6 +173,7 @@ class Stream:
     * `lead_in_days`: days before a window that the reader needs as well (exchange rates carry forward).
     * `period`: rows are keyed by the start of this period; a window is widened to whole periods.
     * `earliest`: the oldest day that the vendor can still be asked for, given today; None = no limit.
+    * `is_on`: whether the source's settings allow this stream at all (GA4 sessions need a client-id dimension).
     * `read` is None for lists that can only be listed whole: they are swept at every refresh.
     """
 
@@ -169,6 +191,7 @@ class Stream:
     final_after_days: int | None = None
     lead_in_days: int = 0
     earliest: Callable[[date], date] | None = None
+    is_on: Callable[[Any], bool] = lambda _settings: True
     read: Callable[[Any, Window, Tally], Iterator[Page]] | None = None
     sweep: Callable[[Any, Tally], Iterator[Page]] | None = None
     description: str = ""

@@ -20,6 +20,12 @@ _PERSONAL_PARAMETERS = {
     "name", "fullname", "full_name", "address", "password", "token",
 }  # fmt: skip
 
+# RE2 pattern of what a text must contain for `redact_url` to change it: columns of millions of texts are
+# searched with it by Arrow, and only what it finds goes through Python.
+MAY_BE_PERSONAL = (
+    "(?i)@|%(?:25)?40|[?&#](?:amp;)?(?:" + "|".join(map(re.escape, sorted(_PERSONAL_PARAMETERS))) + ")="
+)
+
 
 def normalise_email(value: str | None) -> str | None:
     """Trimmed, NFC, lower case; None when it is not an e-mail. Dots and +tags stay: they may be two people."""
@@ -61,6 +67,13 @@ def hash_phone(value: str | None, key: bytes) -> str | None:
 def redact_text(value: str | None) -> str | None:
     """The text with whatever looks like an e-mail address taken out: people type theirs into any field."""
     return _EMAIL_ANYWHERE.sub("(redacted)", value) if value else None
+
+
+def hash_user_id(value: str | None, key: bytes) -> str | None:
+    """Keyed hash of the id that a site gives a user; of an e-mail where it is one, so that it joins to the CRM."""
+    if not value or not value.strip():
+        return None
+    return hash_email(value, key) or _hash(b"user_id", value.strip(), key)
 
 
 def redact_url(value: str | None) -> str | None:

@@ -1,0 +1,228 @@
+"""The `funnelhouse` command. Each verb calls one function of the layer below; no second way to run a refresh."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import contextmanager
+from collections.abc import Iterator
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+from rich.console import Console
+
+from dagster_project.settings import Settings, SettingsError, load_settings
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Funnelhouse: the marketing and sales KPI warehouse that a company runs itself.",
+)
+out, err = Console(highlight=False, soft_wrap=False), Console(stderr=True, highlight=False)
+
+Source = Annotated[Optional[list[str]], typer.Option("--source", help="Only this source; may be repeated.")]
+AllowShrink = Annotated[bool, typer.Option(help="Accept a sweep that loses more than 20 % of the stored ids.")]
+
+
+class _Stop(Exception):
+    """A message for the person, and the exit code."""
+
+    def __init__(self, message: str, code: int = 1) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def main() -> None:
+    """Entry point: errors that a person can mend are one message, not a traceback."""
+    from dagster_project.connectors import SourceError
+    from dagster_project.publish import PublishError
+    from dagster_project.raw_zone import RawZoneError
+    from dagster_project.runner import RunFailed
+
+    try:
+        app()
+    except (SettingsError, SourceError, RawZoneError, PublishError, RunFailed, _Stop) as error:
+        err.print(f"[red]error[/red] {error}", soft_wrap=True)
+        sys.exit(getattr(error, "code", 1))
+    except KeyboardInterrupt:
+        err.print("stopped; run the same command again and it goes on where it was")
+        sys.exit(130)
+
+
+@app.command()
+def refresh(
+    deep: Annotated[bool, typer.Option(help="Read the deep restatement window of each source.")] = False,
+    sweep: Annotated[bool, typer.Option(help="List CRM records anew: finds deletes and merges.")] = False,
+    source: Source = None,
+    allow_shrink: AllowShrink = False,
+) -> None:
+    """Load yesterday and the days that sources still restate; rebuild marts, KPIs and the published copy."""
+    from dagster_project.connectors import Window
+
+    settings = load_settings()
+    mode = "sweep" if sweep else "deep" if deep else "refresh"
+    _run(settings, mode, Window.of_day(settings.today - timedelta(days=1)), source, allow_shrink)
+
+
+@app.command()
+def backfill(
+    start: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="First day.")],
+    end: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="Last day, inclusive.")],
+    source: Source = None,
+) -> None:
+    """Load exactly these days again, in one run, then rebuild. Resumable; safe to repeat and to overlap."""
+    from dagster_project.connectors import Window
+
+    settings = load_settings()
+    if end < start:
+        raise _Stop(f"--end {end:%Y-%m-%d} is before --start {start:%Y-%m-%d}", 2)
+    if start.date() >= settings.today:
+        raise _Stop(f"--start {start:%Y-%m-%d} is not over yet: today is {settings.today}", 2)
+    last = min(end.date(), settings.today - timedelta(days=1))
+    _run(settings, "backfill", Window(start.date(), last + timedelta(days=1)), source)
+
+
+def _run(settings: Settings, mode: str, window: object, sources: list[str] | None, allow_shrink: bool = False) -> None:
+    from dagster_project.connectors import SOURCES
+    from dagster_project.runner import BarReporter, run_refresh
+
+    if unknown := set(sources or []) - set(SOURCES):
+        raise _Stop(f"--source {sorted(unknown)[0]!r} is not a source; allowed: {', '.join(SOURCES)}", 2)
+    started = datetime.now()
+    with BarReporter(err) as reporter:
+        result = run_refresh(
+            settings, mode, window, sources=sources, allow_shrink=allow_shrink, reporter=reporter  # type: ignore[arg-type]
+        )
+    for stream, reason in result.failed.items():
+        err.print(f"[yellow]stale[/yellow] {stream}: {reason}", soft_wrap=True)
+    if result.error:
+        raise _Stop(f"nothing was published, readers see what they saw before. {result.error}")
+    seconds = (datetime.now() - started).total_seconds()
+    out.print(f"{mode} of {window} done in {seconds:.0f} s; published to {_shown(settings.published_folder)}")
+    if result.failed:
+        raise _Stop(f"{len(result.failed)} streams could not be read; what depends on them is marked stale")
+
+
+@app.command()
+def doctor() -> None:
+    """Which sources are on, what is missing, and whether each vendor answers."""
+    from dagster_project.doctor import examine, report
+
+    settings = load_settings()
+    findings = list(examine(settings))
+    out.print(report(settings, findings))
+    if any(finding.is_broken for finding in findings):
+        raise _Stop("at least one source that is on does not answer")
+
+
+@app.command()
+def show(
+    kpi: Annotated[str, typer.Argument(help="A KPI id, such as cpl; see `funnelhouse show list`.")],
+    by: Annotated[str, typer.Option(help="Cut: channel, campaign, device, sales_rep …")] = "total",
+    grain: Annotated[str, typer.Option(help="day, week, month, quarter or year.")] = "month",
+    periods: Annotated[int, typer.Option(help="How many periods, newest last.")] = 6,
+    model: Annotated[Optional[str], typer.Option(help="Attribution model, where the KPI has one.")] = None,
+) -> None:
+    """One KPI over time, from the published copy."""
+    from dagster_project.reading import kpi_table
+
+    out.print(kpi_table(load_settings(), kpi, by=by, grain=grain, periods=periods, model=model))
+
+
+@app.command()
+def explain(
+    kpi: Annotated[str, typer.Argument(help="A KPI id.")],
+    period: Annotated[str, typer.Option(help="A day of the period, such as 2026-09-01, or 2026-09 or 2026.")],
+    by: Annotated[Optional[str], typer.Option(help="dimension=member, such as channel='Paid Search'.")] = None,
+    grain: Annotated[Optional[str], typer.Option(help="day, week, month, quarter or year.")] = None,
+    model: Annotated[Optional[str], typer.Option(help="Attribution model, where the KPI has one.")] = None,
+) -> None:
+    """One value: formula, numerator and denominator, and the source days it rests on."""
+    from dagster_project.reading import explanation
+
+    out.print(explanation(load_settings(), kpi, period, by=by, grain=grain, model=model))
+
+
+@app.command()
+def demo(
+    keep: Annotated[bool, typer.Option(help="Keep what an earlier demo loaded.")] = True,
+) -> None:
+    """The whole pipeline against the sandbox, no account needed; then the scoreboard and where to look."""
+    from dagster_project.connectors import Window
+    from dagster_project.reading import scoreboard
+    from dagster_project.sandbox import DEMO_CONFIG, DEMO_TODAY, HISTORY_START, serve
+
+    home = _demo_home()
+    if not keep and home.exists():
+        import shutil
+
+        shutil.rmtree(home)
+    with serve(today=DEMO_TODAY) as sandbox, _environment({**sandbox.env, "FUNNELHOUSE_HOME": str(home), "FUNNELHOUSE_CONFIG": str(DEMO_CONFIG)}):
+        settings = load_settings()
+        out.print(f"The sandbox plays GA4, HubSpot, Google Ads and the ECB on loopback; today is {settings.today}.")
+        _run(settings, "backfill", Window(HISTORY_START, settings.today), None)
+        out.print(scoreboard(settings))
+        folder = _shown(settings.published_folder)
+        out.print(
+            f"\nLook further:\n"
+            f"  .venv/bin/funnelhouse show cpl --by channel          (add --demo-free settings of your own: .env.example)\n"
+            f"  duckdb -readonly {folder}/funnelhouse.duckdb          marts and KPI tables\n"
+            f"  {folder}/kpi/fct_kpi_monthly.parquet                  the same for any tool that reads Parquet\n"
+            f"  make ui                                               Dagster on http://127.0.0.1:3000"
+        )
+
+
+@app.command()
+def sandbox(
+    today: Annotated[Optional[datetime], typer.Option(formats=["%Y-%m-%d"], help="The sandbox's clock.")] = None,
+    fault: Annotated[Optional[list[str]], typer.Option(help="vendor:fault[:count], such as hubspot:throttle:3.")] = None,
+) -> None:
+    """Serve the sandbox until stopped, and print the variables that point Funnelhouse at it."""
+    from dagster_project.sandbox import DEMO_TODAY
+    from dagster_project.sandbox.server import run
+
+    run(today=today.date() if today else DEMO_TODAY, faults=fault or [])
+
+
+@app.command()
+def ui(port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 3000) -> None:
+    """Dagster's web page on 127.0.0.1: assets, runs, schedules, backfills."""
+    from dagster_project import instance
+    from dagster_project.runner import PROJECT_FOLDER, ensure_manifest
+
+    settings = load_settings()
+    instance.open_instance(settings.home).dispose()
+    ensure_manifest(settings)
+    command = Path(sys.executable).with_name("dagster")
+    os.chdir(PROJECT_FOLDER)
+    os.execv(command, [str(command), "dev", "-w", "workspace.yaml", "-h", "127.0.0.1", "-p", str(port)])
+
+
+def _demo_home() -> Path:
+    return Path(os.environ.get("FUNNELHOUSE_HOME", "data/demo")).resolve()
+
+
+@contextmanager
+def _environment(variables: dict[str, str]) -> Iterator[None]:
+    before = dict(os.environ)
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def _shown(path: Path) -> str:
+    return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def _today(settings: Settings) -> date:
+    return settings.today
+
+
+if __name__ == "__main__":
+    main()

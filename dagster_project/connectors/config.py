@@ -1,0 +1,300 @@
+"""The business rules of funnelhouse.yml as small tables: how they reach dbt without being compiled into it.
+
+One stream per list of rules, and `settings` with one row for everything that is a single value. Nothing is
+decided here; rules that stand in funnelhouse.yml get a column of the same name.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from datetime import date
+from decimal import Decimal
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from dagster_project.connectors.contract import ConfigError, Page, Stream, Tally, schema
+from dagster_project.connectors.file_streams import FILE_STREAMS
+
+if TYPE_CHECKING:
+    from dagster_project.settings import ConfigSettings
+
+Row = dict[str, Any]
+Rows = Callable[["ConfigSettings"], list[Row]]
+
+# rules have no day of their own: all are filed under one, so that every refresh replaces the same file
+_FILED_ON = date(1970, 1, 1)
+_ACCOUNT = "funnelhouse.yml"
+TRANSITIONS = ("lead>mql", "mql>sal", "sal>sql", "sql>opportunity", "opportunity>won")
+CONVERSIONS = ("lead", "mql", "sql", "opportunity", "order")
+
+_TEXT, _INTEGER, _DOUBLE, _FLAG, _DAY = pa.string(), pa.int64(), pa.float64(), pa.bool_(), pa.date32()
+
+
+def _settings(settings: ConfigSettings) -> list[Row]:
+    """One row. Lists are texts with commas; customers_active_days is null where it is `auto`."""
+    rules = settings.config
+    active_days = rules.customers.active_days
+    return [
+        {
+            "today": settings.today,
+            "now": settings.now,
+            "reporting_time_zone": rules.reporting.time_zone,
+            "reporting_currency": rules.reporting.currency,
+            "reporting_week_start": rules.reporting.week_start,
+            "reporting_fiscal_year_start_month": rules.reporting.fiscal_year_start_month,
+            "web_truth": rules.web.truth,
+            "web_own_domains": ",".join(rules.web.own_domains),
+            "web_ignored_referrers": ",".join(rules.web.ignored_referrers),
+            "crm_truth": ",".join(rules.crm.truth),
+            "crm_customer": rules.crm.customer,
+            "revenue_truth": rules.revenue_truth,
+            "gross_margin_default": rules.gross_margin.default,
+            "attribution_default_model": rules.attribution.default_model,
+            "attribution_models": ",".join(rules.attribution.models),
+            "attribution_half_life_days": rules.attribution.half_life_days,
+            "attribution_markov_window_days": rules.attribution.markov_window_days,
+            "attribution_earlier_conversions_reset": rules.attribution.earlier_conversions_reset,
+            **{f"attribution_lookback_days_{kind}": rules.attribution.lookback(kind) for kind in CONVERSIONS},
+            "maturity_stage_window_days": rules.maturity.stage_window_days,
+            **{_stage_window(step): rules.maturity.stage_window(step) for step in TRANSITIONS},
+            "maturity_to_date_days": rules.maturity.to_date_days,
+            "maturity_traffic_to_lead_days": rules.maturity.traffic_to_lead_days,
+            "customers_active_days": None if active_days == "auto" else active_days,
+            "customers_repeat_days": rules.customers.repeat_days,
+            "exchange_rates_providers": ",".join(rules.exchange_rates.providers),
+            "exchange_rates_carry_days": rules.exchange_rates.carry_days,
+        }
+    ]
+
+
+def _stage_window(transition: str) -> str:
+    return f"maturity_stage_window_days_{transition.replace('>', '_to_')}"
+
+
+def _stage_map(settings: ConfigSettings) -> list[Row]:
+    return [
+        {"crm": r.crm, "object": r.object, "pipeline": r.pipeline, "stage_value": r.value, "stage": r.stage}
+        for r in settings.config.crm.stages
+    ]
+
+
+def _channel_rules(settings: ConfigSettings) -> list[Row]:
+    return [
+        {
+            "position": position,
+            **rule.model_dump(include={"channel", "source", "medium", "campaign", "landing_page"}),
+        }
+        for position, rule in enumerate(settings.config.channels.rules, start=1)
+    ]
+
+
+def _source_aliases(settings: ConfigSettings) -> list[Row]:
+    return [
+        {"alias": alias, "source": source}
+        for alias, source in settings.config.channels.source_aliases.items()
+    ]
+
+
+def _campaign_aliases(settings: ConfigSettings) -> list[Row]:
+    return [
+        {"alias": a.alias, "platform": a.platform, "campaign": a.campaign}
+        for a in settings.config.channels.campaign_aliases
+    ]
+
+
+def _ledger(settings: ConfigSettings) -> list[Row]:
+    return [
+        {
+            "line_id": line.id,
+            "start_date": line.start,
+            "end_date": line.end,
+            "amount": Decimal(str(line.amount)),
+            "currency_code": line.currency,
+            "cost_type": line.cost_type,
+            "motion": line.motion,
+            "channel": line.channel,
+            "campaign": line.campaign,
+            "acquisition_share": line.acquisition_share,
+        }
+        for line in settings.config.ledger
+    ]
+
+
+def _targets(settings: ConfigSettings) -> list[Row]:
+    return [
+        {
+            "kpi_id": target.kpi,
+            "grain": target.grain,
+            "period_start": target.period_start,
+            "dimension": target.dimension,
+            "member": target.member,
+            "target": target.value,
+        }
+        for target in settings.config.targets
+    ]
+
+
+def _gross_margins(settings: ConfigSettings) -> list[Row]:
+    return [
+        {"product": product, "margin": margin}
+        for product, margin in settings.config.gross_margin.products.items()
+    ]
+
+
+def _platform_motions(settings: ConfigSettings) -> list[Row]:
+    return [
+        {"platform": platform, "motion": motion}
+        for platform, motion in settings.config.platform_motions.items()
+    ]
+
+
+def _goals(settings: ConfigSettings) -> list[Row]:
+    return [{"event_name": name} for name in settings.config.web.goals]
+
+
+def _sweep(
+    name: str, rows: Rows, key: tuple[str, ...], declared: pa.Schema, settings: ConfigSettings, tally: Tally
+) -> Iterator[Page]:
+    found = rows(settings)
+    keys = Counter(tuple(row[column] for column in key) for row in found)
+    if twice := [values for values, count in keys.items() if count > 1]:
+        what = ", ".join(
+            f"{column} {value}" for column, value in zip(key, twice[0], strict=True) if value is not None
+        )
+        raise ConfigError(
+            f"funnelhouse.yml has two entries for {what}; keep one of them", source="config", stream=name
+        )
+    filed = {"account_id": _ACCOUNT, "_extra": None, "_filed_on": _FILED_ON}
+    yield Page(pa.Table.from_pylist([{**row, **filed} for row in found], schema=declared))
+
+
+def _stream(
+    name: str,
+    rows: Rows,
+    key: tuple[str, ...],
+    columns: dict[str, pa.DataType],
+    description: str,
+) -> Stream:
+    declared = schema(*columns.items(), ("_filed_on", _DAY))
+    return Stream(
+        source="config",
+        name=name,
+        domain="config",
+        kind="report",
+        key=("account_id", *key),
+        schema=declared,
+        day="_filed_on",
+        restate_days=0,
+        deep_restate_days=0,
+        sweep=partial(_sweep, name, rows, key, declared),
+        description=description,
+    )
+
+
+STREAMS: tuple[Stream, ...] = (
+    _stream(
+        "settings",
+        _settings,
+        (),
+        {
+            "today": _DAY,
+            "now": pa.timestamp("us", tz="UTC"),
+            "reporting_time_zone": _TEXT,
+            "reporting_currency": _TEXT,
+            "reporting_week_start": _TEXT,
+            "reporting_fiscal_year_start_month": _INTEGER,
+            "web_truth": _TEXT,
+            "web_own_domains": _TEXT,
+            "web_ignored_referrers": _TEXT,
+            "crm_truth": _TEXT,
+            "crm_customer": _TEXT,
+            "revenue_truth": _TEXT,
+            "gross_margin_default": _DOUBLE,
+            "attribution_default_model": _TEXT,
+            "attribution_models": _TEXT,
+            "attribution_half_life_days": _DOUBLE,
+            "attribution_markov_window_days": _INTEGER,
+            "attribution_earlier_conversions_reset": _FLAG,
+            **{f"attribution_lookback_days_{kind}": _INTEGER for kind in CONVERSIONS},
+            "maturity_stage_window_days": _INTEGER,
+            **{_stage_window(step): _INTEGER for step in TRANSITIONS},
+            "maturity_to_date_days": _INTEGER,
+            "maturity_traffic_to_lead_days": _INTEGER,
+            "customers_active_days": _INTEGER,
+            "customers_repeat_days": _INTEGER,
+            "exchange_rates_providers": _TEXT,
+            "exchange_rates_carry_days": _INTEGER,
+        },
+        "One row: every rule that is a single value, and the day and moment of the refresh.",
+    ),
+    _stream(
+        "stage_map",
+        _stage_map,
+        ("crm", "object", "pipeline", "stage_value"),
+        {"crm": _TEXT, "object": _TEXT, "pipeline": _TEXT, "stage_value": _TEXT, "stage": _TEXT},
+        "One row per CRM value that means a funnel stage.",
+    ),
+    _stream(
+        "channel_rules",
+        _channel_rules,
+        ("position",),
+        {
+            "position": _INTEGER,
+            "channel": _TEXT,
+            **dict.fromkeys(("source", "medium", "campaign", "landing_page"), _TEXT),
+        },
+        "One row per channel rule of the user's own, in the order of trying.",
+    ),
+    _stream(
+        "source_aliases",
+        _source_aliases,
+        ("alias",),
+        {"alias": _TEXT, "source": _TEXT},
+        "One row per spelling of a source.",
+    ),
+    _stream(
+        "campaign_aliases",
+        _campaign_aliases,
+        ("alias", "platform"),
+        {"alias": _TEXT, "platform": _TEXT, "campaign": _TEXT},
+        "One row per value of utm_campaign that means a platform's campaign (id or name).",
+    ),
+    _stream(
+        "ledger",
+        _ledger,
+        ("line_id",),
+        FILE_STREAMS["other_costs"].columns,
+        "One row per cost that no ad platform reports.",
+    ),
+    _stream(
+        "targets",
+        _targets,
+        ("kpi_id", "grain", "period_start", "dimension", "member"),
+        FILE_STREAMS["targets"].columns,
+        "One row per KPI target.",
+    ),
+    _stream(
+        "gross_margins",
+        _gross_margins,
+        ("product",),
+        {"product": _TEXT, "margin": _DOUBLE},
+        "One row per product with a gross margin of its own.",
+    ),
+    _stream(
+        "platform_motions",
+        _platform_motions,
+        ("platform",),
+        {"platform": _TEXT, "motion": _TEXT},
+        "One row per ad platform whose media cost is not outbound.",
+    ),
+    _stream(
+        "goals",
+        _goals,
+        ("event_name",),
+        {"event_name": _TEXT},
+        "One row per goal; none = every key event is one.",
+    ),
+)

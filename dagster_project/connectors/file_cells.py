@@ -1,0 +1,143 @@
+"""Cells of dropped files as text: trimming, ids, personal data, translations, and what the parsers share.
+
+Column by column with Arrow. Numbers and flags are in `file_formats.py`, days and moments in `file_dates.py`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from dagster_project.connectors.identity import MAY_BE_PERSONAL, hash_email, redact_url
+
+Parsed = tuple[pa.Array, pa.Array]  # values, mask of the cells that could not be read
+
+# how people and programs write "nothing" in a typed cell; text columns keep such words: they are evidence
+NULL_WORDS = ("", "null", "none", "nan", "n/a", "#n/a", "na", "nil", "nat", "undefined", "-", "–", "—", "\\n")
+_BROKEN_BY_SPREADSHEET = r"^\d(?:[.,]\d+)?[eE]\+\d+$"  # 1.23457E+18: the digits of an id are gone
+_ADDRESS = r"[^@\s/?&=#:;,<>]+(?:@|%40)[^@\s/?&=#%<>]+\.[A-Za-z]{2,}"
+_EXACT_FLOAT = 2.0**53  # whole numbers above it lose digits in a double
+
+
+def text_of(cells: pa.Array) -> pa.Array:
+    """Any column as text: trimmed, empty = null. Whole numbers keep all digits, never by way of a float."""
+    if pa.types.is_dictionary(cells.type):
+        cells = cells.dictionary_decode()
+    if pa.types.is_floating(cells.type):
+        finite = pc.if_else(pc.is_finite(cells), cells, None).cast(pa.float64())
+        is_whole = pc.and_(pc.equal(pc.floor(finite), finite), pc.less(pc.abs(finite), _EXACT_FLOAT))
+        is_whole = pc.fill_null(is_whole, False)
+        whole = pc.if_else(is_whole, finite, None).cast(pa.int64()).cast(pa.string())
+        return pc.if_else(is_whole, whole, finite.cast(pa.string()))
+    if pa.types.is_decimal(cells.type):
+        return pa.array([None if v is None else f"{v.normalize():f}" for v in cells.to_pylist()], pa.string())
+    if not pa.types.is_string(cells.type):
+        cells = cells.cast(pa.string())
+    trimmed = pc.utf8_trim_whitespace(cells)
+    return pc.if_else(pc.equal(trimmed, ""), None, trimmed)
+
+
+def typed_text(cells: pa.Array) -> pa.Array:
+    """The text of a column that is to become something else than text: the words for "nothing" are null."""
+    text = text_of(cells)
+    return pc.if_else(pc.is_in(pc.utf8_lower(text), value_set=pa.array(NULL_WORDS)), None, text)
+
+
+def ids(cells: pa.Array) -> Parsed:
+    """Ids as text; `null`, `undefined` and the like are no id.
+
+    An id that a spreadsheet turned into 1.2E+18, or that was stored as a float of 16 or more digits, has lost
+    its digits: it fails, since it would make one person of many.
+    """
+    text = typed_text(cells)
+    lost = pc.fill_null(pc.match_substring_regex(text, _BROKEN_BY_SPREADSHEET), False)
+    if pa.types.is_floating(cells.type):
+        lost = pc.or_(lost, pc.fill_null(pc.greater_equal(pc.abs(cells), _EXACT_FLOAT), False))
+    return pc.if_else(lost, None, text), lost
+
+
+def with_dashes(parts: list[pa.Array]) -> pa.Array:
+    """Several columns joined by "-"; null where any of them is."""
+    return pc.binary_join_element_wise(*parts, "-")
+
+
+def translate(text: pa.Array, values: dict[str, str | None]) -> pa.Array:
+    """Their values to ours; values that are not named stay. The name "" stands for an empty cell."""
+    found = pc.index_in(text, pa.array(list(values), pa.string()))
+    ours = pa.array(list(values.values()), pa.string()).take(found)
+    translated = pc.if_else(pc.is_valid(found), ours, text)
+    return pc.if_else(pc.is_null(text), values[""], translated) if values.get("") else translated
+
+
+def by_unique(text: pa.Array, function: Callable[[str], str | None]) -> pa.Array:
+    """`function` applied once to each distinct text."""
+    encoded = pc.dictionary_encode(text)
+    mapped = pa.array([function(value) for value in encoded.dictionary.to_pylist()], pa.string())
+    return mapped.take(encoded.indices)
+
+
+# ---- personal data
+
+
+def without_addresses(text: pa.Array, hash_key: bytes) -> pa.Array:
+    """A cell that is an e-mail address becomes its keyed hash (so that it still joins); inside longer text
+    addresses become `(redacted)`."""
+    if not may_contain(text, b"@%") or not pc.any(pc.match_substring_regex(text, "@|%40")).as_py():
+        return text
+    is_address = pc.fill_null(pc.match_substring_regex(text, rf"^{_ADDRESS}$"), False)
+    hashed = by_unique(pc.if_else(is_address, text, None), lambda cell: hash_email(cell, hash_key))
+    cleaned = pc.replace_substring_regex(text, pattern=_ADDRESS, replacement="(redacted)")
+    return pc.if_else(pc.is_valid(hashed), hashed, cleaned)
+
+
+def urls(text: pa.Array) -> pa.Array:
+    """URLs without credentials and without the values of parameters that carry a person's data."""
+    is_personal = pc.fill_null(pc.match_substring_regex(text, MAY_BE_PERSONAL), False)
+    if not pc.any(is_personal).as_py():
+        return text
+    return pc.if_else(is_personal, by_unique(pc.if_else(is_personal, text, None), redact_url), text)
+
+
+def shown(cell: str) -> str:
+    """A cell as it may stand in a message: short, without anything that looks like an address or a phone."""
+    if "@" in cell or "%40" in cell:
+        return "(an e-mail address)"
+    is_date = re.match(r"\s*\d{4}-\d\d|\s*\d{1,2}[./]\d{1,2}[./]\d", cell)
+    if not is_date and re.fullmatch(r"\s*\+?[\d\s()./-]{9,}\s*", cell):
+        return f"({len(cell)} digits and signs)"
+    return cell if len(cell) <= 40 else cell[:37] + "..."
+
+
+# ---- for the parsers
+
+
+def may_contain(text: pa.Array, letters: bytes) -> bool:
+    """False where none of these bytes is anywhere in the column: far cheaper than any search in its texts."""
+    content = text.buffers()[2]
+    return content is not None and bool(np.isin(np.frombuffer(content, np.uint8), list(letters)).any())
+
+
+def none_failed(cells: pa.Array) -> pa.Array:
+    return pa.repeat(pa.scalar(False), len(cells))
+
+
+def newly_null(before: pa.Array, after: pa.Array) -> pa.Array:
+    """Where there was something to read and nothing has been read."""
+    return pc.and_(pc.is_valid(before), pc.is_null(after))
+
+
+def try_cast(cells: pa.Array, kind: pa.DataType) -> Parsed:
+    """A cast that leaves null what cannot be cast, and says which: found by halving."""
+    try:
+        return cells.cast(kind), none_failed(cells)
+    except pa.ArrowInvalid:
+        if len(cells) == 1:
+            return pa.nulls(1, kind), pa.array([True])
+    half = len(cells) // 2
+    left, left_failed = try_cast(cells.slice(0, half), kind)
+    right, right_failed = try_cast(cells.slice(half), kind)
+    return pa.concat_arrays([left, right]), pa.concat_arrays([left_failed, right_failed])

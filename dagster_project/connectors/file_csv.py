@@ -1,0 +1,252 @@
+"""Dropped CSV files to cells with right line numbers.
+
+Arrow's reader does the work. What it cannot survive (an unclosed quote, text in another encoding) is read on
+with Python's reader from the line where Arrow stopped: slower, but one bad line costs one line.
+"""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import re
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+
+from dagster_project.connectors.file_cells import may_contain
+from dagster_project.connectors.file_drops import (
+    BATCH_ROWS,
+    BadLine,
+    Cells,
+    DropFile,
+    drift,
+    encoding_by_mark,
+    is_text,
+    opened,
+    text_lines,
+)
+from dagster_project.connectors.file_mappings import FileMapping, nearest
+
+BLOCK_BYTES = 4 * 2**20
+LONGEST_CELL_LINES = 1000  # a quoted cell of more lines is a quote that somebody forgot to close
+
+
+@dataclass
+class _Csv:
+    """A CSV file whose header has been read; `done_line` is the last line that was dealt with."""
+
+    file: DropFile
+    mapping: FileMapping
+    encoding: str
+    delimiter: str
+    header: list[str]
+    positions: dict[str, int]
+    done_line: int
+    skipped: deque[pyarrow.csv.InvalidRow] = field(default_factory=deque)
+
+
+def read_csv(file: DropFile, mapping: FileMapping, names: Sequence[str], bad: BadLine) -> Iterator[Cells]:
+    """The columns `names` in batches; see `file_readers.read_cells`."""
+    csv_file = _open_csv(file, mapping, names)
+    try:
+        yield from _read_csv_fast(csv_file, bad)
+    except (pa.ArrowInvalid, UnicodeDecodeError):
+        yield from _read_csv_carefully(csv_file, bad)
+
+
+def _open_csv(file: DropFile, mapping: FileMapping, names: Sequence[str]) -> _Csv:
+    encoding = mapping.encoding or encoding_by_mark(file)
+    delimiter = mapping.delimiter or ("\t" if ".tsv" in file.name.lower() else ",")
+    with opened(file) as stream:
+        lines = text_lines(stream, encoding)
+        for _ in itertools.islice(lines, mapping.skip_lines):
+            pass
+        reader = csv.reader(lines, delimiter=delimiter)
+        header = [cell.strip().removeprefix("\ufeff") for cell in next(reader, [])]
+        header_lines = reader.line_num
+    if not any(header):
+        if file.size == 0:
+            raise drift(mapping, file, "the file is empty, without even a header")
+        raise drift(
+            mapping, file, "the first line is empty; where is the header? (skip_lines skips lines above it)"
+        )
+    if not is_text("".join(header)):
+        raise drift(mapping, file, f"the header is not {encoding}; set encoding (cp1251, cp1252, utf-16 …)")
+    positions = {}
+    for name in names:
+        if header.count(name) > 1:
+            raise drift(
+                mapping,
+                file,
+                f"the column {name!r} is there {header.count(name)} times; give the columns different names",
+            )
+        if name not in header:
+            hint = nearest(name, header)
+            if len(header) == 1 and re.search(r"[;,\t|]", header[0]):
+                hint = f"; its header is one column, {header[0][:60]!r}: set delimiter"
+            raise drift(mapping, file, f"there is no column {name!r}{hint}")
+        positions[name] = header.index(name)
+    return _Csv(file, mapping, encoding, delimiter, header, positions, mapping.skip_lines + header_lines)
+
+
+def _read_csv_fast(csv_file: _Csv, bad: BadLine) -> Iterator[Cells]:
+    """Arrow's reader. It stops with ArrowInvalid at what it cannot survive: text in another encoding, and
+    rows of a wrong length that span lines, which is what an unclosed quote looks like."""
+    columns = [f"c{i}" for i in range(len(csv_file.header))]
+    first_row = csv_file.mapping.skip_lines + 1  # Arrow counts rows, not lines, from the top of the file
+    more_lines = csv_file.done_line - first_row  # lines above the present row less rows above it
+
+    def skip(row: pyarrow.csv.InvalidRow) -> str:
+        if "\n" in (row.text or "").strip("\n"):
+            return "error"
+        csv_file.skipped.append(row)
+        return "skip"
+
+    with opened(csv_file.file) as stream:
+        reader = pyarrow.csv.open_csv(
+            stream,
+            pyarrow.csv.ReadOptions(
+                use_threads=False,  # rows are numbered only then
+                block_size=BLOCK_BYTES,
+                column_names=columns,
+                skip_rows=csv_file.mapping.skip_lines,
+                skip_rows_after_names=1,
+                encoding="utf8" if csv_file.encoding in ("utf-8", "utf-8-sig") else csv_file.encoding,
+            ),
+            pyarrow.csv.ParseOptions(
+                delimiter=csv_file.delimiter,
+                newlines_in_values=True,
+                ignore_empty_lines=False,
+                invalid_row_handler=skip,
+            ),
+            pyarrow.csv.ConvertOptions(
+                column_types=dict.fromkeys(columns, pa.string()), strings_can_be_null=False
+            ),
+        )
+        next_row = first_row + 1
+        for batch in reader:
+            if batch.num_rows == 0:
+                continue
+            breaks = sum(_line_breaks(column) for column in batch.columns)
+            if breaks.any() and _may_have_swallowed_rows(batch, csv_file.delimiter):
+                raise pa.ArrowInvalid("a cell holds what may be rows")
+            rows, skipped = _row_numbers(next_row, batch.num_rows, csv_file.skipped)
+            breaks_above = np.concatenate([[0], np.cumsum(breaks)])
+            lines = rows + more_lines + breaks_above[:-1]
+            for row in skipped:
+                above = int(breaks_above[np.searchsorted(rows, row.number)])
+                bad(row.number + more_lines + above, _wrong_length(row.actual_columns, row.expected_columns))
+            next_row = int(rows[-1]) + 1
+            more_lines += int(breaks_above[-1])
+            csv_file.done_line = int(lines[-1] + breaks[-1])
+            filled = sum(pc.binary_length(column).to_numpy() for column in batch.columns) > 0
+            keep = pa.array(filled)
+            yield Cells(
+                {name: batch.column(position).filter(keep) for name, position in csv_file.positions.items()},
+                pa.array(lines, pa.int64()).filter(keep),
+            )
+    for row in csv_file.skipped:
+        bad(row.number + more_lines, _wrong_length(row.actual_columns, row.expected_columns))
+
+
+def _line_breaks(column: pa.Array) -> np.ndarray:
+    """How many line breaks each cell has: \\n, \\r\\n or \\r."""
+    if not may_contain(column, b"\n\r"):
+        return np.zeros(len(column), dtype=np.int64)
+    count, returns, both = (pc.count_substring(column, end).to_numpy() for end in ("\n", "\r", "\r\n"))
+    return count + returns - both
+
+
+def _may_have_swallowed_rows(batch: pa.RecordBatch, delimiter: str) -> bool:
+    """Whether a cell has a line with as many delimiters as a row: a quote left open, perhaps."""
+    one = re.escape(delimiter)
+    row_in_cell = rf"\n(?:[^\n{one}]*{one}){{{min(batch.num_columns - 1, 1000)}}}"
+    return any(pc.any(pc.match_substring_regex(column, row_in_cell)).as_py() for column in batch.columns)
+
+
+def _row_numbers(first: int, count: int, skipped: deque[Any]) -> tuple[np.ndarray, list[Any]]:
+    """The numbers of the next `count` rows, less those that skipped rows have; these leave the queue."""
+    here = []
+    while skipped and skipped[0].number < first + count + len(here):
+        here.append(skipped.popleft())
+    numbers = np.arange(first, first + count + len(here))
+    return np.delete(numbers, [row.number - first for row in here]), here
+
+
+def _read_csv_carefully(csv_file: _Csv, bad: BadLine) -> Iterator[Cells]:
+    """What is left of a file that Arrow stopped at, with Python's reader."""
+    width, rows, numbers = len(csv_file.header), [], []
+    with opened(csv_file.file) as stream:
+        lines = enumerate(text_lines(stream, csv_file.encoding), start=1)
+        for number, row in _logical_rows(
+            itertools.islice(lines, csv_file.done_line, None), csv_file.delimiter, width, bad
+        ):
+            if not any(row):
+                continue
+            if len(row) != width:
+                bad(number, _wrong_length(len(row), width))
+            elif not is_text("".join(row)):
+                bad(
+                    number,
+                    f"bytes that are not {csv_file.encoding}; set encoding if the file is in another one",
+                )
+            else:
+                rows.append(row)
+                numbers.append(number)
+            if len(rows) == BATCH_ROWS:
+                yield _cells(rows, numbers, csv_file.positions)
+                rows, numbers = [], []
+    if rows:
+        yield _cells(rows, numbers, csv_file.positions)
+
+
+def _logical_rows(
+    lines: Iterator[tuple[int, str]], delimiter: str, width: int, bad: BadLine
+) -> Iterator[tuple[int, list[str]]]:
+    """(first line, cells). A row that spans lines and is not well-formed is a quote left open: its first line
+    is bad, the lines that it swallowed are read again."""
+    again: deque[tuple[int, str]] = deque()
+    while True:
+        taken: list[tuple[int, str]] = []
+
+        def feed(taken: list[tuple[int, str]] = taken) -> Iterator[str]:
+            while len(taken) < LONGEST_CELL_LINES:
+                line = again.popleft() if again else next(lines, None)
+                if line is None:
+                    return
+                taken.append(line)
+                yield line[1]
+
+        row: list[str] | None
+        try:
+            row = next(csv.reader(feed(), delimiter=delimiter, strict=True), None)
+        except csv.Error:
+            row = None
+        if not taken:
+            return
+        if row is None and len(taken) == 1 and taken[0][1].count('"') % 2 == 0:
+            row = next(
+                csv.reader([taken[0][1]], delimiter=delimiter)
+            )  # 5"x7" and the like, as Arrow reads it
+        if row is not None and (len(taken) == 1 or len(row) == width):
+            yield taken[0][0], row
+        else:
+            bad(taken[0][0], "a quote is opened and not closed")
+            again.extendleft(reversed(taken[1:]))
+
+
+def _cells(rows: list[list[str]], numbers: list[int], positions: Mapping[str, int]) -> Cells:
+    columns = {
+        name: pa.array([row[position] for row in rows], pa.string()) for name, position in positions.items()
+    }
+    return Cells(columns, pa.array(numbers, pa.int64()))
+
+
+def _wrong_length(actual: int, expected: int) -> str:
+    return f"{actual} cells where the header has {expected}"

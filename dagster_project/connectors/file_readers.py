@@ -1,0 +1,171 @@
+"""Dropped files to columns of cells with line numbers: JSON lines, Parquet; CSV by way of `file_csv.py`.
+
+Cells come as text, or typed where the file is (Parquet); what they mean is for `file_formats.py`. A line that
+cannot be taken apart is reported and left out; the lines around it are read.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterator, Sequence
+from typing import IO, Any
+
+import numpy as np
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from dagster_project.connectors.file_csv import read_csv
+from dagster_project.connectors.file_drops import (
+    BATCH_ROWS,
+    BadLine,
+    Cells,
+    DropFile,
+    drift,
+    encoding_by_mark,
+    opened,
+    text_lines,
+)
+from dagster_project.connectors.file_mappings import FileMapping, nearest
+
+
+def read_cells(
+    file: DropFile, mapping: FileMapping, names: Sequence[str], required: Sequence[str], bad: BadLine
+) -> Iterator[Cells]:
+    """The columns `names` of the file, in batches. `bad` hears of each line that cannot be taken apart.
+
+    Raises DriftError when the file lacks one of the columns. A JSON lines file lacks a column only if no line
+    has it and it is `required`: many programs leave out what is empty.
+    """
+    if mapping.file_format == "parquet":
+        return _read_parquet(file, mapping, names)
+    if mapping.file_format == "jsonl":
+        return _read_json_lines(file, mapping, names, required, bad)
+    return read_csv(file, mapping, names, bad)
+
+
+# ---- JSON lines
+# Line by line with orjson, not with Arrow's JSON reader: that one turns date texts into timestamps without
+# their offset and ids beyond 64 bits into doubles, and gives up a whole block for one bad line.
+
+
+def _read_json_lines(
+    file: DropFile, mapping: FileMapping, names: Sequence[str], required: Sequence[str], bad: BadLine
+) -> Iterator[Cells]:
+    encoding = mapping.encoding or encoding_by_mark(file)
+    unseen, has_records = set(names), False
+    with opened(file) as stream:
+        for lines, numbers in line_batches(stream, encoding, mapping.skip_lines):
+            records = [_record(line, number, bad) for line, number in zip(lines, numbers, strict=True)]
+            if has_records is False and not any(records) and lines[0].lstrip().startswith(b"["):
+                raise drift(mapping, file, "the file is one JSON array; write one object per line")
+            kept = [i for i, record in enumerate(records) if record is not None]
+            if not kept:
+                continue
+            has_records = True
+            unseen -= {name for name in unseen if any(_value(records[i], name) is not _ABSENT for i in kept)}
+            columns = {
+                name: pa.array(
+                    [_json_text(_value(records[i], name), lines[i], name) for i in kept], pa.string()
+                )
+                for name in names
+            }
+            yield Cells(columns, pa.array([numbers[i] for i in kept], pa.int64()))
+    if has_records and (lacking := [name for name in names if name in unseen and name in required]):
+        raise drift(mapping, file, f"no line has {lacking[0]!r}")
+
+
+def line_batches(
+    stream: IO[bytes], encoding: str, skip_lines: int, size: int = BATCH_ROWS
+) -> Iterator[tuple[list[bytes], list[int]]]:
+    """(lines as UTF-8, their numbers), without blank lines, up to `size` at a time."""
+    if encoding in ("utf-8", "utf-8-sig"):
+        source: Iterator[bytes] = iter(stream)
+    else:
+        source = (line.encode("utf-8", "surrogateescape") for line in text_lines(stream, encoding))
+    numbered = ((number, line) for number, line in enumerate(source, start=1) if number > skip_lines)
+    while batch := list(itertools.islice(numbered, size)):
+        filled = [(n, line.removeprefix(b"\xef\xbb\xbf")) for n, line in batch if line.strip()]
+        if filled:
+            yield [line for _, line in filled], [n for n, _ in filled]
+
+
+_ABSENT: Any = object()
+
+
+def _record(line: bytes, number: int, bad: BadLine) -> dict[str, Any] | None:
+    try:
+        record = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        try:
+            record = json.loads(
+                line, parse_int=str, parse_float=str, parse_constant=lambda _: None
+            )  # bare NaN
+        except ValueError as error:  # UnicodeDecodeError is one, too
+            bad(
+                number,
+                f"not JSON ({error.msg} at column {error.colno})"
+                if isinstance(error, json.JSONDecodeError)
+                else "not UTF-8",
+            )
+            return None
+    if not isinstance(record, dict):
+        bad(number, "not a JSON object")
+        return None
+    return record
+
+
+def _value(record: Any, name: str) -> Any:
+    """The field, or with dots in the name the field of a field."""
+    if name in record:
+        return record[name]
+    outer, _, inner = name.partition(".")
+    nested = record.get(outer) if inner else None
+    return _value(nested, inner) if isinstance(nested, dict) else _ABSENT
+
+
+def _json_text(value: Any, line: bytes, name: str) -> str | None:
+    if type(value) is str:
+        return value
+    if value is None or value is _ABSENT:
+        return None
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        if abs(value) >= 2**53:  # an integer of more than 64 bits: take its digits, not the float
+            exact = _value(json.loads(line, parse_int=str, parse_float=str, parse_constant=str), name)
+            return str(exact)
+        return str(int(value)) if value.is_integer() else repr(value)
+    if isinstance(value, dict | list):
+        return orjson.dumps(value).decode()
+    return str(value)
+
+
+# ---- Parquet
+
+
+def _read_parquet(file: DropFile, mapping: FileMapping, names: Sequence[str]) -> Iterator[Cells]:
+    with opened(file) as stream:
+        try:
+            parquet = pq.ParquetFile(stream)
+        except pa.ArrowInvalid as error:
+            raise drift(mapping, file, f"not a whole Parquet file ({error})") from error
+        known = parquet.schema_arrow.names
+        for name in names:
+            if name not in known and name.partition(".")[0] not in known:
+                raise drift(mapping, file, f"there is no column {name!r}{nearest(name, known)}")
+        top = list(dict.fromkeys(name if name in known else name.partition(".")[0] for name in names))
+        first = 1
+        for batch in parquet.iter_batches(BATCH_ROWS, columns=top):
+            columns = {name: _nested_column(batch, name) for name in names}
+            yield Cells(columns, pa.array(np.arange(first, first + batch.num_rows), pa.int64()))
+            first += batch.num_rows
+
+
+def _nested_column(batch: pa.RecordBatch, name: str) -> pa.Array:
+    if name in batch.schema.names:
+        return batch.column(name)
+    outer, *inner = name.split(".")
+    return pc.struct_field(batch.column(outer), inner)

@@ -1,0 +1,300 @@
+"""What a file drop can hold: the streams, their columns, and which of them identify a row.
+
+Declarations only. `file_mappings.py` checks a mapping against them, `files.py` reads by them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import pyarrow as pa
+
+TEXT, INTEGER, DOUBLE, FLAG, DAY = pa.string(), pa.int64(), pa.float64(), pa.bool_(), pa.date32()
+MOMENT = pa.timestamp("us", tz="UTC")
+MONEY = pa.decimal128(24, 6)
+
+# what a mapping may name, and the column that it fills instead: plain personal data is never written
+HASHED = {"email": "email_hash", "phone": "phone_hash"}
+
+
+@dataclass(frozen=True)
+class FileStream:
+    """One kind of row of a file drop.
+
+    * `id`: the columns that identify a row, where a row has an identity: the newest row of an id is kept.
+    * `replaces_by`: for streams without an id, the columns whose combination a later file replaces as a whole
+      (not where all of them are empty). Inside one file nothing is dropped: rows that look equal may be a
+      finer grain than the mapped columns show.
+    * `key`: how a row is known in the raw zone; rows that share it have a running number, `_copy`.
+    * `required`: a mapping must fill them, and a row without them is a bad row.
+    * `day`: the column that a row is filed under in the raw zone.
+    * `settles_after_days`: when a day counts as final (see RESTATED below).
+    """
+
+    name: str
+    domain: Literal["sessions", "crm", "ads", "costs", "rates", "survey", "social"]
+    kind: Literal["report", "record"]
+    day: str
+    columns: dict[str, pa.DataType]
+    description: str
+    id: tuple[str, ...] = ()
+    replaces_by: tuple[str, ...] = ()
+    key: tuple[str, ...] = ()
+    required: tuple[str, ...] = ()
+    settles_after_days: int = 0
+    choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def raw_key(self) -> tuple[str, ...]:
+        return (
+            ("account_id", *self.id) if self.id else ("account_id", *(self.key or self.replaces_by), "_copy")
+        )
+
+    @property
+    def money(self) -> list[str]:
+        return [name for name, kind in self.columns.items() if pa.types.is_decimal(kind)]
+
+    @property
+    def mappable(self) -> list[str]:
+        """The names that a mapping may use: `email` and `phone` stand for their hashes."""
+        plain = {hashed: name for name, hashed in HASHED.items()}
+        return [plain.get(name, name) for name in self.columns if name != "filed_at"]
+
+
+_TOUCH = dict.fromkeys(("source", "medium", "campaign", "term", "content"), TEXT)
+_CLICK_IDS = dict.fromkeys(
+    ("gclid", "fbclid", "yclid", "msclkid", "ttclid", "li_fat_id", "ga_client_id", "ym_client_id"), TEXT
+)
+_COST_TYPES = ("media", "labour", "technology", "agency", "overhead", "distribution")
+_GRAINS = ("day", "week", "month", "quarter", "year")
+
+FILE_STREAMS: dict[str, FileStream] = {
+    stream.name: stream
+    for stream in (
+        FileStream(
+            "leads",
+            "crm",
+            "record",
+            "created_at",
+            {
+                "lead_id": TEXT,
+                "created_at": MOMENT,
+                "updated_at": MOMENT,
+                "email_hash": TEXT,
+                "phone_hash": TEXT,
+                "stage": TEXT,
+                **{f"{stage}_at": MOMENT for stage in ("mql", "sal", "sql", "opportunity", "won", "lost")},
+                "channel": TEXT,
+                **_TOUCH,
+                **dict.fromkeys(("landing_page", "form", "device", "country", "owner_id"), TEXT),
+                **_CLICK_IDS,
+                "deleted": FLAG,
+            },
+            "One row per lead of a CRM export, with the dates of the stages that the export knows.",
+            id=("lead_id",),
+            required=("lead_id", "created_at"),
+            settles_after_days=1,
+        ),
+        FileStream(
+            "deals",
+            "crm",
+            "record",
+            "filed_at",
+            {
+                "deal_id": TEXT,
+                "lead_id": TEXT,
+                "customer_id": TEXT,
+                "email_hash": TEXT,
+                "created_at": MOMENT,
+                "closed_at": MOMENT,
+                "status": TEXT,
+                "stage": TEXT,
+                "owner_id": TEXT,
+                "sdr_id": TEXT,
+                "amount": MONEY,
+                "currency_code": TEXT,
+                "product": TEXT,
+                "pipeline": TEXT,
+                "updated_at": MOMENT,
+                "filed_at": MOMENT,  # created_at, else closed_at: exports of won deals often lack the former
+            },
+            "One row per deal of a CRM export.",
+            id=("deal_id",),
+            required=("deal_id", "status"),
+            settles_after_days=1,
+            choices={"status": ("open", "won", "lost")},
+        ),
+        FileStream(
+            "orders",
+            "crm",
+            "record",
+            "ordered_at",
+            {
+                "order_id": TEXT,
+                "customer_id": TEXT,
+                "lead_id": TEXT,
+                "deal_id": TEXT,
+                "email_hash": TEXT,
+                "ordered_at": MOMENT,
+                "amount": MONEY,
+                "currency_code": TEXT,
+                "is_refund": FLAG,
+                "refund_of": TEXT,
+                "owner_id": TEXT,
+                "product": TEXT,
+            },
+            "One row per order, or per refund (negative amount, or is_refund).",
+            id=("order_id",),
+            required=("order_id", "ordered_at"),
+            settles_after_days=1,
+        ),
+        FileStream(
+            "ad_cost",
+            "ads",
+            "report",
+            "date",
+            {
+                "date": DAY,
+                "platform": TEXT,
+                "campaign_id": TEXT,
+                "campaign_name": TEXT,
+                "channel_type": TEXT,
+                "ad_group_id": TEXT,
+                "ad_group_name": TEXT,
+                "ad_id": TEXT,
+                "ad_name": TEXT,
+                "source": TEXT,
+                "medium": TEXT,
+                "impressions": INTEGER,
+                "clicks": INTEGER,
+                "cost": MONEY,
+                "currency_code": TEXT,
+                "conversions": DOUBLE,
+                "conversions_value": DOUBLE,
+            },
+            "Ad cost by day and whatever of platform, campaign, ad group and ad the file has.",
+            replaces_by=(
+                "date",
+                "platform",
+                "campaign_id",
+                "campaign_name",
+                "channel_type",
+                "ad_group_id",
+                "ad_group_name",
+                "ad_id",
+                "ad_name",
+                "source",
+                "medium",
+                "currency_code",
+            ),
+            required=("date", "cost"),
+            settles_after_days=3,  # as Google Ads: cost and clicks still move for three days
+        ),
+        FileStream(
+            "sessions",
+            "sessions",
+            "record",
+            "started_at",
+            {
+                "session_id": TEXT,
+                "started_at": MOMENT,
+                "client_id": TEXT,
+                **_TOUCH,
+                **dict.fromkeys(("landing_page_url", "referrer", "device", "country"), TEXT),
+                "is_engaged": FLAG,
+                "page_views": INTEGER,
+                "engagement_seconds": DOUBLE,
+                "key_events": INTEGER,
+                "is_new_visitor": FLAG,
+            },
+            "One row per website session.",
+            id=("session_id",),
+            required=("session_id", "started_at"),
+            settles_after_days=1,
+        ),
+        FileStream(
+            "other_costs",
+            "costs",
+            "report",
+            "start_date",
+            {
+                "line_id": TEXT,
+                "start_date": DAY,
+                "end_date": DAY,
+                "amount": MONEY,
+                "currency_code": TEXT,
+                "cost_type": TEXT,
+                "motion": TEXT,
+                "channel": TEXT,
+                "campaign": TEXT,
+                "acquisition_share": DOUBLE,
+            },
+            "One row per cost that no ad platform reports, spread over start_date..end_date, inclusive.",
+            replaces_by=("line_id",),
+            key=("line_id", "start_date", "end_date", "cost_type", "motion", "channel", "campaign"),
+            required=("start_date", "end_date", "amount", "cost_type"),
+            choices={"cost_type": _COST_TYPES, "motion": ("inbound", "outbound")},
+        ),
+        FileStream(
+            "targets",
+            "costs",
+            "report",
+            "period_start",
+            {
+                "kpi_id": TEXT,
+                "grain": TEXT,
+                "period_start": DAY,
+                "dimension": TEXT,
+                "member": TEXT,
+                "target": DOUBLE,
+            },
+            "One row per KPI target; rates are fractions (0.31, or 31 % with its sign).",
+            id=("kpi_id", "grain", "period_start", "dimension", "member"),
+            required=("kpi_id", "grain", "period_start", "target"),
+            choices={"grain": _GRAINS},
+        ),
+        FileStream(
+            "surveys",
+            "survey",
+            "record",
+            "answered_at",
+            {
+                "survey": TEXT,
+                "wave": TEXT,
+                "respondent_id": TEXT,
+                "answered_at": MOMENT,
+                "question": TEXT,
+                "answer": TEXT,
+                "weight": DOUBLE,
+                "audience": TEXT,
+            },
+            "One row per answer to a survey question.",
+            replaces_by=("survey", "wave", "respondent_id", "answered_at", "question"),
+            required=("survey", "answered_at", "question"),
+        ),
+        FileStream(
+            "followers",
+            "social",
+            "report",
+            "date",
+            {"date": DAY, "network": TEXT, "account": TEXT, "followers": INTEGER},
+            "Followers of a social account at the end of a day.",
+            id=("date", "network", "account"),
+            required=("date", "network", "followers"),
+        ),
+        FileStream(
+            "exchange_rates",
+            "rates",
+            "report",
+            "date",
+            {"date": DAY, "base_currency": TEXT, "currency": TEXT, "rate": DOUBLE},
+            "Units of `currency` for 1 `base_currency` on a day.",
+            id=("date", "base_currency", "currency"),
+            required=("date", "base_currency", "currency", "rate"),
+        ),
+    )
+}
+
+GA4_EXPORT = "ga4_export"

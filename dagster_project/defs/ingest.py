@@ -1,0 +1,200 @@
+"""Raw assets: each stream of each source its own asset, partitioned by day, read side by side in threads.
+
+A stream that fails does not stop the others, nor what comes after: its asset keeps the days that are stored,
+says so in its metadata and in a failed `was_read` check, and the last step (defs/publish.py) fails the run.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+
+from dagster_project import ingest
+from dagster_project.connectors import Stream, Window, all_streams, settings_of
+from dagster_project.defs.resources import Installation, Reporter
+from dagster_project.defs.shared import BACKFILL_TAG, DAILY, MODE_TAG, SHRINK_TAG, SOURCES_TAG, window_of
+from dagster_project.locks import warehouse_lock
+
+SHOWN_BAD_ROWS = 10
+
+
+def raw_key(stream: Stream) -> dg.AssetKey:
+    return dg.AssetKey([f"raw_{stream.source}", stream.name])
+
+
+def _spec(stream: Stream) -> dg.AssetSpec:
+    return dg.AssetSpec(
+        raw_key(stream),
+        description=stream.description or None,
+        group_name=f"raw_{stream.source}",
+        kinds={"python", "parquet"},
+        metadata={
+            "key": ", ".join(stream.key),
+            "kind": stream.kind,
+            "restate_days": stream.restate_days,
+            "deep_restate_days": stream.deep_restate_days,
+            "additive": stream.additive,
+        },
+    )
+
+
+def _checks(streams: list[Stream]) -> list[dg.AssetCheckSpec]:
+    return [
+        spec
+        for stream in streams
+        for spec in (
+            dg.AssetCheckSpec("was_read", asset=raw_key(stream), description="The last attempt to read it succeeded."),
+            dg.AssetCheckSpec(
+                "days_are_whole",
+                asset=raw_key(stream),
+                blocking=True,
+                description="Every day that was asked for is on disk.",
+            ),
+        )
+    ]
+
+
+_DAILY_STREAMS = [s for group in all_streams().values() for s in group if s.read is not None]
+_LISTED_STREAMS = [s for group in all_streams().values() for s in group if s.read is None]
+
+
+@dg.multi_asset(
+    name="read_listings",
+    specs=[_spec(s) for s in _LISTED_STREAMS],
+    check_specs=_checks(_LISTED_STREAMS),
+    can_subset=True,
+)
+def read_listings(
+    context: dg.AssetExecutionContext, installation: Installation, reporter: dg.ResourceParam[Reporter]
+) -> Iterator[Any]:
+    """Streams that can only be listed whole: small CRM lists, file drops, business rules."""
+    yield from _read(context, installation, reporter, _LISTED_STREAMS, None)
+
+
+@dg.multi_asset(
+    name="read_days",
+    specs=[_spec(s) for s in _DAILY_STREAMS],
+    check_specs=_checks(_DAILY_STREAMS),
+    partitions_def=DAILY,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    can_subset=True,
+)
+def read_days(
+    context: dg.AssetExecutionContext, installation: Installation, reporter: dg.ResourceParam[Reporter]
+) -> Iterator[Any]:
+    """Streams that can be asked for days; one run covers any range."""
+    yield from _read(context, installation, reporter, _DAILY_STREAMS, window_of(context))
+
+
+def _read(
+    context: dg.AssetExecutionContext,
+    installation: Installation,
+    reporter: Reporter,
+    streams: list[Stream],
+    asked: Window | None,
+) -> Iterator[Any]:
+    settings = installation.settings()
+    zone = installation.raw_zone(settings)
+    mode = context.run.tags.get(MODE_TAG, "backfill")
+    sources = {name for name in context.run.tags.get(SOURCES_TAG, "").split(",") if name}
+    selected = [s for s in streams if raw_key(s) in context.selected_asset_keys]
+    wanted = [s for s in selected if _of_sources(s, sources)]
+    for stream in selected:
+        if stream not in wanted:
+            yield from _results(ingest.Outcome(stream, "skipped", error="not among the sources of this run"), zone)
+    outcomes = ingest.run(
+        settings,
+        zone,
+        wanted,
+        mode,  # type: ignore[arg-type]
+        asked,
+        allow_shrink=context.run.tags.get(SHRINK_TAG) == "true",
+        progress=reporter.stream,
+        commit_lock=lambda: warehouse_lock(settings.home),
+        finished=ingest.Finished.of(context.run.tags[BACKFILL_TAG], settings) if BACKFILL_TAG in context.run.tags else None,
+    )
+    for outcome in outcomes:
+        if outcome.status == "failed":
+            context.log.error(f"{outcome.stream.id} failed, what was stored stays: {outcome.error}")
+        yield from _results(outcome, zone)
+
+
+def _results(outcome: ingest.Outcome, zone: Any) -> Iterator[Any]:
+    stream, key = outcome.stream, raw_key(outcome.stream)
+    yield dg.MaterializeResult(asset_key=key, metadata=metadata(outcome))
+    yield dg.AssetCheckResult(
+        passed=outcome.status != "failed",
+        asset_key=key,
+        check_name="was_read",
+        severity=dg.AssetCheckSeverity.ERROR,
+        metadata={"error": outcome.error} if outcome.error else {},
+    )
+    is_ok = outcome.status == "ok"
+    missing = sorted(set(outcome.written.days) - set(zone.extracted_days(stream))) if is_ok else []
+    yield dg.AssetCheckResult(
+        passed=not missing,
+        asset_key=key,
+        check_name="days_are_whole",
+        severity=dg.AssetCheckSeverity.ERROR,
+        metadata={"missing_days": [str(d) for d in missing]},
+    )
+
+
+def metadata(outcome: ingest.Outcome) -> dict[str, Any]:
+    """What a person wants to know about a reading: outcome, window, rows, changed days, bytes, calls, quota left."""
+    written, tally = outcome.written, outcome.tally
+    facts: dict[str, Any] = {
+        "outcome": outcome.status,
+        "window": str(outcome.window) if outcome.window else "whole listing",
+        "dagster/row_count": written.rows,
+        "changed_days": len(written.changed_days),
+        "unchanged_days": len(written.unchanged_days),
+        "bytes_written": written.bytes_written,
+        "bytes_received": tally.bytes_received,
+        "api_calls": tally.api_calls,
+        "retries": tally.retries,
+        "seconds": round(outcome.seconds, 3),
+        **{f"quota_{name}": value for name, value in tally.quota.items()},
+    }
+    if outcome.status in ("off", "skipped", "failed"):
+        facts = {"outcome": outcome.status, "api_calls": tally.api_calls}
+    if outcome.error:
+        facts["error"] = outcome.error
+    if tally.notes:
+        facts["notes"] = dg.MetadataValue.md("\n".join(f"* {note}" for note in tally.notes))
+    if tally.bad_row_count:
+        facts["bad_rows"] = tally.bad_row_count
+        facts["first_bad_rows"] = dg.MetadataValue.md("\n".join(f"* {row}" for row in tally.bad_rows[:SHOWN_BAD_ROWS]))
+    if written.quality:
+        facts["quality"] = dg.MetadataValue.json({k: str(v) for k, v in written.quality.items()})
+    return facts
+
+
+@dg.multi_asset(
+    name="index_raw_days",
+    specs=[
+        dg.AssetSpec(
+            dg.AssetKey(["raw_meta", name]),
+            deps=[raw_key(s) for s in (*_LISTED_STREAMS, *_DAILY_STREAMS)],
+            description=description,
+            group_name="raw_meta",
+            kinds={"python", "parquet"},
+        )
+        for name, description in (
+            ("days", "Every stored day of every stream: rows, content hash, when it was checked, its quality."),
+            ("streams", "Every stream: on or off, first and last day, last good and last failed attempt."),
+        )
+    ],
+)
+def index_raw_days(installation: Installation) -> Iterator[dg.MaterializeResult]:
+    """What dbt and `explain` know about the raw zone, written before each build."""
+    settings = installation.settings()
+    every = [(stream, settings_of(settings, stream.source) is not None) for stream in ingest.streams()]
+    with warehouse_lock(settings.home):
+        installation.raw_zone(settings).write_index(every)
+    for name in ("days", "streams"):
+        yield dg.MaterializeResult(asset_key=dg.AssetKey(["raw_meta", name]))
+
+
+def _of_sources(stream: Stream, names: set[str]) -> bool:
+    return not names or stream.source in names or stream.source == "config"

@@ -1,0 +1,55 @@
+"""The last step: publish what was built, then fail the run if a stream could not be read, so that somebody looks."""
+
+from collections.abc import Iterator
+
+import dagster as dg
+
+from dagster_project.defs.kpis import KPI_KEYS
+from dagster_project.defs.resources import Installation
+from dagster_project.defs.shared import WRITER_POOL
+from dagster_project.locks import warehouse_lock
+from dagster_project.publish import publish
+
+PUBLISHED_KEY = dg.AssetKey(["published", "funnelhouse"])
+
+
+@dg.asset(
+    key=PUBLISHED_KEY,
+    deps=KPI_KEYS,
+    group_name="published",
+    kinds={"duckdb", "parquet"},
+    pool=WRITER_POOL,
+    description="The copy that BI reads: one DuckDB file and a Parquet file a table, swapped in by one rename.",
+)
+def published(context: dg.AssetExecutionContext, installation: Installation) -> Iterator[dg.MaterializeResult]:
+    settings = installation.settings()
+    with warehouse_lock(settings.home):
+        result = publish(settings.warehouse_path, settings.home)
+    yield dg.MaterializeResult(
+        metadata={
+            "folder": dg.MetadataValue.path(str(result.folder)),
+            "tables": len(result.tables),
+            "dagster/row_count": sum(result.tables.values()),
+            "bytes_written": result.bytes_written,
+        }
+    )
+    failed = failed_streams_of(context.instance, context.run.run_id)
+    if failed:
+        raise dg.Failure(
+            "published what is there, but these streams could not be read and are marked stale: "
+            + "; ".join(f"{name} ({error})" for name, error in failed.items()),
+            allow_retries=False,
+        )
+
+
+def failed_streams_of(instance: dg.DagsterInstance, run_id: str) -> dict[str, str]:
+    """The streams whose `was_read` check failed in a run, with the error."""
+    records = instance.get_records_for_run(run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION).records
+    failed = {}
+    for record in records:
+        event = record.event_log_entry.dagster_event
+        evaluation = event.asset_check_evaluation_data if event else None
+        if evaluation and evaluation.check_name == "was_read" and not evaluation.passed:
+            error = evaluation.metadata.get("error")
+            failed["/".join(evaluation.asset_key.path)] = str(error.value) if error else "no reason given"
+    return failed

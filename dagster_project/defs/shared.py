@@ -1,0 +1,37 @@
+"""What the wiring shares: partitions, the writer pool, tags, and where the dbt project is."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import dagster as dg
+from dagster_dbt import DbtProject
+
+from dagster_project.connectors import Window
+
+PROJECT_FOLDER = Path(__file__).resolve().parents[2]
+DBT_FOLDER = PROJECT_FOLDER / "dbt_project"
+dbt_project = DbtProject(project_dir=DBT_FOLDER)
+
+# Vendors' histories start when the vendor does: GA4 refuses days before 2015-08-14 (SOURCES of its API).
+FIRST_DAY = "2015-01-01"
+DAILY = dg.DailyPartitionsDefinition(start_date=FIRST_DAY, timezone="UTC", end_offset=0)
+WRITER_POOL = "duckdb_writer"  # on every step that opens the warehouse; its limit is 1 (dagster.yaml)
+
+MODE_TAG = "funnelhouse/mode"  # refresh | deep | sweep | backfill; a run without it is a backfill of its partitions
+SOURCES_TAG = "funnelhouse/sources"  # comma-separated; empty = all
+SHRINK_TAG = "funnelhouse/allow_shrink"
+BACKFILL_TAG = "funnelhouse/backfill"  # name of a backfill that can be resumed: what it has finished is kept on disk
+RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
+
+
+def range_tags(window: Window) -> dict[str, str]:
+    """The run tags that make one run of all days in `window`."""
+    return {RANGE_START: window.start.isoformat(), RANGE_END: window.last.isoformat()}
+
+
+def window_of(context: dg.AssetExecutionContext) -> Window:
+    """The days that this run was asked for."""
+    keys = context.partition_key_range
+    return Window(date.fromisoformat(keys.start), Window.of_day(date.fromisoformat(keys.end)).end)

@@ -1,0 +1,33 @@
+"""KPI facts: the semantic layer is asked, comparisons, intervals, targets and reasons are added, tables are written.
+
+    kpis.build(connection, manifest)                      -> rows by table; builds all of TABLES in one transaction
+    kpis.show(connection, "leads", by="channel")          -> rows of one KPI, newest period first
+    kpis.explain(connection, "cpl", "2026-09", by="channel") -> formula, parts, source days with extraction times
+
+`connection` is an open DuckDB connection to the warehouse; `show` also works on the published copy. Nothing here
+knows Dagster: orchestration calls `build` and reports what it returns.
+"""
+
+from dagster_project.kpis.answers import Explanation, QuestionError, explain, show
+from dagster_project.kpis.board import BOARD_COLUMNS, BOARD_FACTS, DIM_COLUMNS
+from dagster_project.kpis.build import build
+from dagster_project.kpis.catalogue import CatalogueError, load_catalogue
+from dagster_project.kpis.facts import COLUMNS, KEY
+from dagster_project.kpis.inputs import InputError
+from dagster_project.kpis.periods import GRAINS
+
+TABLES = {
+    **{f"fct_kpi_{name}": f"Grain: KPI, {grain}, dimension, member, attribution model." for grain, name in GRAINS.items()},
+    "dim_kpi": "Grain: KPI. The catalogue, as the semantic layer defines it.",
+    "kpi_scoreboard": "Grain: KPI, month. The headline board: latest whole month and running month.",
+}
+# what the semantic models read, and with it what the KPI tables depend on
+MARTS = (
+    "dim_campaign", "dim_channel", "dim_date", "dim_landing_page", "dim_sales_rep", "fct_attribution", "fct_costs",
+    "fct_lead_stages", "fct_leads", "fct_opportunities", "fct_orders", "fct_web_traffic", "fct_web_visitors",
+)  # fmt: skip
+
+__all__ = [
+    "BOARD_COLUMNS", "BOARD_FACTS", "COLUMNS", "DIM_COLUMNS", "GRAINS", "KEY", "MARTS", "TABLES", "CatalogueError", "Explanation",
+    "InputError", "QuestionError", "build", "explain", "load_catalogue", "show",
+]  # fmt: skip

@@ -1,0 +1,191 @@
+"""Answers to people from the KPI tables: the rows of one KPI, and how one number came about. Reads, never writes.
+
+Both work on the warehouse and on the published copy; only the warehouse knows when the source days were extracted.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+import duckdb
+
+from dagster_project.kpis.catalogue import NO_MODEL, TOTAL
+from dagster_project.kpis.facts import table_name
+from dagster_project.kpis.inputs import DAYS, exists
+from dagster_project.kpis.periods import GRAINS
+
+Row = dict[str, Any]
+
+
+class QuestionError(Exception):
+    """The question names something that is not there; the message says what there is."""
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """How one number came about.
+
+    `kpi`: the row of kpi.dim_kpi. `row`: the fact row of the total. `parts`: fact rows of the members, largest first
+    (empty without `by`). `source_days`: one row per source and stream that the KPI rests on, with days, days_missing,
+    rows, first_extracted_at, last_extracted_at; empty where the raw zone is out of reach.
+    """
+
+    kpi: Row
+    row: Row
+    parts: list[Row] = field(default_factory=list)
+    source_days: list[Row] = field(default_factory=list)
+
+
+def show(
+    connection: duckdb.DuckDBPyConnection,
+    kpi_id: str,
+    *,
+    by: str = TOTAL,
+    grain: str | None = None,
+    model: str | None = None,
+    periods: int = 12,
+) -> list[Row]:
+    """Fact rows of a KPI for the newest `periods` periods: newest first, and within a period the largest first.
+
+    `grain` defaults to the KPI's own; `model` to the one people are shown, where the KPI needs one.
+    Raises QuestionError for an unknown KPI, cut, grain or model.
+    """
+    kpi = _kpi(connection, kpi_id)
+    grain = _grain(grain or kpi["default_grain"])
+    model = _model(connection, kpi, by, grain, model)
+    return _rows(
+        connection,
+        f"""
+        select * from kpi.{table_name(grain)}
+        where kpi_id = $kpi_id and dimension = $by and attribution_model = $model and period_start in (
+            select distinct period_start from kpi.{table_name(grain)} where kpi_id = $kpi_id and dimension = $by
+            order by period_start desc limit $periods
+        )
+        order by period_start desc, coalesce(denominator, numerator, value) desc nulls last, member
+        """,
+        {"kpi_id": kpi_id, "by": by, "model": model, "periods": periods},
+    )
+
+
+def explain(
+    connection: duckdb.DuckDBPyConnection,
+    kpi_id: str,
+    period: str,
+    *,
+    by: str = TOTAL,
+    model: str | None = None,
+) -> Explanation:
+    """The number of one period: formula, parts and the source days behind it.
+
+    `period`: 2026-09-14 (day), 2026-W38 (week), 2026-09 (month), 2026-Q3 (quarter) or 2026 (year). A KPI without a
+    total (stage_conversion_rate) needs `by`, and `row` is then empty. Raises QuestionError.
+    """
+    kpi = _kpi(connection, kpi_id)
+    grain, day = _period(period)
+    total = _of_period(connection, kpi, grain, day, TOTAL, model) if TOTAL in _dimensions(kpi) else []
+    parts = _of_period(connection, kpi, grain, day, by, model) if by != TOTAL else []
+    if not total and not parts:
+        cut = "" if by == TOTAL else f" by {by}"
+        hint = "its rows begin with the first extracted day and end today"
+        if TOTAL not in _dimensions(kpi) and by == TOTAL:
+            hint = f"it has no total; ask by one of {', '.join(_dimensions(kpi))}"
+        raise QuestionError(f"{kpi_id} has no rows{cut} for {period}: {hint}")
+    of = (total or parts)[0]
+    return Explanation(kpi, total[0] if total else {}, parts, _source_days(connection, kpi, of["period_start"], of["period_end"]))
+
+
+def _of_period(connection: duckdb.DuckDBPyConnection, kpi: Row, grain: str, day: date, by: str, model: str | None) -> list[Row]:
+    model = _model(connection, kpi, by, grain, model)
+    return _rows(
+        connection,
+        f"select * from kpi.{table_name(grain)} where kpi_id = $kpi_id and dimension = $by and attribution_model = $model "
+        "and $day between period_start and period_end order by coalesce(denominator, numerator, value) desc nulls last, member",
+        {"kpi_id": kpi["kpi_id"], "by": by, "model": model, "day": day},
+    )
+
+
+def _source_days(connection: duckdb.DuckDBPyConnection, kpi: Row, first: date, last: date) -> list[Row]:
+    """Extraction times of the report days of the period; records of a CRM are listed with the days they changed on."""
+    if not exists(connection, DAYS):
+        return []
+    return _rows(
+        connection,
+        f"""
+        select domain, source, stream, kind, count(*) as days,
+            case when kind = 'report' then $last::date - $first::date + 1 - count(*) end as days_missing,
+            sum(rows) as rows, min(extracted_at) as first_extracted_at, max(extracted_at) as last_extracted_at
+        from {DAYS}
+        where domain in (select unnest($domains)) and coalesce(period, 'day') = 'day'
+            and (kind <> 'report' or date_day between $first and $last)
+        group by all order by domain, source, stream
+        """,
+        {"domains": kpi["domains"].split(", "), "first": first, "last": last},
+    )
+
+
+def _kpi(connection: duckdb.DuckDBPyConnection, kpi_id: str) -> Row:
+    if not exists(connection, "kpi.dim_kpi"):
+        raise QuestionError("There are no KPI tables yet; `funnelhouse refresh` builds them")
+    found = _rows(connection, "select * from kpi.dim_kpi where kpi_id = $kpi_id", {"kpi_id": kpi_id})
+    if not found:
+        known = [row["kpi_id"] for row in _rows(connection, "select kpi_id from kpi.dim_kpi order by kpi_id", {})]
+        raise QuestionError(f"There is no KPI {kpi_id!r}. KPIs: {', '.join(known)}")
+    return found[0]
+
+
+def _dimensions(kpi: Row) -> list[str]:
+    return kpi["dimensions"].split(", ")
+
+
+def _model(connection: duckdb.DuckDBPyConnection, kpi: Row, by: str, grain: str, model: str | None) -> str:
+    """The model to read: the one asked for, else the one on the scoreboard's rows, else the first there is."""
+    if by not in _dimensions(kpi):
+        raise QuestionError(f"{kpi['kpi_id']} is not cut by {by!r}. Its cuts: {', '.join(_dimensions(kpi))}")
+    if by not in (kpi["model_dimensions"] or "").split(", "):
+        return NO_MODEL
+    found = _rows(
+        connection,
+        f"select distinct attribution_model as model from kpi.{table_name(grain)} where kpi_id = $kpi_id and dimension = $by order by 1",
+        {"kpi_id": kpi["kpi_id"], "by": by},
+    )
+    models = [row["model"] for row in found]
+    if model and model not in models:
+        raise QuestionError(f"{kpi['kpi_id']} has no attribution model {model!r}. Models: {', '.join(models)}")
+    default = kpi["default_model"]
+    return model or (default if default in models or not models else models[0])
+
+
+def _grain(grain: str) -> str:
+    if grain not in GRAINS:
+        raise QuestionError(f"There is no grain {grain!r}. Grains: {', '.join(GRAINS)}")
+    return grain
+
+
+_PERIODS = (
+    (r"(\d{4})-(\d\d)-(\d\d)", "day", lambda y, m, d: date(y, m, d)),
+    # weeks that start on another day than Monday: the one that holds most of the ISO week, whose middle is Thursday
+    (r"(\d{4})-W(\d\d?)", "week", lambda y, w: date.fromisocalendar(y, w, 4)),
+    (r"(\d{4})-(\d\d)", "month", lambda y, m: date(y, m, 1)),
+    (r"(\d{4})-Q([1-4])", "quarter", lambda y, q: date(y, 3 * q - 2, 1)),
+    (r"(\d{4})", "year", lambda y: date(y, 1, 1)),
+)
+
+
+def _period(text: str) -> tuple[str, date]:
+    """The grain, and a day inside the period."""
+    for pattern, grain, day in _PERIODS:
+        if found := re.fullmatch(pattern, text.strip(), re.IGNORECASE):
+            try:
+                return grain, day(*map(int, found.groups()))
+            except ValueError as error:
+                raise QuestionError(f"{text!r} is no period: {error}") from None
+    raise QuestionError(f"{text!r} is no period; allowed are 2026-09-14, 2026-W38, 2026-09, 2026-Q3 and 2026")
+
+
+def _rows(connection: duckdb.DuckDBPyConnection, sql: str, values: dict[str, Any]) -> list[Row]:
+    cursor = connection.execute(sql, values)
+    names = [column[0] for column in cursor.description]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]

@@ -1,0 +1,106 @@
+"""One build of all KPI tables: in one transaction, from the marts and the semantic manifest, whole every time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+
+from dagster_project.kpis import board, coverage, facts, measures, periods
+from dagster_project.kpis.catalogue import Catalogue, load_catalogue
+from dagster_project.kpis.compiler import Compiler
+from dagster_project.kpis.inputs import Inputs, read_inputs
+
+Progress = Callable[[int, int], object]
+
+
+def build(
+    connection: duckdb.DuckDBPyConnection,
+    manifest: Path | str,
+    *,
+    grains: Iterable[str] = tuple(periods.GRAINS),
+    computed_at: datetime | None = None,
+    progress: Progress = lambda done, total: None,
+    compiler: Compiler | None = None,
+) -> dict[str, int]:
+    """Build kpi.fct_kpi_<grain>, kpi.dim_kpi and kpi.kpi_scoreboard; returns rows by table name.
+
+    `connection`: the warehouse, open for writing, outside a transaction. `manifest`: semantic_manifest.json of the
+    parsed dbt project, or its folder. `grains`: of day, week, month, quarter, year; tables of other grains stay as
+    they are, and so does the scoreboard without month. `computed_at`: the stamp of the rows, now by default.
+    `progress(done, total)` is called after every cut. `compiler`: one to use again, where builds follow each other.
+
+    Raises CatalogueError where the definitions are wrong and InputError where the warehouse lacks what they read.
+    A build that fails leaves all KPI tables as they were.
+    """
+    chosen = [grain for grain in periods.GRAINS if grain in set(grains)]
+    catalogue, compiler = load_catalogue(manifest), compiler or Compiler(manifest)
+    connection.execute("begin")
+    try:
+        rows = _build(connection, catalogue, compiler, chosen, computed_at or datetime.now(UTC), progress)
+    except BaseException:
+        connection.execute("rollback")
+        raise
+    connection.execute("commit")
+    return rows
+
+
+def _build(
+    connection: duckdb.DuckDBPyConnection,
+    catalogue: Catalogue,
+    compiler: Compiler,
+    grains: list[str],
+    computed_at: datetime,
+    progress: Progress,
+) -> dict[str, int]:
+    inputs = read_inputs(connection)
+    connection.execute("create schema if not exists kpi")
+    coverage.create_coverage_days(connection, catalogue, inputs.today)
+    first_day = coverage.first_day(connection) or inputs.today
+    periods.create_periods(connection, first_day, inputs.today, inputs.week_start, grains)
+    periods.create_windows(connection, coverage.throughs(connection))
+    coverage.create_coverage(connection, catalogue)
+    shown_model = measures.create_models(connection, catalogue, compiler, inputs.default_model)
+    facts.create_definitions(connection, catalogue, inputs.days_of_setting)
+    for grain in grains:
+        facts.create_fact_table(connection, grain)
+    _insert(connection, catalogue, compiler, grains, inputs, computed_at, progress)
+    board.create_dim_kpi(connection, catalogue, inputs.currency, shown_model)
+    if "month" in grains:
+        board.create_scoreboard(connection, inputs.today)
+    tables = [facts.table_name(grain) for grain in grains] + ["dim_kpi", "kpi_scoreboard"]
+    _drop_temporary_tables(connection)
+    return {table: _count(connection, table) for table in tables if table != "kpi_scoreboard" or "month" in grains}
+
+
+def _insert(
+    connection: duckdb.DuckDBPyConnection,
+    catalogue: Catalogue,
+    compiler: Compiler,
+    grains: list[str],
+    inputs: Inputs,
+    computed_at: datetime,
+    progress: Progress,
+) -> None:
+    """One cut after another, so that memory holds the cells of one cut only."""
+    context = facts.Context(inputs.today, computed_at, inputs.unmapped_stages)
+    for done, dimension in enumerate(catalogue.dimensions, start=1):
+        measures.create_cells(connection, measures.ask(connection, catalogue, compiler, dimension))
+        if dimension == "channel":  # built first: totals over channels with spend are made of its cells
+            measures.keep_channel_cells(connection, catalogue)
+        facts.insert_facts(connection, catalogue, dimension, grains, context)
+        progress(done, len(catalogue.dimensions))
+
+
+def _count(connection: duckdb.DuckDBPyConnection, table: str) -> int:
+    return connection.execute(f"select count(*) from kpi.{table}").fetchall()[0][0]
+
+
+def _drop_temporary_tables(connection: duckdb.DuckDBPyConnection) -> None:
+    names = connection.execute(
+        "select table_name from duckdb_tables() where temporary and starts_with(table_name, 'kpi_')"
+    ).fetchall()
+    for (name,) in names:
+        connection.execute(f"drop table temp.{name}")

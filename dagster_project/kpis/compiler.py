@@ -1,0 +1,68 @@
+"""MetricFlow in this process: metrics and group-bys in, SQL for DuckDB out. It never opens a connection."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from dagster_project.kpis.catalogue import semantic_manifest_path
+
+
+class Compiler:
+    """Compiles queries against one semantic manifest. Start-up takes about 0.6 s, nearly all of it imports."""
+
+    def __init__(self, manifest: Path | str) -> None:
+        self._content = json.loads(semantic_manifest_path(manifest).read_text(encoding="utf-8"))
+        for model in self._content["semantic_models"]:
+            # without the database name the SQL runs on any file that holds the schemas, whatever it is called
+            relation = model["node_relation"]
+            relation["database"], relation["relation_name"] = None, f"{relation['schema_name']}.{relation['alias']}"
+        self._engines: dict[str, Any] = {}
+        self._compiled: dict[tuple[object, ...], str] = {}
+
+    def sql(self, semantic_model: str, metrics: Sequence[str], by: Sequence[str], where: str | None = None) -> str:
+        """The SELECT that answers simple metrics of one semantic model, grouped by `by`; columns named as the arguments."""
+        key = (semantic_model, tuple(metrics), tuple(by), where)
+        if key not in self._compiled:
+            self._compiled[key] = self._compile(semantic_model, tuple(metrics), tuple(by), where)
+        return self._compiled[key]
+
+    def _compile(self, semantic_model: str, metrics: tuple[str, ...], by: tuple[str, ...], where: str | None) -> str:
+        # imported here, because the command line should not pay for MetricFlow when it only reads tables
+        from metricflow.engine.metricflow_engine import MetricFlowQueryRequest
+
+        if semantic_model not in self._engines:
+            self._engines[semantic_model] = _engine(self._content, semantic_model)
+        request = MetricFlowQueryRequest.create(
+            metric_names=metrics, group_by_names=by, where_constraints=[where] if where else None
+        )
+        return self._engines[semantic_model].explain(request).sql_statement.sql
+
+
+def _engine(content: Mapping[str, Any], semantic_model: str) -> Any:
+    """MetricFlow for one fact and the dimension tables: compiling takes half as long as with all facts in sight."""
+    from metricflow.engine.metricflow_engine import MetricFlowEngine
+    from metricflow_semantics.model.dbt_manifest_parser import parse_manifest_from_dbt_generated_manifest
+    from metricflow_semantics.model.semantic_manifest_lookup import SemanticManifestLookup
+
+    models = [m for m in content["semantic_models"] if m["name"] == semantic_model or not m["measures"]]
+    measures = {measure["name"] for model in models for measure in model["measures"]}
+    metrics = [
+        m for m in content["metrics"] if m["type"] == "simple" and m["type_params"]["measure"]["name"] in measures
+    ]
+    part = {**content, "semantic_models": models, "metrics": metrics, "saved_queries": []}
+    parsed = parse_manifest_from_dbt_generated_manifest(json.dumps(part))
+    return MetricFlowEngine(SemanticManifestLookup(parsed), _DuckDbDialect())
+
+
+class _DuckDbDialect:
+    """What MetricFlow asks of an SQL client in order to compile; it runs nothing, so there is nothing to run it with."""
+
+    def __init__(self) -> None:
+        from metricflow.protocols.sql_client import SqlEngine
+        from metricflow.sql.render.duckdb_renderer import DuckDbSqlPlanRenderer
+
+        self.sql_engine_type = SqlEngine.DUCKDB
+        self.sql_plan_renderer = DuckDbSqlPlanRenderer()

@@ -1,0 +1,242 @@
+"""Measures in memory: what the semantic layer answers for one cut, as temporary tables that the facts are made of.
+
+* Measures that add up are asked once per cut, by day: `kpi_days` (date_day, member, attribution_model, <measures>).
+* A median or a distinct count must be asked for every window of days: MetricFlow's SQL is joined laterally to the
+  windows, so one statement answers all periods of all grains, and the running ones like for like: `kpi_windowed` (grain, period_start, through, which, member, attribution_model, <measures>).
+* `kpi_cells` puts both together: one row per grain, period, member and model, and for every measure the columns
+  now__<measure>, previous__<measure>, year_ago__<measure>; null where the member has nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import duckdb
+
+from dagster_project.kpis.catalogue import NO_MODEL, TOTAL, TWO_CUTS, Catalogue, Line, Measure
+from dagster_project.kpis.compiler import Compiler
+from dagster_project.kpis.periods import WHICH
+
+NOT_SET = "(not set)"
+_CELL = ("grain", "period_start", "through", "member", "attribution_model")
+IN_WINDOW = "{{ TimeDimension('metric_time', 'day') }} between w.from_day and w.to_day"
+CAMPAIGNS = "marts.dim_campaign"
+GROUP_BY = {"campaign": "campaign__campaign_name"}  # the name people see; two campaigns of one name are one member
+
+
+@dataclass
+class Asked:
+    """The measures of one cut, after they were asked: `daily` and `windowed` names, what the tables hold."""
+
+    dimension: str
+    daily: list[Measure] = field(default_factory=list)
+    windowed: list[Measure] = field(default_factory=list)
+
+
+def create_models(connection: duckdb.DuckDBPyConnection, catalogue: Catalogue, compiler: Compiler, default: str) -> str:
+    """Make `kpi_models`, the attribution models that have credited anything (before the first order: the default one).
+
+    Returns the model that people are shown: the default, or the first where the default has not been computed.
+    """
+    sql = "select null::varchar as attribution_model where false"
+    if credit := next((m for m in catalogue.measures.values() if m.is_credit), None):
+        sql = compiler.sql(credit.semantic_model, [credit.name], ["attribution_model"])
+    connection.execute(
+        f"create or replace temp table kpi_models as select distinct attribution_model from ({sql}) "
+        "where attribution_model is not null order by all"
+    )
+    connection.execute("insert into kpi_models select ? where not exists (from kpi_models)", [default])
+    models = [model for (model,) in connection.execute("from kpi_models order by all").fetchall()]
+    return default if default in models else models[0]
+
+
+def ask(connection: duckdb.DuckDBPyConnection, catalogue: Catalogue, compiler: Compiler, dimension: str) -> Asked:
+    """Fill `kpi_days` and `kpi_windowed` for one dimension."""
+    asked = Asked(dimension)
+    lines = [line for line in catalogue.lines(dimension) if not line.kpi.channels_with or dimension != TOTAL]
+    daily, windowed = [_no_days()], [_no_windows()]
+    for has_model in (False, True):
+        names = {name for line in lines if line.has_model == has_model for name in line.measures}
+        for measures in _together(catalogue.measures[name] for name in sorted(names)):
+            if measures[0].adds_up and not measures[0].is_counted_per_period:
+                daily.append(_by_day(compiler, measures, dimension, has_model))
+                asked.daily += [m for m in measures if m not in asked.daily]
+            elif measures[0].is_counted_per_period:
+                windowed += [_as_counted(compiler, measure, dimension) for measure in measures]
+                asked.windowed += measures
+            else:
+                windowed.append(_by_window(compiler, measures, dimension))
+                asked.windowed += measures
+    _create_days(connection, asked, " union all by name ".join(daily))
+    connection.execute(f"create or replace temp table kpi_windowed as {' union all by name '.join(windowed)}")
+    return asked
+
+
+def _create_days(connection: duckdb.DuckDBPyConnection, asked: Asked, answers: str) -> None:
+    """Put the answers of all marts beside each other, one row per day and member.
+
+    Whole numbers become doubles, which are exact for them and add up twice as fast as DuckDB's sum(bigint), a 128-bit
+    integer. Money stays decimal, so that its sums do not depend on the order in which threads add them.
+    """
+    aggregates = [f"{_aggregate(m)}({m.name}) as {m.name}" for m in asked.daily]
+    sql = f"select {', '.join(['date_day', 'member', 'attribution_model', *aggregates])} from ({answers}) where date_day is not null group by all"
+    kinds = {name: kind for name, kind, *_ in connection.execute(f"describe {sql}").fetchall()}
+    whole = [f"cast({m.name} as double) as {m.name}" for m in asked.daily if "INT" in kinds[m.name]]
+    replaced = f" replace ({', '.join(whole)})" if whole else ""
+    connection.execute(f"create or replace temp table kpi_days as select *{replaced} from ({sql})")
+
+
+def create_cells(connection: duckdb.DuckDBPyConnection, asked: Asked) -> None:
+    """Make `kpi_cells` for the dimension that was asked; the total has a row for every period and model.
+
+    Rows are in the order that the fact tables keep, because sorting is cheaper here than there.
+    """
+    sources = [
+        "select w.grain, w.period_start, w.through, w.which, d.* exclude (date_day) "
+        "from kpi_days as d join kpi_asked_days as w using (date_day)",
+        "from kpi_windowed",
+    ]
+    if asked.dimension == TOTAL:
+        sources.append(
+            f"select grain, period_start, through, which, 'all' as member, attribution_model from kpi_windows "
+            f"cross join (select '{NO_MODEL}' as attribution_model union all from kpi_models) where which = 'now'"
+        )
+    names = [m.name for m in (*asked.daily, *asked.windowed)]
+    aggregates = [f"{_aggregate(m)}({m.name}) as {m.name}" for m in (*asked.daily, *asked.windowed)]
+    if any(m.is_counted_per_period for m in asked.windowed):
+        names, aggregates = [*names, "quality"], [*aggregates, "max(quality) as quality"]
+    connection.execute(
+        f"create or replace temp table kpi_long as select {', '.join([*_CELL, 'which', *aggregates])} "
+        f"from ({' union all by name '.join(sources)}) group by all"
+    )
+    key = ", ".join(_CELL)
+    columns = ", ".join(f"{which}.{name} as {which}__{name}" for which in WHICH for name in names)
+    connection.execute(
+        f"""
+        create or replace temp table kpi_cells as
+        with compared as (  -- a finished period is compared with the cells of another finished period
+            select w.period_start, w.through, w.which, l.* exclude (period_start, through, which)
+            from kpi_long as l join kpi_windows as w
+                on w.grain = l.grain and w.from_day = l.period_start and w.to_day = l.through
+            where l.which = 'now' and w.which <> 'now' and not w.is_running
+            union all by name
+            from kpi_long where which <> 'now'
+        )
+        select {key}, {columns}
+        from (from kpi_long where which = 'now') as now
+        full join (from compared where which = 'previous') as previous using ({key})
+        left join (from compared where which = 'year_ago') as year_ago using ({key})
+        order by grain, member, attribution_model, period_start, through
+        """
+    )
+
+
+def keep_channel_cells(connection: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> None:
+    """Make `kpi_channels` out of the cells by channel: totals over the channels that have spend in the period."""
+    spend, lines = catalogue.channels_with, [line for line in catalogue.lines(TOTAL) if line.kpi.channels_with]
+    if spend is None:
+        return
+    names = sorted({name for line in lines for name in line.measures})
+    sums = []
+    for which in WHICH:
+        has_spend = f"{which}__{spend.name} <> 0"
+        if spend.unconverted:  # spend that could not be converted is spend all the same
+            has_spend += f" or {which}__{spend.unconverted} > 0"
+        sums += [f"sum(case when {has_spend} then {which}__{name} end) as {which}__{name}" for name in names]
+    connection.execute(
+        f"""
+        create or replace temp table kpi_channels as
+        with sums as (
+            select grain, period_start, through, attribution_model, {", ".join(sums)}
+            from kpi_cells where attribution_model <> '{NO_MODEL}' group by all
+        )
+        select w.grain, w.period_start, w.through, 'all' as member, m.attribution_model,
+            sums.* exclude (grain, period_start, through, attribution_model)
+        from kpi_windows as w cross join kpi_models as m
+        left join sums on sums.grain = w.grain and sums.period_start = w.period_start
+            and sums.through = w.through and sums.attribution_model = m.attribution_model
+        where w.which = 'now'
+        """
+    )
+
+
+def _together(measures: Iterable[Measure]) -> list[list[Measure]]:
+    """Measures that one query can answer in one scan: the same mart, dated by the same column."""
+    groups: dict[tuple[object, ...], list[Measure]] = {}
+    for measure in measures:
+        groups.setdefault((measure.semantic_model, measure.time, measure.adds_up), []).append(measure)
+    return list(groups.values())
+
+
+def _by_day(compiler: Compiler, measures: list[Measure], dimension: str, has_model: bool) -> str:
+    is_credit = has_model and measures[0].is_credit
+    by = ["metric_time__day", *_group_by(dimension), *(["attribution_model"] if is_credit else [])]
+    names = ", ".join(m.name for m in measures)
+    sql = compiler.sql(measures[0].semantic_model, [m.name for m in measures], by)
+    model, cross = f"'{NO_MODEL}' as attribution_model", ""
+    if has_model:  # cost has no model: it stands beside the credit of each
+        model, cross = ("attribution_model", "") if is_credit else ("m.attribution_model", " cross join kpi_models as m")
+    return f"select cast(metric_time__day as date) as date_day, {_member(dimension)} as member, {model}, {names} from ({sql}){cross}"
+
+
+def _by_window(compiler: Compiler, measures: list[Measure], dimension: str) -> str:
+    names = ", ".join(m.name for m in measures)
+    sql = compiler.sql(measures[0].semantic_model, [m.name for m in measures], _group_by(dimension), where=IN_WINDOW)
+    return (
+        f"select w.grain, w.period_start, w.through, w.which, {_member(dimension)} as member, "
+        f"'{NO_MODEL}' as attribution_model, {names} from kpi_asked_windows as w, lateral ({sql})"
+    )
+
+
+def _as_counted(compiler: Compiler, measure: Measure, dimension: str) -> str:
+    """A count that the mart has per period: a running period has nothing to be compared with like for like.
+
+    Campaigns of one name become one member; their visitors cannot be counted together, so that the sum is an upper
+    bound and says so, as the mart does for other members that become one.
+    """
+    by = ["metric_time__day", *(f"visitor_count__{name}" for name in ("period_grain", "cut", "member", "quality"))]
+    counts = f"({compiler.sql(measure.semantic_model, [measure.name], by)}) as c"
+    member = "c.visitor_count__member"
+    if dimension in GROUP_BY:
+        counts += f" left join {CAMPAIGNS} as d on d.campaign_key = {member}"
+        member = f"coalesce(d.campaign_name, {member})"
+    return (
+        f"select w.grain, w.period_start, w.through, w.which, {member} as member, '{NO_MODEL}' as attribution_model, "
+        f"sum({measure.name}) as {measure.name}, "
+        "string_agg(distinct c.visitor_count__quality, ';') || case when count(*) > 1 then ';merged_members' else '' end as quality "
+        f"from {counts} join kpi_windows as w on w.grain = c.visitor_count__period_grain "
+        f"and w.from_day = cast(c.metric_time__day as date) and w.which = 'now' "
+        f"where c.visitor_count__cut = '{dimension}' group by all"
+    )
+
+
+def _group_by(dimension: str) -> list[str]:
+    return [] if dimension == TOTAL else [GROUP_BY.get(cut, cut) for cut in dimension.split(TWO_CUTS)]
+
+
+def _member(dimension: str) -> str:
+    cuts = [f"coalesce({cut}, '{NOT_SET}')" for cut in _group_by(dimension)]
+    return f" || '{TWO_CUTS}' || ".join(cuts) if cuts else "'all'"
+
+
+def _aggregate(measure: Measure) -> str:
+    return "sum" if measure.aggregation == "sum" else "max"
+
+
+def _no_days() -> str:
+    return "select null::date as date_day, null::varchar as member, null::varchar as attribution_model where false"
+
+
+def _no_windows() -> str:
+    return (
+        "select null::varchar as grain, null::date as period_start, null::date as through, null::varchar as which, "
+        "null::varchar as member, null::varchar as attribution_model where false"
+    )
+
+
+def has_anything(line: Line) -> str:
+    """SQL: the member has something in the period or in the one before it."""
+    of_parts = [m for part in (line.numerator, line.denominator) if part for m in part.measures]
+    names = sorted({*of_parts, *line.unconverted_numerator, *line.unconverted_denominator, *line.unknown})
+    return " or ".join(f"{which}__{name} is not null" for name in names for which in WHICH[:2])

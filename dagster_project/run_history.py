@@ -1,0 +1,86 @@
+"""Dagster's run history in SQLite, fast enough for long backfills: events of one batch share one transaction.
+
+Dagster writes one event for every day of every stream, each in a transaction (and on a connection) of its own:
+measured 75 to 150 ms an event, so 26 minutes for a year of 16 streams. Batches are Dagster's own mechanism
+(DAGSTER_EVENT_BATCH_SIZE); its SQLite storage only lacks the method that makes use of it. Named in
+`<home>/dagster/dagster.yaml`; what it writes is what Dagster writes, any Dagster can read it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
+from sqlalchemy import Connection, Engine, StaticPool, create_engine
+from sqlalchemy.event import listen
+
+if TYPE_CHECKING:
+    from dagster import EventLogEntry
+
+BUSY_TIMEOUT_SECONDS = 120
+BATCH_SIZE = "5000"  # DAGSTER_EVENT_BATCH_SIZE: batches end with their asset, so this is only an upper bound
+
+
+class BatchedEventLog(SqliteEventLogStorage):
+    """As Dagster's own, with one transaction a batch and one connection a database file."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._engines: dict[str, Engine] = {}
+        self._batch: dict[str, Connection] | None = None
+        self._ends_with_batch = contextlib.ExitStack()
+        self._is_ready = False
+        super().__init__(*args, **kwargs)  # makes the index file with Dagster's own connections
+        self._db_lock = threading.RLock()  # a batch holds the files of the run and of the index open together
+        self._is_ready = True
+
+    def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
+        """Store the events, all or none."""
+        with self._db_lock, contextlib.ExitStack() as stack:
+            self._batch, self._ends_with_batch = {}, stack
+            try:
+                for event in events:
+                    self.store_event(event)
+            finally:
+                self._batch = None
+
+    @contextlib.contextmanager
+    def _connect(self, shard: str) -> Iterator[Connection]:
+        if not self._is_ready:
+            with super()._connect(shard) as connection:
+                yield connection
+            return
+        with self._db_lock:
+            if self._batch is None:
+                with self._engine(shard).begin() as connection:
+                    yield connection
+                return
+            if shard not in self._batch:
+                self._batch[shard] = self._ends_with_batch.enter_context(self._engine(shard).begin())
+            yield self._batch[shard]
+
+    def _engine(self, shard: str) -> Engine:
+        if shard not in self._engines:
+            with super()._connect(shard):  # makes the file and its tables
+                pass
+            engine = create_engine(
+                self.conn_string_for_shard(shard),
+                poolclass=StaticPool,
+                connect_args={"timeout": BUSY_TIMEOUT_SECONDS, "check_same_thread": False},
+            )
+            # with a write-ahead log a crash of the machine may cost the last events, never the file
+            listen(engine, "connect", lambda connection, _record: connection.execute("pragma synchronous = normal"))
+            self._engines[shard] = engine
+        return self._engines[shard]
+
+    def dispose(self) -> None:
+        for engine in self._engines.values():
+            engine.dispose()
+        self._engines.clear()
+        super().dispose()
+
+    @staticmethod
+    def from_config_value(inst_data: Any, config_value: Any) -> BatchedEventLog:
+        return BatchedEventLog(inst_data=inst_data, **config_value)

@@ -1,0 +1,146 @@
+"""Running the refresh job from the command line: the same job, partitions and code as the schedule, in this process."""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+
+from dagster_project import ingest, instance
+from dagster_project.connectors import Stream, Window
+from dagster_project.settings import Settings
+
+PROJECT_FOLDER = Path(__file__).resolve().parents[1]
+DBT_FOLDER = PROJECT_FOLDER / "dbt_project"
+MANIFEST = DBT_FOLDER / "target" / "manifest.json"
+
+
+class RunFailed(Exception):
+    """The run ended in an error; readers still see the publish before, or what was published marked stale."""
+
+
+@dataclass
+class RunResult:
+    """`failed` are the streams that could not be read, with the reason; `error` is set when nothing was published."""
+
+    run_id: str
+    failed: dict[str, str] = field(default_factory=dict)
+    error: str = ""
+
+
+def ensure_manifest(settings: Settings) -> None:
+    """Run `dbt parse` where the dbt project changed since its manifest was written. Raises RunFailed."""
+    newest = max(p.stat().st_mtime for p in DBT_FOLDER.rglob("*") if p.is_file() and "target" not in p.parts)
+    if MANIFEST.exists() and MANIFEST.stat().st_mtime >= newest:
+        return
+    command = [sys.executable, "-m", "dbt.cli.main", "parse", "--quiet", "--project-dir", str(DBT_FOLDER),
+               "--profiles-dir", str(DBT_FOLDER)]  # fmt: skip
+    environment = {**os.environ, **settings.dbt_environment()}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RunFailed(f"the dbt project does not parse:\n{done.stdout[-3000:]}{done.stderr[-1000:]}")
+    os.utime(MANIFEST)
+
+
+class BarReporter:
+    """Progress bars: one a stream that is being read, one a long step."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self._progress = Progress(
+            SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=24),
+            MofNCompleteColumn(), TextColumn("{task.fields[said]}"), TimeElapsedColumn(),
+            console=console, transient=True,
+        )  # fmt: skip
+        self._streams: TaskID | None = None
+        self._steps: dict[str, TaskID] = {}
+        self._done = 0
+
+    def __enter__(self) -> BarReporter:
+        self._streams = self._progress.add_task("reading sources", total=None, said="")
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def stream(self, stream: Stream, what: str, rows: int) -> None:
+        assert self._streams is not None
+        if what in ("started", "rows"):
+            self._progress.update(self._streams, said=f"{stream.id} {rows:,} rows" if rows else stream.id)
+            return
+        self._done += 1
+        self._progress.update(self._streams, completed=self._done, said=f"{stream.id} {what}")
+
+    def step(self, name: str, done: int, total: int) -> None:
+        if name not in self._steps:
+            self._steps[name] = self._progress.add_task(name, total=total, said="")
+        self._progress.update(self._steps[name], completed=done, total=max(done, total))
+
+
+def run_refresh(
+    settings: Settings,
+    mode: ingest.Mode,
+    window: Window,
+    *,
+    sources: list[str] | None = None,
+    allow_shrink: bool = False,
+    reporter: Any = None,
+    more_tags: Mapping[str, str] | None = None,
+) -> RunResult:
+    """Run the refresh job over `window` and wait for it. Raises RunFailed when nothing could be published."""
+    ensure_manifest(settings)
+    logging.getLogger("dagster").setLevel(logging.CRITICAL)
+    from dagster_project.definitions import defs  # heavy, and needs the manifest
+    from dagster_project.defs import shared
+    from dagster_project.defs.publish import failed_streams_of
+
+    backfill = f"{window.start}_{window.last}_{'-'.join(sorted(sources or ['all']))}" if mode == "backfill" else ""
+    tags = {
+        shared.MODE_TAG: mode,
+        shared.SOURCES_TAG: ",".join(sources or []),
+        shared.SHRINK_TAG: "true" if allow_shrink else "false",
+        instance.PROCESS_TAG: instance.this_process(),
+        **shared.range_tags(window),
+        **({shared.BACKFILL_TAG: backfill} if backfill else {}),
+        **(more_tags or {}),
+    }
+    dagster = instance.open_instance(settings.home)
+    result = RunResult(str(uuid.uuid4()))
+    try:
+        done = defs().resolve_job_def("refresh").execute_in_process(
+            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+            instance=dagster,
+            tags=tags,
+            run_id=result.run_id,
+            raise_on_error=False,
+            resources={"reporter": reporter} if reporter else None,
+        )
+        result.failed = failed_streams_of(dagster, result.run_id)
+        published = {e.asset_key.path[0] for e in done.get_asset_materialization_events() if e.asset_key}
+        if not done.success and "published" not in published:
+            result.error = _first_error(done)
+    finally:
+        dagster.dispose()
+    if backfill and not result.failed and not result.error:
+        ingest.Finished.of(backfill, settings).forget()
+    return result
+
+
+def _first_error(done: Any) -> str:
+    for event in done.all_events:
+        if event.is_step_failure:
+            error = event.step_failure_data.error
+            while error and error.cause:
+                error = error.cause
+            return f"step {event.step_key}: {error.message.strip() if error else 'no reason given'}"
+    return "the run ended without a reason; look at it with `funnelhouse ui`"

@@ -1,0 +1,26 @@
+"""What tests of connectors share: a scripted vendor, and waiting that does not wait."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import SimpleNamespace
+
+import pytest
+from scripted_server import ScriptedServer
+
+from dagster_project.connectors import http as http_module
+
+
+@pytest.fixture
+def scripted() -> Iterator[ScriptedServer]:
+    server = ScriptedServer()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The seconds that connectors would have waited; they do not."""
+    seconds: list[float] = []
+    monkeypatch.setattr(http_module, "time", SimpleNamespace(sleep=seconds.append))
+    return seconds

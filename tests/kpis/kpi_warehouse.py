@@ -1,0 +1,145 @@
+"""A warehouse made by hand: the marts and the few other tables that KPIs read, empty, and helpers to fill them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+import duckdb
+
+CUTS = "channel varchar, source varchar, medium varchar, campaign_key varchar"
+LEAD_CUTS = f"{CUTS}, device varchar, country varchar, landing_page varchar, form varchar, sales_rep varchar"
+TABLES = {
+    "staging.stg_config__settings": (
+        "today date, reporting_week_start varchar, reporting_currency varchar, attribution_default_model varchar, "
+        "maturity_to_date_days integer"
+    ),
+    "staging.stg_config__stage_map": "crm varchar, object varchar, pipeline varchar, stage_value varchar, stage varchar",
+    "staging.stg_config__targets": (
+        "kpi_id varchar, grain varchar, period_start date, dimension varchar, member varchar, target double"
+    ),
+    "staging.stg_meta__streams": (
+        "source varchar, stream varchar, domain varchar, kind varchar, first_day date, last_day date, checked_on date, "
+        "is_on boolean, is_stale boolean, last_ok_at timestamptz"
+    ),
+    "staging.stg_meta__days": (
+        "source varchar, stream varchar, domain varchar, kind varchar, period varchar, content_hash varchar, "
+        "date_day date, checked_on date, rows bigint, restate_days integer, extracted_at timestamptz"
+    ),
+    "intermediate.int_source_days": "domain varchar, date_day date, is_extracted boolean, is_final boolean, quality varchar",
+    "marts.fct_web_traffic": (
+        f"date_day date, {CUTS}, landing_page varchar, device varchar, country varchar, sessions bigint, engaged_sessions bigint"
+    ),
+    "marts.fct_web_visitors": (
+        "grain varchar, period_start date, dimension varchar, member varchar, unique_visitors bigint, quality varchar"
+    ),
+    "marts.fct_leads": f"lead_id varchar, lead_date date, {LEAD_CUTS}, is_customer boolean",
+    "marts.fct_lead_stages": (
+        f"lead_id varchar, stage varchar, reached_date date, transition varchar, converted_within_window boolean, "
+        f"conversion_window_days integer, {LEAD_CUTS}"
+    ),
+    "marts.fct_opportunities": (
+        f"deal_id varchar, created_date date, closed_date date, status varchar, sales_cycle_days double, product varchar, {LEAD_CUTS}"
+    ),
+    "marts.fct_orders": (
+        f"order_id varchar, customer_id varchar, order_date date, kind varchar, amount decimal(24, 6), is_amount_known boolean, "
+        f"is_rate_missing boolean, is_new_customer boolean, product varchar, {LEAD_CUTS}"
+    ),
+    "marts.fct_costs": (
+        f"date_day date, platform varchar, cost_type varchar, motion varchar, {CUTS}, amount decimal(24, 6), "
+        "acquisition_amount decimal(24, 6), is_rate_missing boolean"
+    ),
+    "marts.fct_attribution": (
+        f"conversion_type varchar, conversion_id varchar, model varchar, is_default_model boolean, is_amount_known boolean, {CUTS}, motion varchar, "
+        "conversion_date date, credit double, revenue decimal(24, 6), gross_margin decimal(24, 6), is_new_customer boolean, "
+        "is_rate_missing boolean"
+    ),
+    "marts.dim_channel": "channel varchar, is_paid boolean, is_organic boolean, is_social boolean, channel_order integer",
+    "marts.dim_campaign": "campaign_key varchar, platform varchar, campaign_id varchar, campaign_name varchar, channel_type varchar",
+    "marts.dim_sales_rep": "sales_rep varchar, sales_rep_name varchar, is_archived boolean",
+    "marts.dim_landing_page": "landing_page varchar",
+    "marts.dim_date": "date_day date",
+}
+# what a mart holds where nothing is known
+UNKNOWN = {
+    **dict.fromkeys(("source", "medium", "campaign_key", "device", "country", "landing_page", "form", "sales_rep", "product", "platform"), "(not set)"),
+    "channel": "Unassigned",
+}  # fmt: skip
+DEFAULTS: dict[str, dict[str, Any]] = {
+    "marts.fct_leads": {"is_customer": False},
+    "marts.fct_lead_stages": {"converted_within_window": False, "conversion_window_days": 30},
+    "marts.fct_orders": {"kind": "order", "is_amount_known": True, "is_rate_missing": False, "is_new_customer": False},
+    "marts.fct_costs": {"cost_type": "media", "motion": "outbound", "is_rate_missing": False},
+    "marts.fct_attribution": {
+        "conversion_type": "order", "model": "last", "is_default_model": True, "is_amount_known": True, "credit": 1.0, "is_new_customer": False,
+        "is_rate_missing": False, "motion": "inbound",
+    },
+}  # fmt: skip
+
+
+class Warehouse:
+    """An in-memory warehouse whose clock stands at `today`, with all sources extracted from `first_day` on."""
+
+    def __init__(self, today: date, first_day: date, *, extracted_to: date | None = None, **settings: Any) -> None:
+        self.connection = duckdb.connect()
+        self.today, self.first_day = today, first_day
+        for schema in ("staging", "intermediate", "marts"):
+            self.connection.execute(f"create schema {schema}")
+        for name, columns in TABLES.items():
+            self.connection.execute(f"create table {name} ({columns})")
+        self.add(
+            "staging.stg_config__settings",
+            today=today,
+            **{
+                "reporting_week_start": "monday",
+                "reporting_currency": "EUR",
+                "attribution_default_model": "last",
+                "maturity_to_date_days": 180,
+                **settings,
+            },
+        )
+        for domain in ("web", "visitors", "crm", "ads", "costs", "rates"):
+            self.extract(domain, first_day, extracted_to or today)
+
+    def extract(self, domain: str, first: date, last: date, **columns: Any) -> None:
+        """State these days of a domain anew."""
+        self.connection.execute(
+            "delete from intermediate.int_source_days where domain = ? and date_day between ? and ?", [domain, first, last]
+        )
+        row = {"is_extracted": True, "is_final": True, "quality": "ok", **columns}
+        self.connection.execute(
+            "insert into intermediate.int_source_days "
+            "select ?, cast(unnest(generate_series(?::date, ?::date, interval 1 day)) as date), ?, ?, ?",
+            [domain, first, last, row["is_extracted"], row["is_final"], row["quality"]],
+        )
+
+    def switch_off(self, domain: str) -> None:
+        self.connection.execute("delete from intermediate.int_source_days where domain = ?", [domain])
+
+    def add(self, table: str, times: int = 1, **columns: Any) -> None:
+        """Insert a row (`times` equal rows); columns not named take what the mart holds where nothing is known."""
+        names = [part.split()[0] for part in TABLES[table].replace("decimal(24, 6)", "decimal").split(", ")]
+        if missing := set(columns) - set(names):
+            raise KeyError(f"{table} has no column {missing}")
+        row = {**{n: UNKNOWN.get(n) for n in names}, **DEFAULTS.get(table, {}), **columns}
+        placeholders = ", ".join("?" * len(names))
+        self.connection.execute(f"insert into {table} select {placeholders} from range({times})", [row[n] for n in names])
+
+    def rows(self, grain_table: str, columns: str = "*", where: str = "true") -> list[tuple[Any, ...]]:
+        return self.connection.execute(
+            f"select {columns} from kpi.fct_kpi_{grain_table} where {where} order by kpi_id, dimension, member, attribution_model, period_start"
+        ).fetchall()
+
+    def row(self, grain_table: str, kpi_id: str, period_start: str, dimension: str = "total", member: str = "all", model: str | None = None) -> Mapping[str, Any]:
+        """The one row of a KPI, as a mapping."""
+        cursor = self.connection.execute(
+            f"select * from kpi.fct_kpi_{grain_table} where kpi_id = ? and period_start = ? and dimension = ? and member = ? "
+            "and (? is null or attribution_model = ?)",
+            [kpi_id, period_start, dimension, member, model, model],
+        )
+        names = [column[0] for column in cursor.description]
+        found = cursor.fetchall()
+        assert len(found) == 1, f"{len(found)} rows for {kpi_id} {period_start} {dimension} {member}"
+        return dict(zip(names, found[0], strict=True))
+
