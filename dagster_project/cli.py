@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import contextmanager
 from collections.abc import Iterator
-from datetime import date, datetime, timedelta
+from contextlib import contextmanager
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Optional
 
@@ -38,13 +38,15 @@ class _Stop(Exception):
 def main() -> None:
     """Entry point: errors that a person can mend are one message, not a traceback."""
     from dagster_project.connectors import SourceError
+    from dagster_project.kpis import CatalogueError, InputError, QuestionError
     from dagster_project.publish import PublishError
     from dagster_project.raw_zone import RawZoneError
     from dagster_project.runner import RunFailed
 
+    mendable = (SettingsError, SourceError, RawZoneError, PublishError, RunFailed, CatalogueError, InputError, QuestionError)
     try:
         app()
-    except (SettingsError, SourceError, RawZoneError, PublishError, RunFailed, _Stop) as error:
+    except (*mendable, _Stop) as error:
         err.print(f"[red]error[/red] {error}", soft_wrap=True)
         sys.exit(getattr(error, "code", 1))
     except KeyboardInterrupt:
@@ -122,7 +124,7 @@ def doctor() -> None:
 def show(
     kpi: Annotated[str, typer.Argument(help="A KPI id, such as cpl; see `funnelhouse show list`.")],
     by: Annotated[str, typer.Option(help="Cut: channel, campaign, device, sales_rep …")] = "total",
-    grain: Annotated[str, typer.Option(help="day, week, month, quarter or year.")] = "month",
+    grain: Annotated[Optional[str], typer.Option(help="day, week, month, quarter or year; else the KPI's own.")] = None,
     periods: Annotated[int, typer.Option(help="How many periods, newest last.")] = 6,
     model: Annotated[Optional[str], typer.Option(help="Attribution model, where the KPI has one.")] = None,
 ) -> None:
@@ -135,15 +137,14 @@ def show(
 @app.command()
 def explain(
     kpi: Annotated[str, typer.Argument(help="A KPI id.")],
-    period: Annotated[str, typer.Option(help="A day of the period, such as 2026-09-01, or 2026-09 or 2026.")],
-    by: Annotated[Optional[str], typer.Option(help="dimension=member, such as channel='Paid Search'.")] = None,
-    grain: Annotated[Optional[str], typer.Option(help="day, week, month, quarter or year.")] = None,
+    period: Annotated[str, typer.Option(help="2026-09-14, 2026-W38, 2026-09, 2026-Q3 or 2026.")],
+    by: Annotated[Optional[str], typer.Option(help="Show the parts of this cut: channel, campaign, sales_rep …")] = None,
     model: Annotated[Optional[str], typer.Option(help="Attribution model, where the KPI has one.")] = None,
 ) -> None:
-    """One value: formula, numerator and denominator, and the source days it rests on."""
+    """One value: formula, numerator and denominator, its parts, and the source days it rests on."""
     from dagster_project.reading import explanation
 
-    out.print(explanation(load_settings(), kpi, period, by=by, grain=grain, model=model))
+    out.print(explanation(load_settings(), kpi, period, by=by, model=model))
 
 
 @app.command()
@@ -165,14 +166,14 @@ def demo(
         out.print(f"The sandbox plays GA4, HubSpot, Google Ads and the ECB on loopback; today is {settings.today}.")
         _run(settings, "backfill", Window(HISTORY_START, settings.today), None)
         out.print(scoreboard(settings))
-        folder = _shown(settings.published_folder)
-        out.print(
-            f"\nLook further:\n"
-            f"  .venv/bin/funnelhouse show cpl --by channel          (add --demo-free settings of your own: .env.example)\n"
-            f"  duckdb -readonly {folder}/funnelhouse.duckdb          marts and KPI tables\n"
-            f"  {folder}/kpi/fct_kpi_monthly.parquet                  the same for any tool that reads Parquet\n"
-            f"  make ui                                               Dagster on http://127.0.0.1:3000"
-        )
+        where = _shown(settings.published_folder)
+    out.print(f"""
+Look further (FUNNELHOUSE_HOME={_shown(home)}):
+  .venv/bin/funnelhouse show cpl --by channel
+  .venv/bin/funnelhouse explain cpl --period {DEMO_TODAY - timedelta(days=1):%Y-%m} --by channel
+  {where}/funnelhouse.duckdb              marts and KPI tables, for DuckDB and BI tools
+  {where}/kpi/fct_kpi_monthly.parquet     the same for anything that reads Parquet
+  make ui                                 Dagster on http://127.0.0.1:3000""")
 
 
 @app.command()
@@ -218,10 +219,6 @@ def _environment(variables: dict[str, str]) -> Iterator[None]:
 
 def _shown(path: Path) -> str:
     return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)
-
-
-def _today(settings: Settings) -> date:
-    return settings.today
 
 
 if __name__ == "__main__":

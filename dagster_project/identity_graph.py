@@ -1,9 +1,10 @@
 """Who is one person: identifiers seen together, joined strongest and oldest first. What SQL cannot do well.
 
-Union-find over evidence (a CRM record, a form submission, a visit) and the ids that it carries. An e-mail names a
-person, the phone does where there is no e-mail; clicks and browsers only bring together what these leave open, so a
-link that would make one person of two names is refused, not followed. Links are tried in the order of strength, then
-time, then text: rows in another order give the same people, and later data of the same strength never undoes a link.
+Union-find over evidence (a CRM record, a form submission, a visit) and the ids that it carries. An e-mail
+names a person, the phone where there is no e-mail; clicks and browsers only bring together what these leave
+open: a link that would make one person of two names is refused, not followed. Links are tried in the order of
+strength, then time, then text: rows in another order give the same people; of two links equally strong the
+one that came first stands.
 """
 
 from __future__ import annotations
@@ -32,11 +33,11 @@ def join_people(evidence: pa.Table) -> pa.Table:
     """Groups of evidence and ids that are one person each.
 
     `evidence`: one row per evidence x id: evidence, id_kind, id_value (text), seen_at (moment of the link),
-    evidence_at (moment of the evidence), record_rank (place of the CRM in crm.truth; null for what is no CRM record).
+    evidence_at (moment of the evidence), record_rank (place of the CRM in crm.truth; null unless a record).
 
-    Returns the rows with: evidence_root and id_root, the evidence after which the group is called (the oldest CRM
-    record of the first CRM, else the oldest evidence); is_link, whether the two are one group (false = refused);
-    linked_by_kind and linked_by_value, the id that ties the evidence to its group, null for the root itself.
+    Returns the rows with: evidence_root and id_root, the evidence after which the group is called (the oldest
+    CRM record of the first CRM, else the oldest evidence); is_link, whether the two are one group (false =
+    refused); linked_by_kind and linked_by_value, the id that ties the evidence to its group, null for a root.
     """
     if not len(evidence):
         return RESULT.empty_table()
@@ -103,7 +104,9 @@ def _roots(component: np.ndarray, of_evidence: np.ndarray, evidence: pa.Table) -
     return root_of
 
 
-def _ties(root_of: np.ndarray, tree: np.ndarray, of_evidence: np.ndarray, of_id: np.ndarray, evidences: int) -> np.ndarray:
+def _ties(
+    root_of: np.ndarray, tree: np.ndarray, of_evidence: np.ndarray, of_id: np.ndarray, evidences: int
+) -> np.ndarray:
     """Per evidence: the row of the id that ties it to its root, along the accepted links; -1 for roots."""
     tail, head = of_evidence[tree], evidences + of_id[tree]
     nodes, row = np.concatenate([tail, head]), np.concatenate([tree, tree])
@@ -117,7 +120,8 @@ def _ties(root_of: np.ndarray, tree: np.ndarray, of_evidence: np.ndarray, of_id:
     while len(frontier):
         start, end = np.searchsorted(nodes, frontier), np.searchsorted(nodes, frontier, side="right")
         lengths = end - start
-        steps = np.repeat(start - np.concatenate([[0], np.cumsum(lengths)[:-1]]), lengths) + np.arange(lengths.sum())
+        # the places of all neighbours: from start to end of each, one after the other
+        steps = np.repeat(end - np.cumsum(lengths), lengths) + np.arange(lengths.sum())
         steps = steps[~is_seen[others[steps]]]  # a tree: nobody is reached twice
         frontier = others[steps]
         is_seen[frontier] = True

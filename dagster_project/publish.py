@@ -17,6 +17,7 @@ from pathlib import Path
 import duckdb
 
 SCHEMAS = ("marts", "kpi")
+SOURCE_DAYS = ("staging", "stg_meta__days")  # so that `explain` can say when the days behind a number were extracted
 DATABASE = "funnelhouse.duckdb"
 STORE = ".publishes"
 KEPT = 2
@@ -67,15 +68,18 @@ def _copy(warehouse: Path, folder: Path) -> dict[str, int]:
         connection.execute(f"attach '{_quoted(warehouse)}' as warehouse (read_only)")
         found = connection.execute(
             "select table_schema, table_name from information_schema.tables "
-            "where table_catalog = 'warehouse' and table_schema in (select unnest(?)) order by all",
-            [list(SCHEMAS)],
+            "where table_catalog = 'warehouse' "
+            "and (table_schema in (select unnest($schemas)) or (table_schema, table_name) = ($staging, $days)) order by all",
+            {"schemas": list(SCHEMAS), "staging": SOURCE_DAYS[0], "days": SOURCE_DAYS[1]},
         ).fetchall()
         for schema, table in found:
-            (folder / schema).mkdir(exist_ok=True)
             connection.execute(f"create schema if not exists {schema}")
             order = _order(connection, schema, table)
             connection.execute(f'create table {schema}."{table}" as from warehouse.{schema}."{table}" order by {order}')
             _copy_comments(connection, schema, table)
+            if schema not in SCHEMAS:
+                continue
+            (folder / schema).mkdir(exist_ok=True)
             parquet = _quoted(folder / schema / f"{table}.parquet")
             connection.execute(f"""copy (from {schema}."{table}") to '{parquet}' (format parquet, compression zstd)""")
             rows = connection.execute(f'select count(*) from {schema}."{table}"').fetchall()

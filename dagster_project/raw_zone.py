@@ -394,6 +394,7 @@ class RawZone:
         """Stored day -> a token that changes whenever its file does (size and modification time)."""
         if self._is_local:
             return dict(_local_days(self._stream_path(stream)))
+        self._fs.invalidate_cache()  # another process may have written since this one listed
         days = {}
         with contextlib.suppress(FileNotFoundError):
             for path, info in self._fs.find(self._stream_path(stream), detail=True).items():

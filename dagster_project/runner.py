@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import subprocess
@@ -116,15 +117,10 @@ def run_refresh(
     }
     dagster = instance.open_instance(settings.home)
     result = RunResult(str(uuid.uuid4()))
+    said = settings.home / "last_run.log"  # what dbt prints; the run's own log is in Dagster
     try:
-        done = defs().resolve_job_def("refresh").execute_in_process(
-            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
-            instance=dagster,
-            tags=tags,
-            run_id=result.run_id,
-            raise_on_error=False,
-            resources={"reporter": reporter} if reporter else None,
-        )
+        with said.open("w") as file, contextlib.redirect_stdout(file):
+            done = _execute(defs().resolve_job_def("refresh"), dagster, tags, result.run_id, reporter)
         result.failed = failed_streams_of(dagster, result.run_id)
         published = {e.asset_key.path[0] for e in done.get_asset_materialization_events() if e.asset_key}
         if not done.success and "published" not in published:
@@ -134,6 +130,17 @@ def run_refresh(
     if backfill and not result.failed and not result.error:
         ingest.Finished.of(backfill, settings).forget()
     return result
+
+
+def _execute(job: Any, dagster: Any, tags: dict[str, str], run_id: str, reporter: Any) -> Any:
+    return job.execute_in_process(
+        run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+        instance=dagster,
+        tags=tags,
+        run_id=run_id,
+        raise_on_error=False,
+        resources={"reporter": reporter} if reporter else None,
+    )
 
 
 def _first_error(done: Any) -> str:

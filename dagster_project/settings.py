@@ -243,6 +243,15 @@ class Crm(_Strict):
     hubspot_properties: HubspotProperties = HubspotProperties()
 
 
+class Identity(_Strict):
+    """How much an id may be seen with before it says nothing about who somebody is (macros/identity.sql)."""
+
+    people_per_client_id: int = Field(3, ge=1)  # e-mails (else phones) on one browser; more = a shared device
+    people_per_click_id: int = Field(5, ge=1)  # people, or browsers, on one click id; more = a copied link
+    people_per_phone: int = Field(10, ge=1)  # e-mails beside one phone; more = a switchboard
+    records_per_id: int = Field(100, ge=1)  # CRM records with one e-mail or phone; more = nobody's own
+
+
 class GrossMargin(_Strict):
     default: Share | None = None  # unknown margin = romi has no data; never assumed to be 1
     products: dict[str, Share] = {}
@@ -361,6 +370,7 @@ class Config(_Strict):
     reporting: Reporting = Reporting()
     web: Web = Web()
     crm: Crm = Crm()
+    identity: Identity = Identity()
     revenue_truth: Literal["crm", "files"] = "crm"
     gross_margin: GrossMargin = GrossMargin()
     attribution: Attribution = Attribution()
@@ -449,7 +459,7 @@ def load_settings(environment: Mapping[str, str] | None = None, *, folder: Path 
         config_file=config_file,
         settings_of_config=rules,
         hash_key=hash_key,
-        postgres_url=SecretStr(env["FUNNELHOUSE_POSTGRES_URL"]) if "FUNNELHOUSE_POSTGRES_URL" in env else None,
+        postgres_url=_postgres_url(env),
         config=ConfigSettings(config=rules, now=now, **common),
         fx=_fx(env, rules, common),
         ga4=_source(Ga4Settings, env, {**common, "week_start": week_start, "goals": rules.web.goals}),
@@ -480,6 +490,14 @@ def _home(env: Mapping[str, str], folder: Path) -> tuple[Path, str]:
     local = (folder / Path(home).expanduser()).resolve()
     raw = env.get("FUNNELHOUSE_RAW", str(local / "raw"))
     return local, raw if "://" in raw else str((folder / Path(raw).expanduser()).resolve())
+
+
+def _postgres_url(env: Mapping[str, str]) -> SecretStr | None:
+    url = env.get("FUNNELHOUSE_POSTGRES_URL")
+    if url and urlsplit(url).scheme not in ("postgresql", "postgres"):  # not shown: it may hold a password
+        allowed = "an address such as postgresql://user:password@host:5432/database"
+        raise SettingsError(f"FUNNELHOUSE_POSTGRES_URL: allowed is {allowed}")
+    return SecretStr(url) if url else None
 
 
 def _today(env: Mapping[str, str], time_zone: str) -> date:

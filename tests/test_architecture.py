@@ -18,7 +18,11 @@ ALLOWED = {
     "connectors": ("connectors",),
     "raw_zone": (),
     "attribution": (),
+    "identity_graph": (),
     "publish": (),
+    "duckdb_extensions": (),
+    "publish_postgres": ("publish", "duckdb_extensions"),
+    "dbt_plugin": ("duckdb_extensions",),
     "locks": (),
     "instance": ("run_history",),
     "kpis": ("kpis",),
@@ -32,6 +36,8 @@ FORBIDDEN = {
     "ingest": {"dagster", "dagster_dbt", "dbt", "duckdb"},
     "kpis": {"dagster", "dagster_dbt"},
     "publish": {"dagster", "dagster_dbt", "dbt"},
+    "publish_postgres": {"dagster", "dagster_dbt", "dbt"},
+    "duckdb_extensions": {"dagster", "dagster_dbt", "dbt"},
 }
 LAYERS = ["staging", "intermediate", "marts"]
 

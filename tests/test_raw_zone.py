@@ -106,9 +106,9 @@ def test_rows_outside_the_window_and_repeated_keys_are_refused(zone: RawZone) ->
         put(zone, [report((DAY + timedelta(days=2), "google", 1))])
     with pytest.raises(RawZoneError, match=r"ga4/traffic: day 2026-02-03 has 1 rows whose key came twice.*google"):
         put(zone, [report((DAY, "google", 1)), report((DAY, "google", 2))])
+    wider = Page(report((DAY, "google", 1)).rows.append_column("other", pa.array([1])))
     with pytest.raises(RawZoneError, match="unknown \\['other'\\]"):
-        page = report((DAY, "google", 1))
-        put(zone, [Page(page.rows.append_column("other", pa.array([1])))])
+        put(zone, [wider])
     assert zone.read_day(REPORT, DAY).column("sessions").to_pylist() == [4]
 
 

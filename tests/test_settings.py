@@ -63,6 +63,7 @@ def test_google_ads_needs_no_developer_token_and_is_not_switched_on_by_one(tmp_p
         ({"HUBSPOT_ACCESS_TOKEN": "x", "HUBSPOT_BASE_URL": "http://h/api"}, "HUBSPOT_BASE_URL = 'http://h/api': allowed is scheme, host and port"),
         ({**GOOGLE_ADS, "GOOGLE_ADS_CUSTOMER_ID": "abc"}, "GOOGLE_ADS_CUSTOMER_ID 'abc' is not a customer id"),
         ({**GOOGLE_ADS, "GOOGLE_ADS_API_VERSION": "26"}, "GOOGLE_ADS_API_VERSION = '26'"),
+        ({"FUNNELHOUSE_POSTGRES_URL": "mysql://u:pw-secret@h/db"}, "^FUNNELHOUSE_POSTGRES_URL: allowed is an address such as postgresql://user:password@host:5432/database$"),
         ({"FUNNELHOUSE_TODAY": "1.10.2026"}, "FUNNELHOUSE_TODAY='1.10.2026': allowed is a day such as"),
         ({"FUNNELHOUSE_CONFIG": "nowhere.yml"}, "there is no such file"),
     ],

@@ -29,6 +29,7 @@ _FILED_ON = date(1970, 1, 1)
 _ACCOUNT = "funnelhouse.yml"
 TRANSITIONS = ("lead>mql", "mql>sal", "sal>sql", "sql>opportunity", "opportunity>won")
 CONVERSIONS = ("lead", "mql", "sql", "opportunity", "order")
+IDENTITY_LIMITS = ("people_per_client_id", "people_per_click_id", "people_per_phone", "records_per_id")
 
 _TEXT, _INTEGER, _DOUBLE, _FLAG, _DAY = pa.string(), pa.int64(), pa.float64(), pa.bool_(), pa.date32()
 
@@ -50,6 +51,7 @@ def _settings(settings: ConfigSettings) -> list[Row]:
             "web_ignored_referrers": ",".join(rules.web.ignored_referrers),
             "crm_truth": ",".join(rules.crm.truth),
             "crm_customer": rules.crm.customer,
+            **{f"identity_{limit}": getattr(rules.identity, limit) for limit in IDENTITY_LIMITS},
             "revenue_truth": rules.revenue_truth,
             "gross_margin_default": rules.gross_margin.default,
             "attribution_default_model": rules.attribution.default_model,
@@ -211,6 +213,7 @@ STREAMS: tuple[Stream, ...] = (
             "web_ignored_referrers": _TEXT,
             "crm_truth": _TEXT,
             "crm_customer": _TEXT,
+            **{f"identity_{limit}": _INTEGER for limit in IDENTITY_LIMITS},
             "revenue_truth": _TEXT,
             "gross_margin_default": _DOUBLE,
             "attribution_default_model": _TEXT,

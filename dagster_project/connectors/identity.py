@@ -20,6 +20,17 @@ _PERSONAL_PARAMETERS = {
     "name", "fullname", "full_name", "address", "password", "token",
 }  # fmt: skip
 
+# What people and scripts write where they have no address or number: its one hash would join them all.
+# Whole local parts only ("test" is none, "test.pilot" may be somebody), whatever the domain.
+_NOBODYS_LOCAL_PARTS = {
+    "test", "tests", "testing", "tester", "noreply", "no-reply", "no_reply", "donotreply", "do-not-reply",
+    "do_not_reply", "nobody", "none", "null", "undefined", "noemail", "no-email", "no_email", "nomail",
+    "no-mail", "na", "n/a", "unknown", "anonymous", "example", "fake", "dummy", "asdf", "qwerty",
+    "mailer-daemon", "postmaster",
+}  # fmt: skip
+_NOBODYS_DOMAINS = {"test.com", "test.test", "none.com", "noemail.com"}
+_COUNTED_DIGITS = ("0123456789", "1234567890", "9876543210", "0987654321")
+
 # RE2 pattern of what a text must contain for `redact_url` to change it: columns of millions of texts are
 # searched with it by Arrow, and only what it finds goes through Python.
 MAY_BE_PERSONAL = (
@@ -28,24 +39,38 @@ MAY_BE_PERSONAL = (
 
 
 def normalise_email(value: str | None) -> str | None:
-    """Trimmed, NFC, lower case; None when it is not an e-mail. Dots and +tags stay: they may be two people."""
+    """Trimmed, NFC, lower case; None when it is no e-mail, or one that stands for nobody (noreply@, test@).
+
+    Dots and +tags stay: they may be two people.
+    """
     if not value:
         return None
     email = unicodedata.normalize("NFC", value).strip().strip("<>").lower()
-    return email if _EMAIL.match(email) else None
+    if not _EMAIL.match(email):
+        return None
+    local, _, domain = email.rpartition("@")
+    return None if local in _NOBODYS_LOCAL_PARTS or domain in _NOBODYS_DOMAINS else email
 
 
 def normalise_phone(value: str | None) -> str | None:
     """Digits in E.164 form where the country is given (`+…` or `00…`), else the bare digits.
 
-    No country is guessed: a national number stays what it is. Fewer than 7 digits is not a phone.
+    No country is guessed: a national number stays what it is. Fewer than 7 digits is not a phone, nor is a
+    number typed to get past a form: the last nine digits all the same (0000000, +7 999 999 99 99), or counted
+    up or down (1234567).
     """
     if not value:
         return None
     digits = _NOT_DIGITS.sub("", value.split("ext")[0])
     digits = "+" + digits[2:] if digits.startswith("00") else digits
     digits = digits[0] + digits[1:].replace("+", "") if digits else digits
-    return digits if len(digits.lstrip("+")) >= 7 else None
+    bare = digits.lstrip("+")
+    return None if len(bare) < 7 or _is_typed_at_random(bare) else digits
+
+
+def _is_typed_at_random(digits: str) -> bool:
+    end = digits[-9:]  # country and area codes are often right, what follows is not
+    return len(set(end)) == 1 or any(digits in counted or end in counted for counted in _COUNTED_DIGITS)
 
 
 def _hash(kind: bytes, value: str, key: bytes) -> str:

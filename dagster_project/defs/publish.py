@@ -1,5 +1,6 @@
 """The last step: publish what was built, then fail the run if a stream could not be read, so that somebody looks."""
 
+import time
 from collections.abc import Iterator
 
 import dagster as dg
@@ -8,7 +9,8 @@ from dagster_project.defs.kpis import KPI_KEYS
 from dagster_project.defs.resources import Installation
 from dagster_project.defs.shared import WRITER_POOL
 from dagster_project.locks import warehouse_lock
-from dagster_project.publish import publish
+from dagster_project.publish import DATABASE, PublishError, publish
+from dagster_project.publish_postgres import publish_to_postgres
 
 PUBLISHED_KEY = dg.AssetKey(["published", "funnelhouse"])
 
@@ -25,21 +27,29 @@ def published(context: dg.AssetExecutionContext, installation: Installation) -> 
     settings = installation.settings()
     with warehouse_lock(settings.home):
         result = publish(settings.warehouse_path, settings.home)
-    yield dg.MaterializeResult(
-        metadata={
-            "folder": dg.MetadataValue.path(str(result.folder)),
-            "tables": len(result.tables),
-            "dagster/row_count": sum(result.tables.values()),
-            "bytes_written": result.bytes_written,
-        }
-    )
+    metadata = {
+        "folder": dg.MetadataValue.path(str(result.folder)),
+        "tables": len(result.tables),
+        "dagster/row_count": sum(result.tables.values()),
+        "bytes_written": result.bytes_written,
+    }
+    problems = []
+    if settings.postgres_url:
+        started = time.perf_counter()
+        try:
+            copied = publish_to_postgres(result.folder / DATABASE, settings.postgres_url.get_secret_value())
+            metadata |= {"postgres_rows": sum(copied.values()), "postgres_seconds": round(time.perf_counter() - started, 3)}
+        except PublishError as error:
+            problems.append(str(error))
+    yield dg.MaterializeResult(metadata=metadata)
     failed = failed_streams_of(context.instance, context.run.run_id)
     if failed:
-        raise dg.Failure(
-            "published what is there, but these streams could not be read and are marked stale: "
-            + "; ".join(f"{name} ({error})" for name, error in failed.items()),
-            allow_retries=False,
+        problems.append(
+            "these streams could not be read and are marked stale: "
+            + "; ".join(f"{name} ({error})" for name, error in failed.items())
         )
+    if problems:
+        raise dg.Failure(f"published what is there, but {' | '.join(problems)}", allow_retries=False)
 
 
 def failed_streams_of(instance: dg.DagsterInstance, run_id: str) -> dict[str, str]:

@@ -115,12 +115,12 @@ def _source_days(connection: duckdb.DuckDBPyConnection, kpi: Row, first: date, l
         connection,
         f"""
         select domain, source, stream, kind, count(*) as days,
-            case when kind = 'report' then $last::date - $first::date + 1 - count(*) end as days_missing,
+            if(kind = 'report', $last::date - $first::date + 1 - count(*), null) as days_missing,
             sum(rows) as rows, min(extracted_at) as first_extracted_at, max(extracted_at) as last_extracted_at
         from {DAYS}
         where domain in (select unnest($domains)) and coalesce(period, 'day') = 'day'
             and (kind <> 'report' or date_day between $first and $last)
-        group by all order by domain, source, stream
+        group by domain, source, stream, kind order by all
         """,
         {"domains": kpi["domains"].split(", "), "first": first, "last": last},
     )

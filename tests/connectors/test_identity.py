@@ -16,6 +16,31 @@ def test_one_address_in_many_spellings_is_one_hash() -> None:
     assert hash_email("a.nn@example.com", KEY) != hash_email("ann@example.com", KEY), "dots are the provider's business"
 
 
+@pytest.mark.parametrize(
+    "value",
+    ["noreply@shop.example", " No-Reply@shop.example", "test@x.org", "ann@test.com", "null@null.org", "NONE@none.com"],
+)
+def test_an_address_that_stands_for_nobody_has_no_hash(value: str) -> None:
+    assert hash_email(value, KEY) is None
+
+
+@pytest.mark.parametrize("value", ["test.pilot@x.org", "noreply.smith@x.org", "info@x.org", "a@testing.org"])
+def test_an_address_that_only_looks_like_nobodys_is_somebodys(value: str) -> None:
+    assert hash_email(value, KEY) is not None
+
+
+@pytest.mark.parametrize(
+    "value", ["000000000", "0000000", "+7 999 999 99 99", "+49 111111111", "1234567", "123-456-789", "9876543210"]
+)
+def test_a_number_typed_to_get_past_a_form_is_no_phone(value: str) -> None:
+    assert normalise_phone(value) is None
+
+
+@pytest.mark.parametrize("value", ["+7 999 999 99 98", "8 800 000 00 01", "+1 555 0100 199", "1234568"])
+def test_a_number_that_only_looks_so_is_a_phone(value: str) -> None:
+    assert normalise_phone(value) is not None
+
+
 @pytest.mark.parametrize("value", [None, "", "n/a", "ann@", "ann at example.com", "a@b"])
 def test_what_is_no_address_has_no_hash(value: str | None) -> None:
     assert hash_email(value, KEY) is None

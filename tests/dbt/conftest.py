@@ -52,7 +52,6 @@ def portal(tmp_path_factory: pytest.TempPathFactory, dbt_project: DbtProject) ->
     house.rules(crm_world.RULES)
     for stream_id, rows in crm_world.world().items():
         house.put(stream_id, rows)
-    house.build(command="seed")
     house.build(*(f"+{model}" for model in (*CRM_MODELS, "dim_campaign", "dim_landing_page")))
     house.build(*CRM_MODELS, command="test")
     return house

@@ -20,7 +20,6 @@ def built(home: Path, dbt_project, rules: dict, raw_tables: dict, today: date) -
     house.rules(rules)
     for stream_id, rows in raw_tables.items():
         house.put(stream_id, rows)
-    house.build(command="seed")
     house.build(*MODELS)
     return house
 

@@ -100,11 +100,11 @@ def test_a_visitor_whom_nobody_knows_has_touches_too(portal) -> None:
 def credits(portal, conversion_id: str) -> list[tuple]:
     return portal.rows(
         "select conversion_type, entry, channel, credit, revenue, gross_margin from marts.fct_attribution "
-        f"where conversion_id = 'hubspot:{conversion_id}' order by conversion_type, entry"
+        f"where conversion_id = 'hubspot:{conversion_id}' and model = 'last' order by conversion_type, entry"
     )
 
 
-def test_every_conversion_of_a_person_goes_to_the_touch_that_made_the_lead(portal) -> None:
+def test_every_conversion_of_a_person_with_one_touch_goes_to_it(portal) -> None:
     assert credits(portal, "by_utm") == [
         ("lead", "conversion", "Paid Search", 1.0, None, None),
         ("mql", "conversion", "Paid Search", 1.0, None, None),
@@ -115,7 +115,7 @@ def test_every_conversion_of_a_person_goes_to_the_touch_that_made_the_lead(porta
     ]
     dates = portal.rows(
         "select entry, touch_date::varchar, conversion_date::varchar from marts.fct_attribution "
-        "where conversion_id = 'hubspot:by_utm' and conversion_type = 'order' order by 1"
+        "where conversion_id = 'hubspot:by_utm' and conversion_type = 'order' and model = 'last' order by 1"
     )
     assert dates == [("conversion", "2026-03-05", "2026-03-25"), ("refund", "2026-03-05", "2026-03-28")]
 
@@ -131,15 +131,15 @@ def test_outside_the_lookback_or_without_a_touch_the_credit_is_unattributed(port
 
 
 def test_credits_sum_to_the_conversions_and_revenue_to_the_cent(portal) -> None:
-    sums = portal.rows("select conversion_type, conversion_id, sum(credit) from marts.fct_attribution group by 1, 2")
+    sums = portal.rows("select conversion_type, conversion_id, sum(credit) from marts.fct_attribution where model = 'last' group by 1, 2")
     lonely = {row for row in sums if row[2] != 1}
     assert lonely == {("order", "hubspot:lonely_refund", 0.0)}  # a refund of no known order
-    counted = dict(portal.rows("select conversion_type, sum(credit) from marts.fct_attribution group by 1"))
+    counted = dict(portal.rows("select conversion_type, sum(credit) from marts.fct_attribution where model = 'last' group by 1"))
     stages = portal.rows("select stage, count(*) from marts.fct_lead_stages where stage in ('lead', 'mql', 'sql') group by 1")
     expected = dict(stages)
     expected["opportunity"] = portal.rows("select count(*) from marts.fct_opportunities")[0][0]
     expected["order"] = portal.rows("select count(*) from marts.fct_orders where kind = 'order'")[0][0]
     assert counted == expected
-    assert portal.rows("select sum(revenue), sum(gross_margin), sum(is_new_customer::int) from marts.fct_attribution") == portal.rows(
+    assert portal.rows("select sum(revenue), sum(gross_margin), sum(is_new_customer::int) from marts.fct_attribution where model = 'last'") == portal.rows(
         "select sum(amount), sum(gross_margin_amount), sum(is_new_customer::int) from marts.fct_orders"
     )

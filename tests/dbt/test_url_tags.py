@@ -193,7 +193,7 @@ VALUE_PROBLEMS = {
     "{campaign}": ["unexpanded_macro"],
     "{{campaign.name}}": ["unexpanded_macro"],
     "__CAMPAIGN__": ["unexpanded_macro", "upper_case"],
-    "%%CAMPAIGN%%": ["unexpanded_macro", "upper_case"],
+    "%%KEYWORD%%": ["unexpanded_macro", "upper_case"],
     "x_{adgroupid}_y": ["unexpanded_macro"],
     "a__b__c": [],
     "spring%20sale": ["double_encoding"],

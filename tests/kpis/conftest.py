@@ -34,7 +34,7 @@ def compiler(manifest: Path) -> Compiler:
     return Compiler(manifest)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def build(manifest: Path, compiler: Compiler) -> Callable[..., dict[str, int]]:
     """`build(warehouse)`: all KPI tables of it; gives rows by table."""
 

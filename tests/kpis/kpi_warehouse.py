@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import date
 from typing import Any
@@ -52,7 +53,7 @@ TABLES = {
     ),
     "marts.fct_attribution": (
         f"conversion_type varchar, conversion_id varchar, model varchar, is_default_model boolean, is_amount_known boolean, {CUTS}, motion varchar, "
-        "conversion_date date, credit double, revenue decimal(24, 6), gross_margin decimal(24, 6), is_new_customer boolean, "
+        "conversion_date date, credit decimal(18, 12), revenue decimal(24, 6), gross_margin decimal(24, 6), is_new_customer boolean, "
         "is_rate_missing boolean"
     ),
     "marts.dim_channel": "channel varchar, is_paid boolean, is_organic boolean, is_social boolean, channel_order integer",
@@ -119,7 +120,7 @@ class Warehouse:
 
     def add(self, table: str, times: int = 1, **columns: Any) -> None:
         """Insert a row (`times` equal rows); columns not named take what the mart holds where nothing is known."""
-        names = [part.split()[0] for part in TABLES[table].replace("decimal(24, 6)", "decimal").split(", ")]
+        names = re.findall(r"(\w+) \w+(?:\([^)]*\))?(?:, |$)", TABLES[table])
         if missing := set(columns) - set(names):
             raise KeyError(f"{table} has no column {missing}")
         row = {**{n: UNKNOWN.get(n) for n in names}, **DEFAULTS.get(table, {}), **columns}

@@ -1,0 +1,50 @@
+{#
+  Ids that tell people apart. Click ids that link people: one click, so one browser. gbraid and wbraid are not among
+  them: Google makes them for groups of clicks, so that they say nothing about one person.
+#}
+{% macro linking_click_ids() -%}
+    {{ return(['gclid', 'msclkid', 'yclid', 'ttclid', 'li_fat_id', 'fbclid']) }}
+{%- endmacro %}
+
+{# What scripts and people write where an id is missing: '', words for nothing, an unexpanded macro, only zeros. #}
+{% macro is_placeholder_id(value) -%}
+    {{ full_match(
+        "lower(trim(" ~ value ~ "))",
+        "'|\\(not set\\)|\\(none\\)|undefined|null|none|nan|nil|n/?a|unknown|anonymous|empty|test|true|false|[0.\\-x*?]+|\\[object object\\]|[$%]?\\{.*'"
+    ) }}
+{%- endmacro %}
+
+{# An id, trimmed; null where it is a placeholder. #}
+{% macro usable_id(value) -%}
+    case when not {{ is_placeholder_id(value) }} then trim({{ value }}) end
+{%- endmacro %}
+
+{# A browser's client id; of a whole `_ga` cookie (GA1.2.111.222) the part that Google calls the client id. #}
+{% macro usable_client_id(value) -%}
+    case
+        when {{ is_placeholder_id(value) }} then null
+        else {{ replace_matches("trim(" ~ value ~ ")", "'^GA[0-9]\\.[0-9-]+\\.'") }}
+    end
+{%- endmacro %}
+
+{# List of the placeholders in these columns as `column=value`; for audit_identity. Empty text and '(not set)' are none. #}
+{% macro placeholder_ids(relation, columns) -%}
+    nullif(
+        concat_ws(
+            ';'
+            {%- for column in columns %},
+            case
+                when {{ known(relation ~ '.' ~ column) }} is not null and {{ is_placeholder_id(relation ~ '.' ~ column) }}
+                    then
+                        '{{ column }}='
+                        -- an unexpanded macro may hold anything
+                        || case
+                            when strpos({{ relation }}.{{ column }}, chr(123)) > 0 then 'macro'
+                            else lower(trim({{ relation }}.{{ column }}))
+                        end
+            end
+            {%- endfor %}
+        ),
+        ''
+    )
+{%- endmacro %}

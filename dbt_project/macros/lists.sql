@@ -1,0 +1,25 @@
+{# Lists and JSON inside a column, as engine.sql does for the rest: one name each, no DuckDB words in models. #}
+
+{# In a select list: one row per element of the list; a row whose list is empty or null disappears. #}
+{% macro explode(list) -%}
+    {{ return(adapter.dispatch('explode', 'funnelhouse')(list)) }}
+{%- endmacro %}
+{% macro duckdb__explode(list) -%}
+    unnest({{ list }})
+{%- endmacro %}
+
+{# Text to a list of its parts. #}
+{% macro split_text(value, separator) -%}
+    {{ return(adapter.dispatch('split_text', 'funnelhouse')(value, separator)) }}
+{%- endmacro %}
+{% macro duckdb__split_text(value, separator) -%}
+    string_split({{ value }}, '{{ separator }}')
+{%- endmacro %}
+
+{# The text under a name (a column or a literal) of a flat JSON object; null where it is absent. #}
+{% macro json_text(json, name) -%}
+    {{ return(adapter.dispatch('json_text', 'funnelhouse')(json, name)) }}
+{%- endmacro %}
+{% macro duckdb__json_text(json, name) -%}
+    json_extract_string({{ json }}, concat('$."', {{ name }}, '"'))
+{%- endmacro %}

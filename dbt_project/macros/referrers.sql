@@ -1,0 +1,74 @@
+{#
+  The distinct referrer_host values of `relation` as source and medium. Grain: referrer_host (of url_host()).
+
+  Search engines give their name and 'organic', social networks their host and 'social', everything else its host and
+  'referral' (AI assistants get their medium in classify_origins). Our own domains, payment and sign-in pages
+  are left out: they never begin a session.
+#}
+{% macro resolve_referrers(relation) -%}
+    (
+        with hosts as (
+            select distinct referrer_host
+            from {{ relation }}
+            where referrer_host is not null
+        ),
+
+        settings as (
+            select ',' || lower(coalesce(web_own_domains, '')) || ',' || lower(coalesce(web_ignored_referrers, '')) || ',' as ignored
+            from {{ ref('stg_config__settings') }}
+        ),
+
+        -- every suffix that could be a listed domain: shop.example.co.uk, example.co.uk, co.uk
+        suffixes as (
+            select referrer_host, referrer_host as suffix from hosts
+            union
+            select referrer_host, {{ replace_matches('referrer_host', "'^[^.]+[.]'") }} as suffix from hosts
+            union
+            select referrer_host, {{ replace_matches('referrer_host', "'^[^.]+[.][^.]+[.]'") }} as suffix from hosts
+        ),
+
+        ignored_hosts as (
+            select distinct suffixes.referrer_host
+            from suffixes
+            cross join settings
+            left join {{ ref('ignored_referrers') }} as ignored_referrers on suffixes.suffix = ignored_referrers.host
+            where
+                ignored_referrers.host is not null
+                or settings.ignored like '%,' || suffixes.suffix || ',%'
+        ),
+
+        -- Matomo writes google.{} for all country domains and {}.bing.com for all country prefixes
+        clues as (
+            select referrer_host, referrer_host as clue, 1 as preference from hosts
+            union
+            select referrer_host, {{ replace_matches('referrer_host', "'[.](?:(?:co|com|org|net)[.])?[a-z]{2,3}$'", "'.{}'") }} as clue, 2 as preference
+            from hosts
+            union
+            select referrer_host, {{ replace_matches('referrer_host', "'^[^.]+[.]'", "'{}.'") }} as clue, 3 as preference
+            from hosts
+        ),
+
+        listed as (
+            select
+                clues.referrer_host,
+                {{ earliest('referrer_hosts.source', 'clues.preference') }} as source,
+                {{ earliest('referrer_hosts.type', 'clues.preference') }} as type
+            from clues
+            inner join {{ ref('referrer_hosts') }} as referrer_hosts on clues.clue = referrer_hosts.host
+            group by clues.referrer_host
+        )
+
+        select
+            hosts.referrer_host,
+            case when listed.type = 'search' then listed.source else hosts.referrer_host end as source,
+            case
+                when listed.type = 'search' then 'organic'
+                when listed.type = 'social' then 'social'
+                else 'referral'
+            end as medium
+        from hosts
+        left join listed on hosts.referrer_host = listed.referrer_host
+        left join ignored_hosts on hosts.referrer_host = ignored_hosts.referrer_host
+        where ignored_hosts.referrer_host is null
+    )
+{%- endmacro %}

@@ -1,0 +1,99 @@
+-- The path to each conversion: its people's touches inside the lookback window, to the second and with both ends.
+with conversions as (
+
+    select distinct
+        conversion_key,
+        conversion_type,
+        conversion_id,
+        path_start_at,
+        path_end_at,
+        earlier_conversion_at,
+        lead_at,
+        opportunity_at
+    from {{ ref('int_conversions') }}
+
+),
+
+conversion_people as (
+
+    select * from {{ ref('int_conversion_people') }}
+
+),
+
+touchpoints as (
+
+    select * from {{ ref('int_touchpoints_unioned') }} where person_id is not null
+
+),
+
+channels as (
+
+    select * from {{ ref('channels') }}
+
+),
+
+web_truth as (
+
+    select * from {{ ref('int_web_truth') }}
+
+),
+
+paths as (
+
+    select
+        conversions.conversion_key,
+        conversions.conversion_type,
+        conversions.conversion_id,
+        touchpoints.touch_id,
+        touchpoints.person_id,
+        touchpoints.touched_at,
+        touchpoints.channel,
+        touchpoints.source,
+        touchpoints.medium,
+        touchpoints.campaign,
+        touchpoints.campaign_key,
+        -- GA4 reports no session id, and the one that is made here of the row's values must not decide an order
+        case when touchpoints.touch_kind = 'session' and web_truth.web_truth != 'ga4' then touchpoints.touch_id end
+            as vendor_session,
+        touchpoints.channel = 'Direct' as is_direct,
+        coalesce(channels.is_paid, false) as is_paid,
+        {{ days_between('touchpoints.touched_at', 'conversions.path_end_at') }} * 86400 as seconds_before,
+        coalesce(touchpoints.touched_at <= conversions.lead_at, false) as is_before_lead,
+        coalesce(touchpoints.touched_at <= conversions.opportunity_at, false) as is_before_opportunity
+    from conversions
+    cross join web_truth
+    inner join conversion_people on conversions.conversion_key = conversion_people.conversion_key
+    inner join touchpoints
+        on
+            conversion_people.person_id = touchpoints.person_id
+            and touchpoints.touched_at >= conversions.path_start_at
+            and touchpoints.touched_at <= conversions.path_end_at
+            and (conversions.earlier_conversion_at is null or touchpoints.touched_at > conversions.earlier_conversion_at)
+    left join channels on touchpoints.channel = channels.channel
+
+)
+
+select
+    conversion_key,
+    conversion_type,
+    conversion_id,
+    touch_id,
+    person_id,
+    row_number() over path as touch_order,
+    touched_at,
+    channel,
+    lead(channel) over path as next_channel,
+    source,
+    medium,
+    campaign_key,
+    is_direct,
+    is_paid,
+    seconds_before,
+    is_before_lead,
+    is_before_opportunity
+from paths
+window path as (
+    partition by conversion_key
+    -- within one minute: by session where the source has sessions, else by what the touch says
+    order by touched_at, vendor_session nulls last, source, medium, campaign nulls last, touch_id
+)

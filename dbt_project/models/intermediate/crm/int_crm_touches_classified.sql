@@ -1,0 +1,288 @@
+-- What a form submission or a CRM record says itself of where the person came from: its UTM and click ids, else those
+-- of the page's address; for a record without any, the CRM's own word for the source.
+{%- set click_id_columns = click_id_names() %}
+{%- set tags = "'(?i).*[?&#;](?:utm_[a-z]+|[a-z]*clk?id|gbraid|wbraid|li_fat_id|epik|rdt_cid|sccid)=[^&#].*'" %}
+with submissions as (
+
+    select * from {{ ref('int_form_submissions_matched') }}
+
+),
+
+records as (
+
+    select * from {{ ref('int_crm_records_unioned') }}
+
+),
+
+people as (
+
+    select record_key, person_id from {{ ref('int_people_deduplicated') }}
+
+),
+
+forms as (
+
+    select distinct form_name from {{ ref('stg_hubspot__forms') }} where form_name is not null
+
+),
+
+click_ids as (
+
+    select * from {{ ref('click_ids') }}
+
+),
+
+ad_clicks as (
+
+    select gclid, min(campaign_id) as campaign_id
+    from {{ ref('stg_google_ads__clicks') }}
+    group by gclid
+
+),
+
+crm_sources as (
+
+    select * from {{ ref('crm_sources') }}
+
+),
+
+channels as (
+
+    select channel from {{ ref('channels') }}
+
+),
+
+-- HubSpot names the first form as "page title: form"
+record_forms as (
+
+    select records.record_key, min(forms.form_name) as form
+    from records
+    inner join forms
+        on
+            records.first_conversion = forms.form_name
+            or records.first_conversion like '%: ' || forms.form_name
+    group by records.record_key
+
+),
+
+events as (
+
+    select
+        'submission:' || submission_id as touch_id,
+        'submission' as origin_kind,
+        cast(null as varchar) as record_key,
+        person_id,
+        session_touch_id,
+        submitted_at as event_at,
+        utm_source,
+        utm_medium,
+        utm_campaign,
+        utm_term,
+        utm_content,
+        click_id,
+        {{ click_id_columns | join(',\n        ') }},
+        page_url as tagged_url,
+        page_url as landing_url,
+        cast(null as varchar) as crm,
+        cast(null as varchar) as crm_source,
+        form,
+        cast(null as varchar) as device,
+        cast(null as varchar) as country
+    from submissions
+
+    union all
+
+    select
+        'record:' || records.record_key as touch_id,
+        'record' as origin_kind,
+        records.record_key,
+        people.person_id,
+        cast(null as varchar) as session_touch_id,
+        records.created_at as event_at,
+        records.utm_source,
+        records.utm_medium,
+        records.utm_campaign,
+        records.utm_term,
+        records.utm_content,
+        records.click_id,
+        {% for column in click_id_columns -%}
+        records.{{ column }},
+        {% endfor -%}
+        case
+            when {{ full_match('records.first_url', tags) }} then records.first_url
+            else records.last_url
+        end as tagged_url,
+        coalesce(records.landing_page, records.first_url) as landing_url,
+        records.crm,
+        records.crm_source,
+        coalesce(records.form, record_forms.form) as form,
+        records.device,
+        records.country
+    from records
+    inner join people on records.record_key = people.record_key
+    left join record_forms on records.record_key = record_forms.record_key
+
+),
+
+-- the address is read only where the row has no tags of its own
+addresses as (
+
+    select touch_id, tagged_url
+    from events
+    where
+        coalesce(utm_source, utm_medium, utm_campaign, click_id) is null
+        and {{ full_match('tagged_url', tags) }}
+
+),
+
+address_click_ids as (
+
+    select addresses.touch_id, {{ earliest('click_ids.click_id', 'click_ids.precedence') }} as click_id
+    from addresses
+    inner join click_ids on addresses.tagged_url like '%' || click_ids.click_id || '=_%'
+    where {{ full_match('addresses.tagged_url', "'.*[?&#;]' || click_ids.click_id || '=[^&#].*'") }}
+    group by addresses.touch_id
+
+),
+
+address_tags as (
+
+    select
+        addresses.touch_id,
+        addresses.tagged_url,
+        address_click_ids.click_id,
+        {% for name in ['source', 'medium', 'campaign', 'term', 'content', 'id'] -%}
+        {{ url_param('addresses.tagged_url', 'utm_' ~ name) }} as utm_{{ name }},
+        {% endfor -%}
+        {% for column in click_id_columns -%}
+        {{ url_param('addresses.tagged_url', column) }} as {{ column }}{{ ',' if not loop.last }}
+        {% endfor %}
+    from addresses
+    left join address_click_ids on addresses.touch_id = address_click_ids.touch_id
+
+),
+
+tagged as (
+
+    select
+        events.touch_id,
+        events.origin_kind,
+        events.record_key,
+        events.person_id,
+        events.session_touch_id,
+        events.event_at,
+        events.crm,
+        -- a file without a channel column may carry the same words as its source
+        case
+            when
+                events.crm = 'files'
+                and coalesce(events.crm_source, events.utm_medium, events.click_id) is null
+                then events.utm_source
+            else events.crm_source
+        end as source_word,
+        events.crm = 'files' and events.crm_source is not null as is_channel_given,
+        coalesce(events.utm_source, address_tags.utm_source) as vendor_source,
+        coalesce(events.utm_medium, address_tags.utm_medium) as vendor_medium,
+        coalesce(events.utm_campaign, address_tags.utm_campaign) as vendor_campaign,
+        coalesce(ad_clicks.campaign_id, address_tags.utm_id) as vendor_campaign_id,
+        coalesce(events.click_id, address_tags.click_id) as click_id,
+        coalesce(events.utm_term, address_tags.utm_term) as term,
+        coalesce(events.utm_content, address_tags.utm_content) as content,
+        {% for column in click_id_columns -%}
+        coalesce(events.{{ column }}, address_tags.{{ column }}) as {{ column }},
+        {% endfor -%}
+        -- where the tags come from, there the visit began
+        {{ url_path('coalesce(address_tags.tagged_url, events.landing_url)') }} as landing_page,
+        events.form,
+        {{ normalise_device('events.device') }} as device,
+        events.country
+    from events
+    left join address_tags on events.touch_id = address_tags.touch_id
+    left join ad_clicks on coalesce(events.gclid, address_tags.gclid) = ad_clicks.gclid
+
+),
+
+keyed as (
+
+    select *, {{ origin_key() }} as origin_key from tagged
+
+),
+
+origins as (
+
+    select * from {{ classify_origins('keyed') }} as classified
+
+),
+
+worded as (
+
+    select
+        keyed.*,
+        coalesce(crm_sources.channel, channels.channel) as word_channel,
+        coalesce(keyed.vendor_source, keyed.vendor_medium, keyed.vendor_campaign) is not null as has_utm,
+        coalesce(keyed.vendor_source, keyed.vendor_medium, keyed.vendor_campaign, keyed.click_id) is not null
+            as is_tagged,
+        origins.channel as tag_channel,
+        origins.source as tag_source,
+        origins.medium as tag_medium,
+        origins.campaign,
+        origins.campaign_key
+    from keyed
+    inner join origins on keyed.origin_key = origins.origin_key
+    left join crm_sources
+        on
+            keyed.crm = crm_sources.crm
+            and replace(replace(lower(trim(keyed.source_word)), ' ', '_'), '-', '_') = crm_sources.crm_source
+    left join channels on keyed.crm = 'files' and lower(trim(keyed.source_word)) = lower(channels.channel)
+
+),
+
+decided as (
+
+    select
+        *,
+        case
+            when is_channel_given and word_channel is not null then word_channel
+            when crm = 'files' and tag_channel = 'Unassigned' and word_channel is not null then word_channel
+            when is_tagged then tag_channel
+            when source_word is null then '(not set)'
+            else coalesce(word_channel, 'Unassigned')
+        end as channel
+    from worded
+
+)
+
+select
+    touch_id,
+    origin_kind,
+    record_key,
+    person_id,
+    session_touch_id,
+    event_at,
+    case
+        when channel = '(not set)' then 'none'
+        when has_utm then 'utm'
+        when click_id is not null then 'click_id'
+        else 'crm_source'
+    end as touch_basis,
+    channel,
+    case
+        when is_tagged then tag_source
+        when channel = 'Direct' then '(direct)'
+        else '(not set)'
+    end as source,
+    case
+        when is_tagged then tag_medium
+        when channel = 'Direct' then '(none)'
+        else '(not set)'
+    end as medium,
+    case when is_tagged then campaign else '(not set)' end as campaign,
+    case when is_tagged then campaign_key else '(not set)' end as campaign_key,
+    term,
+    content,
+    {{ click_id_columns | join(',\n    ') }},
+    landing_page,
+    form,
+    device,
+    country
+from decided

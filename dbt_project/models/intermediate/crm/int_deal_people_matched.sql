@@ -1,0 +1,95 @@
+-- The people of a deal: its contacts in the CRM, or the lead or e-mail that a file names. One of them is primary:
+-- labelled so, else the contact that was created first.
+with deals as (
+
+    select * from {{ ref('int_deals_unioned') }}
+
+),
+
+hubspot_deals as (
+
+    select * from {{ ref('stg_hubspot__deals') }}
+
+),
+
+hubspot_merged as (
+
+    select * from {{ ref('int_hubspot_contacts_merged') }}
+
+),
+
+records as (
+
+    select * from {{ ref('int_crm_records_unioned') }}
+
+),
+
+people as (
+
+    select * from {{ ref('int_people_deduplicated') }}
+
+),
+
+person_keys as (
+
+    select * from {{ ref('int_person_keys_resolved') }} where key_kind = 'email'
+
+),
+
+lead_ids as (
+
+    select * from {{ ref('int_lead_ids_resolved') }}
+
+),
+
+associations as (
+
+    select 'hubspot:' || deal_id as deal_key, {{ explode('contacts') }} as contact
+    from hubspot_deals
+
+),
+
+candidates as (
+
+    select
+        deals.deal_key,
+        people.person_id,
+        case when associations.contact.is_primary then 0 else 1 end as preference,
+        records.created_at,
+        records.record_key
+    from deals
+    inner join associations on deals.deal_key = associations.deal_key
+    inner join hubspot_merged on associations.contact.contact_id = hubspot_merged.contact_id
+    inner join records on 'hubspot:' || hubspot_merged.survivor_id = records.record_key
+    inner join people on records.record_key = people.record_key
+
+    union all
+
+    select
+        deals.deal_key,
+        coalesce(own_leads.person_id, other_leads.person_id, person_keys.person_id) as person_id,
+        0 as preference,
+        deals.created_at,
+        deals.named_lead_id as record_key
+    from deals
+    left join lead_ids as own_leads
+        on deals.named_lead_id = own_leads.lead_id and deals.account_id = own_leads.account_id
+    left join lead_ids as other_leads on deals.named_lead_id = other_leads.lead_id and other_leads.preference = 1
+    left join person_keys on deals.email_hash = person_keys.key_value
+    where coalesce(own_leads.person_id, other_leads.person_id, person_keys.person_id) is not null
+
+),
+
+ranked as (
+
+    select
+        deal_key,
+        person_id,
+        row_number() over (partition by deal_key order by preference, created_at, record_key) as contact_order
+    from candidates
+
+)
+
+select deal_key, person_id, min(contact_order) = 1 as is_primary
+from ranked
+group by deal_key, person_id

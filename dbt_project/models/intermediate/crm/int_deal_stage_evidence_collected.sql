@@ -1,0 +1,106 @@
+-- What deals say of the stages of their primary contact. Refunds say nothing.
+with deals as (
+
+    select * from {{ ref('int_deals_resolved') }} where is_truth and not is_refund and lead_id is not null
+
+),
+
+hubspot_deals as (
+
+    select * from {{ ref('stg_hubspot__deals') }}
+
+),
+
+files_deals as (
+
+    select * from {{ ref('stg_files__deals') }}
+
+),
+
+-- stages before the opportunity that a business keeps as the first stages of a deal pipeline
+early_rules as (
+
+    select *
+    from {{ ref('stg_config__stage_map') }}
+    where object = 'deal' and stage in ('lead', 'mql', 'sal', 'sql')
+
+),
+
+stage_entries as (
+
+    select deal_id, pipeline_id, {{ explode('deal_stage_history') }} as entry
+    from hubspot_deals
+
+),
+
+hubspot_early as (
+
+    select
+        'hubspot:' || stage_entries.deal_id as deal_key,
+        early_rules.stage,
+        min(stage_entries.entry.timestamp) as reached_at
+    from stage_entries
+    inner join early_rules
+        on
+            early_rules.crm = 'hubspot'
+            and stage_entries.entry.value = early_rules.stage_value
+            and coalesce(early_rules.pipeline, stage_entries.pipeline_id) = stage_entries.pipeline_id
+    group by stage_entries.deal_id, early_rules.stage
+
+),
+
+files_early as (
+
+    select
+        'files:' || files_deals.account_id || ':' || files_deals.deal_id as deal_key,
+        early_rules.stage,
+        min(files_deals.created_at) as reached_at
+    from files_deals
+    inner join early_rules
+        on
+            early_rules.crm = 'files'
+            and files_deals.stage = early_rules.stage_value
+            and (early_rules.pipeline is null or early_rules.pipeline = files_deals.pipeline)
+    group by files_deals.account_id, files_deals.deal_id, early_rules.stage
+
+),
+
+early as (
+
+    select * from hubspot_early
+    union all
+    select * from files_early
+
+),
+
+outcomes as (
+
+    select
+        lead_id,
+        min(created_at) as opportunity_at,
+        min(case when status = 'won' then closed_at end) as won_at,
+        -- lost only when nothing is open or won any more
+        case
+            when count(case when status != 'lost' then 1 end) = 0 then max(closed_at)
+        end as lost_at
+    from deals
+    group by lead_id
+
+)
+
+select deals.lead_id, early.stage, min(early.reached_at) as reached_at
+from deals
+inner join early on deals.deal_key = early.deal_key
+group by deals.lead_id, early.stage
+
+union all
+
+select lead_id, 'opportunity' as stage, opportunity_at as reached_at from outcomes
+
+union all
+
+select lead_id, 'won' as stage, won_at as reached_at from outcomes where won_at is not null
+
+union all
+
+select lead_id, 'lost' as stage, lost_at as reached_at from outcomes where lost_at is not null

@@ -1,0 +1,60 @@
+-- Orders of files with the person and the deal that they name themselves: by lead, by deal, by e-mail, in this order.
+with orders as (
+
+    select * from {{ ref('stg_files__orders') }}
+
+),
+
+deals as (
+
+    select * from {{ ref('int_deals_unioned') }}
+
+),
+
+deal_people as (
+
+    select * from {{ ref('int_deal_people_matched') }} where is_primary
+
+),
+
+person_keys as (
+
+    select * from {{ ref('int_person_keys_resolved') }} where key_kind = 'email'
+
+),
+
+lead_ids as (
+
+    select * from {{ ref('int_lead_ids_resolved') }}
+
+),
+
+-- a deal of any CRM will do; files come first
+named_deals as (
+
+    select crm_deal_id as deal_id, deal_key
+    from deals
+    qualify row_number() over (
+        partition by crm_deal_id order by case when crm = 'files' then 0 else 1 end, deal_key
+    ) = 1
+
+)
+
+select
+    'files:' || orders.account_id || ':' || orders.order_id as order_key,
+    'files:' || orders.account_id || ':' || orders.refund_of_order_id as refund_of_order_key,
+    named_deals.deal_key,
+    'files:customer:' || orders.customer_id as customer_key,
+    coalesce(own_leads.person_id, other_leads.person_id, deal_people.person_id, person_keys.person_id) as person_id,
+    orders.ordered_at,
+    orders.amount,
+    orders.currency_code,
+    orders.is_refund,
+    orders.product,
+    orders.owner_id
+from orders
+left join lead_ids as own_leads on orders.lead_id = own_leads.lead_id and orders.account_id = own_leads.account_id
+left join lead_ids as other_leads on orders.lead_id = other_leads.lead_id and other_leads.preference = 1
+left join named_deals on orders.deal_id = named_deals.deal_id
+left join deal_people on named_deals.deal_key = deal_people.deal_key
+left join person_keys on orders.email_hash = person_keys.key_value

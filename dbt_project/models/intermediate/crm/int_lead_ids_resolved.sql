@@ -1,0 +1,44 @@
+-- Files name leads by their bare id. The id of any CRM record will do, that of a merged contact as well; where several
+-- records have it, those of the same mapping come first, then other files, then HubSpot.
+with records as (
+
+    select * from {{ ref('int_crm_records_unioned') }}
+
+),
+
+people as (
+
+    select record_key, person_id from {{ ref('int_people_deduplicated') }}
+
+),
+
+hubspot_merged as (
+
+    select * from {{ ref('int_hubspot_contacts_merged') }} where is_merged
+
+),
+
+named as (
+
+    select crm_record_id as lead_id, crm, account_id, record_key from records
+    union all
+    select
+        contact_id as lead_id,
+        'hubspot' as crm,
+        cast(null as varchar) as account_id,
+        'hubspot:' || survivor_id as record_key
+    from hubspot_merged
+
+)
+
+select
+    named.lead_id,
+    named.crm,
+    named.account_id,
+    people.person_id,
+    row_number() over (
+        partition by named.lead_id
+        order by case when named.crm = 'files' then 0 else 1 end, named.account_id, named.record_key
+    ) as preference
+from named
+inner join people on named.record_key = people.record_key

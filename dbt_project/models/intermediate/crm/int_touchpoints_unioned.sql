@@ -1,0 +1,142 @@
+-- Touches of known visitors and people: sessions, forms outside any session, and what a CRM record says of its origin
+-- where the person has nothing else.
+{%- set click_id_columns = click_id_names() %}
+{%- set origin = ['channel', 'source', 'medium', 'campaign', 'campaign_key', 'term', 'content'] %}
+{%- set place = ['landing_page', 'device', 'country'] %}
+with sessions as (
+
+    select int_sessions.*, {{ session_touch_id('int_sessions') }} as touch_id
+    from {{ ref('int_sessions') }} as int_sessions
+    inner join {{ ref('int_web_truth') }} as web_truth on int_sessions.source_system = web_truth.web_truth
+    where int_sessions.client_id is not null
+
+),
+
+identified as (
+
+    select * from {{ ref('int_sessions_identified') }}
+
+),
+
+crm_touches as (
+
+    select * from {{ ref('int_crm_touches_classified') }}
+
+),
+
+submissions as (
+
+    select * from {{ ref('int_form_submissions_matched') }}
+
+),
+
+lead_touches as (
+
+    select * from {{ ref('int_lead_touches') }}
+
+),
+
+session_forms as (
+
+    select session_touch_id, {{ earliest('form', '(submitted_at, submission_id)') }} as form
+    from submissions
+    where session_touch_id is not null
+    group by session_touch_id
+
+),
+
+session_touches as (
+
+    select
+        sessions.touch_id,
+        'session' as touch_kind,
+        identified.person_id,
+        sessions.client_id as visitor_id,
+        date_trunc('minute', sessions.started_at) as touched_at,
+        {% for column in origin + click_id_columns + place -%}
+        sessions.{{ column }},
+        {% endfor -%}
+        session_forms.form
+    from sessions
+    left join identified on sessions.touch_id = identified.touch_id
+    left join session_forms on sessions.touch_id = session_forms.session_touch_id
+
+),
+
+submission_touches as (
+
+    select
+        crm_touches.touch_id,
+        'form_submission' as touch_kind,
+        crm_touches.person_id,
+        coalesce(submissions.ga_client_id, submissions.ym_client_id) as visitor_id,
+        coalesce(lead_touches.touch_at, date_trunc('minute', crm_touches.event_at)) as touched_at,
+        -- the form that made the lead came from where the lead came from; of a form alone nothing known is Direct
+        {% for column in ['channel', 'source', 'medium'] -%}
+        case
+            when crm_touches.touch_basis != 'none' then crm_touches.{{ column }}
+            when lead_touches.touch_basis != 'none' then lead_touches.{{ column }}
+            else '{{ {"channel": "Direct", "source": "(direct)", "medium": "(none)"}[column] }}'
+        end as {{ column }},
+        {% endfor -%}
+        {% for column in ['campaign', 'campaign_key', 'term', 'content'] + click_id_columns -%}
+        case
+            when crm_touches.touch_basis = 'none' and lead_touches.touch_basis != 'none' then lead_touches.{{ column }}
+            else crm_touches.{{ column }}
+        end as {{ column }},
+        {% endfor -%}
+        crm_touches.landing_page,
+        crm_touches.device,
+        crm_touches.country,
+        crm_touches.form
+    from crm_touches
+    inner join submissions on crm_touches.touch_id = 'submission:' || submissions.submission_id
+    left join lead_touches on crm_touches.touch_id = lead_touches.touch_id
+    where crm_touches.origin_kind = 'submission' and submissions.session_touch_id is null
+
+),
+
+people_touched as (
+
+    select person_id from session_touches where person_id is not null
+    union
+    select person_id from submission_touches where person_id is not null
+
+),
+
+record_touches as (
+
+    select
+        crm_touches.touch_id,
+        case when crm_touches.touch_basis = 'crm_source' then 'crm_source' else 'crm_utm' end as touch_kind,
+        crm_touches.person_id,
+        cast(null as varchar) as visitor_id,
+        coalesce(lead_touches.touch_at, date_trunc('minute', crm_touches.event_at)) as touched_at,
+        {% for column in origin + click_id_columns + place -%}
+        crm_touches.{{ column }},
+        {% endfor -%}
+        crm_touches.form
+    from crm_touches
+    left join people_touched on crm_touches.person_id = people_touched.person_id
+    left join lead_touches on crm_touches.touch_id = lead_touches.touch_id
+    where
+        crm_touches.origin_kind = 'record'
+        and crm_touches.touch_basis != 'none'
+        and people_touched.person_id is null
+    -- the record that made the lead, else the oldest that says anything
+    qualify row_number() over (
+        partition by crm_touches.person_id
+        order by
+            case when lead_touches.touch_id is not null then 0 else 1 end,
+            case when crm_touches.touch_basis = 'crm_source' then 1 else 0 end,
+            crm_touches.event_at,
+            crm_touches.touch_id
+    ) = 1
+
+)
+
+select * from session_touches
+union all
+select * from submission_touches
+union all
+select * from record_touches

@@ -1,0 +1,67 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='replace_window',
+    window_from='int_raw_windows',
+    window_column='date_day',
+    on_schema_change='sync_all_columns',
+    post_hook="{{ remember_built_days('int_raw_windows') }}"
+) }}
+{%- set days = days_to_replace('int_raw_windows') %}
+
+with reported as (
+
+    select account_id, date_day, day, vendor_source, vendor_medium, vendor_campaign, landing_page
+    from {{ ref('stg_ga4__traffic') }}
+    where {{ in_days('day', days) }}
+    union
+    select account_id, date_day, day, vendor_source, vendor_medium, vendor_campaign, landing_page
+    from {{ ref('stg_ga4__key_events') }}
+    where {{ in_days('day', days) }}
+
+),
+
+campaign_ids as (
+
+    select *
+    from {{ ref('int_ga4_campaign_ids') }}
+    where {{ in_days('day', days) }}
+
+),
+
+rules as (
+
+    select count(*) > 0 as have_landing_page
+    from {{ ref('int_channel_rule_parts') }}
+    where part = 'landing_page'
+
+),
+
+origins as (
+
+    select distinct
+        reported.account_id,
+        reported.date_day,
+        reported.vendor_source,
+        reported.vendor_medium,
+        reported.vendor_campaign,
+        campaign_ids.vendor_campaign_id,
+        cast(null as varchar) as click_id,
+        case when rules.have_landing_page then reported.landing_page end as landing_page
+    from reported
+    cross join rules
+    left join campaign_ids
+        on
+            reported.date_day = campaign_ids.date_day
+            and reported.account_id = campaign_ids.account_id
+            and reported.vendor_source is not distinct from campaign_ids.vendor_source
+            and reported.vendor_medium is not distinct from campaign_ids.vendor_medium
+            and reported.vendor_campaign is not distinct from campaign_ids.vendor_campaign
+
+)
+
+select
+    date_day,
+    account_id,
+    {{ origin_key() }} as origin_key,
+    {{ origin_columns() | join(',\n    ') }}
+from origins

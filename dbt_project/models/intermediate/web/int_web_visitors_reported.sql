@@ -1,0 +1,104 @@
+-- GA4's visitor counts with our names of the members. Members that become one (Google, google) cannot be counted
+-- together: their sum is an upper bound, and the row says so
+with reported as (
+
+    select * from {{ ref('stg_ga4__visitors') }}
+
+),
+
+aliases as (
+
+    select * from {{ ref('stg_config__source_aliases') }}
+
+),
+
+extractions as (
+
+    select * from {{ ref('stg_meta__days') }} where source = 'ga4' and stream like 'visitors_%'
+
+),
+
+campaign_members as (
+
+    select distinct
+        cast(null as varchar) as vendor_source,
+        cast(null as varchar) as vendor_medium,
+        vendor_member as vendor_campaign,
+        cast(null as varchar) as vendor_campaign_id,
+        cast(null as varchar) as click_id,
+        cast(null as varchar) as landing_page
+    from reported
+    where dimension = 'campaign'
+
+),
+
+campaigns as (
+
+    select * from {{ classify_origins('campaign_members') }} as classified
+
+),
+
+renamed as (
+
+    select
+        reported.grain,
+        reported.period_start,
+        reported.dimension,
+        reported.account_id,
+        reported.vendor_member,
+        case reported.dimension
+            when 'total' then 'all'
+            when 'source' then coalesce(aliases.source, {{ normalise_utm('reported.vendor_member') }})
+            when 'medium' then {{ normalise_utm('reported.vendor_member') }}
+            when 'campaign' then campaigns.campaign_key
+            when 'device' then {{ normalise_device('reported.vendor_member') }}
+            when 'country' then upper({{ known('reported.vendor_member') }})
+            when 'landing_page' then {{ url_path('reported.vendor_member') }}
+            else reported.vendor_member
+        end as member,
+        reported.visitors,
+        reported.active_visitors
+    from reported
+    left join aliases
+        on reported.dimension = 'source' and {{ normalise_utm('reported.vendor_member') }} = aliases.alias
+    left join campaigns
+        on reported.dimension = 'campaign' and reported.vendor_member is not distinct from campaigns.vendor_campaign
+
+),
+
+members as (
+
+    select
+        grain,
+        period_start,
+        dimension,
+        coalesce(member, '(not set)') as member,
+        cast(sum(visitors) as bigint) as unique_visitors,
+        cast(sum(active_visitors) as bigint) as active_visitors,
+        count(distinct account_id) as accounts,
+        count(*) as vendor_members
+    from renamed
+    group by grain, period_start, dimension, coalesce(member, '(not set)')
+
+)
+
+select
+    members.grain,
+    members.period_start,
+    members.dimension,
+    members.member,
+    members.unique_visitors,
+    members.active_visitors,
+    {{ quality_flags([
+        ('extractions.sampled_share < 1', 'sampled'),
+        ('extractions.is_thresholded', 'thresholded'),
+        ('extractions.has_other_row', 'other_row'),
+        ('extractions.is_truncated', 'truncated'),
+        ('members.vendor_members > members.accounts', 'merged_members'),
+        ('members.accounts > 1', 'several_accounts'),
+    ]) }} as quality
+from members
+left join extractions
+    on
+        members.period_start = extractions.date_day
+        and 'visitors_' || members.grain = extractions.stream

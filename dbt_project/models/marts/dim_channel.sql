@@ -1,0 +1,34 @@
+with known as (
+
+    select * from {{ ref('channels') }}
+
+),
+
+-- channels that the user's own rules and ledger invent
+rules as (
+
+    select distinct channel from {{ ref('int_channel_rule_parts') }}
+    union
+    select distinct channel from {{ ref('int_cost_lines') }}
+
+)
+
+select
+    channel,
+    is_paid,
+    is_organic,
+    is_social,
+    channel_order
+from known
+
+union all
+
+select
+    rules.channel,
+    false as is_paid,
+    false as is_organic,
+    false as is_social,
+    50 as channel_order
+from rules
+left join known on rules.channel = known.channel
+where known.channel is null

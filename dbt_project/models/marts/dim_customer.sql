@@ -1,0 +1,45 @@
+with orders as (
+
+    select * from {{ ref('fct_orders') }}
+
+),
+
+leads as (
+
+    select * from {{ ref('fct_leads') }}
+
+),
+
+customers as (
+
+    select
+        customer_id,
+        {{ earliest('lead_id', '(ordered_at, order_id)') }} as lead_id,
+        min(case when is_new_customer then ordered_at end) as customer_since_at,
+        min(case when is_new_customer then order_date end) as first_order_date,
+        {{ earliest("case when is_new_customer then order_id end", 'ordered_at') }} as first_order_id,
+        max(case when kind = 'order' then order_date end) as last_order_date
+    from orders
+    group by customer_id
+
+)
+
+select
+    customers.customer_id,
+    case
+        when customers.customer_id = customers.lead_id then 'person'
+        when customers.customer_id like '%:company:%' or customers.customer_id like 'files:customer:%' then 'company'
+        else 'deal'
+    end as customer_kind,
+    customers.lead_id,
+    customers.customer_since_at,
+    customers.first_order_date,
+    customers.first_order_id,
+    customers.last_order_date,
+    coalesce(leads.channel, '(not set)') as channel,
+    coalesce(leads.source, '(not set)') as source,
+    coalesce(leads.medium, '(not set)') as medium,
+    coalesce(leads.campaign_key, '(not set)') as campaign_key,
+    coalesce(leads.country, '(not set)') as country
+from customers
+left join leads on customers.lead_id = leads.lead_id

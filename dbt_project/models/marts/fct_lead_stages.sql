@@ -1,0 +1,88 @@
+{%- set stages = ['lead', 'mql', 'sal', 'sql', 'opportunity', 'won'] %}
+with stage_dates as (
+
+    select * from {{ ref('int_lead_stage_dates') }}
+
+),
+
+leads as (
+
+    select * from {{ ref('fct_leads') }}
+
+),
+
+settings as (
+
+    select * from {{ ref('stg_config__settings') }}
+
+),
+
+reached as (
+
+    {% for stage in stages -%}
+    {%- set following = stages[loop.index] if not loop.last else none -%}
+    select
+        stage_dates.lead_id,
+        '{{ stage }}' as stage,
+        {{ loop.index }} as stage_order,
+        stage_dates.{{ stage }}_at as reached_at,
+        stage_dates.is_{{ stage }}_filled as is_filled,
+        {%- if following %}
+        -- where nobody maps the next stage, nothing can be said of the step to it
+        case when stage_dates.is_{{ following }}_mapped then '{{ stage }}>{{ following }}' end as transition,
+        case when stage_dates.is_{{ following }}_mapped then stage_dates.{{ following }}_at end as next_reached_at,
+        settings.maturity_stage_window_days_{{ stage }}_to_{{ following }} as conversion_window_days
+        {%- else %}
+        cast(null as varchar) as transition,
+        cast(null as timestamptz) as next_reached_at,
+        cast(null as bigint) as conversion_window_days
+        {%- endif %}
+    from stage_dates
+    cross join settings
+    where stage_dates.{{ stage }}_at is not null
+
+    union all
+
+    {% endfor -%}
+    select
+        lead_id,
+        'lost' as stage,
+        {{ stages | length + 1 }} as stage_order,
+        lost_at as reached_at,
+        false as is_filled,
+        cast(null as varchar) as transition,
+        cast(null as timestamptz) as next_reached_at,
+        cast(null as bigint) as conversion_window_days
+    from stage_dates
+    where lost_at is not null
+
+)
+
+select
+    reached.lead_id,
+    reached.stage,
+    leads.crm,
+    reached.stage_order,
+    reached.reached_at,
+    {{ reporting_date('reached.reached_at', 'settings.reporting_time_zone') }} as reached_date,
+    reached.is_filled,
+    reached.transition,
+    case
+        when reached.transition is not null
+            then coalesce(
+                reached.next_reached_at <= {{ add_days('reached.reached_at', 'reached.conversion_window_days') }}, false
+            )
+    end as converted_within_window,
+    case when reached.transition is not null then reached.conversion_window_days end as conversion_window_days,
+    leads.channel,
+    leads.source,
+    leads.medium,
+    leads.campaign_key,
+    leads.device,
+    leads.country,
+    leads.landing_page,
+    leads.form,
+    leads.sales_rep
+from reached
+cross join settings
+inner join leads on reached.lead_id = leads.lead_id

@@ -1,0 +1,84 @@
+with deals as (
+
+    select * from {{ ref('int_deals_resolved') }} where is_truth and not is_refund
+
+),
+
+leads as (
+
+    select * from {{ ref('fct_leads') }}
+
+),
+
+rates as (
+
+    select * from {{ ref('int_exchange_rates_daily') }}
+
+),
+
+settings as (
+
+    select * from {{ ref('stg_config__settings') }}
+
+),
+
+dated as (
+
+    select
+        deals.*,
+        settings.today,
+        settings.reporting_currency,
+        {{ reporting_date('deals.created_at', 'settings.reporting_time_zone') }} as created_date,
+        {{ reporting_date('deals.closed_at', 'settings.reporting_time_zone') }} as closed_date
+    from deals
+    cross join settings
+
+)
+
+select
+    ---------- ids
+    dated.deal_key as deal_id,
+    dated.crm,
+    dated.crm_deal_id,
+    leads.lead_id,
+    dated.customer_id,
+
+    ---------- state
+    coalesce(dated.pipeline, '(not set)') as pipeline,
+    coalesce(dated.stage, '(not set)') as stage,
+    dated.status,
+    dated.created_at,
+    dated.created_date,
+    dated.closed_at,
+    dated.closed_date,
+
+    ---------- money: at the rate of the day it closed, of an open deal at the latest one
+    {{ money('dated.amount') }} as amount_native,
+    dated.currency_code,
+    {{ convert_amount(
+        'dated.amount', 'dated.currency_code', 'rates.rate_to_reporting', 'dated.reporting_currency'
+    ) }} as amount,
+    {{ is_rate_missing(
+        'dated.amount', 'dated.currency_code', 'rates.rate_to_reporting', 'dated.reporting_currency'
+    ) }} as is_rate_missing,
+    coalesce(dated.product, '(not set)') as product,
+
+    ---------- order and length
+    dated.deal_number = 1 as is_first_deal,
+    dated.sales_cycle_days,
+
+    ---------- cuts: those of the lead, and the deal's own owner
+    coalesce(leads.channel, '(not set)') as channel,
+    coalesce(leads.source, '(not set)') as source,
+    coalesce(leads.medium, '(not set)') as medium,
+    coalesce(leads.campaign_key, '(not set)') as campaign_key,
+    coalesce(leads.device, '(not set)') as device,
+    coalesce(leads.country, '(not set)') as country,
+    coalesce(leads.landing_page, '(not set)') as landing_page,
+    coalesce(leads.form, '(not set)') as form,
+    coalesce(dated.owner_id, '(not set)') as sales_rep
+
+from dated
+left join leads on dated.lead_id = leads.lead_id
+left join rates
+    on coalesce(dated.closed_date, dated.today) = rates.date_day and dated.currency_code = rates.currency_code

@@ -1,0 +1,40 @@
+with truth as (
+
+    select * from {{ ref('int_web_truth') }}
+
+),
+
+reported as (
+
+    select * from {{ ref('int_web_visitors_reported') }}
+
+),
+
+counted as (
+
+    select * from {{ ref('int_web_visitors_counted') }}
+
+)
+
+select
+    reported.grain,
+    reported.period_start,
+    reported.dimension,
+    reported.member,
+    reported.unique_visitors,
+    reported.active_visitors,
+    reported.quality
+from reported
+inner join truth on truth.web_truth = 'ga4'
+
+union all
+
+select
+    grain,
+    period_start,
+    dimension,
+    member,
+    unique_visitors,
+    active_visitors,
+    quality
+from counted

@@ -1,0 +1,77 @@
+with source as (
+
+    select * from {{ source('raw_config', 'settings') }}
+
+),
+
+renamed as (
+
+    select
+        ---------- dates
+        today,
+        now as refreshed_at,
+
+        ---------- reporting
+        reporting_time_zone,
+        reporting_currency,
+        case lower(reporting_week_start)
+            when 'monday' then 0
+            when 'tuesday' then 1
+            when 'wednesday' then 2
+            when 'thursday' then 3
+            when 'friday' then 4
+            when 'saturday' then 5
+            when 'sunday' then 6
+        end as reporting_week_start,
+        reporting_fiscal_year_start_month,
+
+        ---------- web
+        web_truth,
+        web_own_domains,
+        web_ignored_referrers,
+
+        ---------- crm and revenue
+        crm_truth,
+        crm_customer,
+        revenue_truth,
+        gross_margin_default,
+
+        ---------- identity
+        identity_people_per_client_id,
+        identity_people_per_click_id,
+        identity_people_per_phone,
+        identity_records_per_id,
+
+        ---------- attribution
+        attribution_default_model,
+        attribution_models,
+        attribution_half_life_days,
+        attribution_markov_window_days,
+        attribution_earlier_conversions_reset,
+        attribution_lookback_days_lead,
+        attribution_lookback_days_mql,
+        attribution_lookback_days_sql,
+        attribution_lookback_days_opportunity,
+        attribution_lookback_days_order,
+
+        ---------- maturity and customers
+        maturity_stage_window_days,
+        maturity_stage_window_days_lead_to_mql,
+        maturity_stage_window_days_mql_to_sal,
+        maturity_stage_window_days_sal_to_sql,
+        maturity_stage_window_days_sql_to_opportunity,
+        maturity_stage_window_days_opportunity_to_won,
+        maturity_to_date_days,
+        maturity_traffic_to_lead_days,
+        customers_active_days,
+        customers_repeat_days,
+
+        ---------- exchange rates
+        exchange_rates_providers,
+        cast(exchange_rates_carry_days as integer) as exchange_rates_carry_days
+
+    from source
+
+)
+
+select * from renamed

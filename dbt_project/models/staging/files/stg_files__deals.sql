@@ -1,0 +1,41 @@
+with source as (
+
+    {{ newest_versions(
+        source('raw_files', 'deals'), 'account_id, deal_id',
+        'coalesce(updated_at, filed_at) desc nulls last, _extracted_at desc, day desc, _file desc, _line desc'
+    ) }}
+
+),
+
+renamed as (
+
+    select
+        ---------- ids
+        account_id,
+        deal_id,
+        {{ known('lead_id') }} as lead_id,
+        {{ known('customer_id') }} as customer_id,
+        {{ known('owner_id') }} as owner_id,
+        {{ known('sdr_id') }} as sdr_id,
+        email_hash,
+
+        ---------- strings
+        lower(trim(status)) as status,
+        {{ known('stage') }} as stage,
+        {{ known('pipeline') }} as pipeline,
+        {{ known('product') }} as product,
+        upper({{ known('currency_code') }}) as currency_code,
+
+        ---------- numerics
+        amount,
+
+        ---------- timestamps
+        coalesce(created_at, closed_at) as created_at, -- exports of won deals often lack the former
+        closed_at,
+        updated_at
+
+    from source
+
+)
+
+select * from renamed

@@ -1,0 +1,40 @@
+with source as (
+
+    {{ newest_versions(
+        source('raw_files', 'orders'), 'account_id, order_id',
+        'ordered_at desc, _extracted_at desc, day desc, _file desc, _line desc'
+    ) }}
+
+),
+
+renamed as (
+
+    select
+        ---------- ids
+        account_id,
+        order_id,
+        {{ known('customer_id') }} as customer_id,
+        {{ known('lead_id') }} as lead_id,
+        {{ known('deal_id') }} as deal_id,
+        {{ known('refund_of') }} as refund_of_order_id,
+        {{ known('owner_id') }} as owner_id,
+        email_hash,
+
+        ---------- strings
+        {{ known('product') }} as product,
+        upper({{ known('currency_code') }}) as currency_code,
+
+        ---------- numerics
+        amount,
+
+        ---------- booleans
+        (coalesce(is_refund, false) or {{ known('refund_of') }} is not null or coalesce(amount, 0) < 0) as is_refund,
+
+        ---------- timestamps
+        ordered_at
+
+    from source
+
+)
+
+select * from renamed

@@ -1,0 +1,34 @@
+with source as (
+
+    select * from {{ source('raw_meta', 'streams') }}
+
+),
+
+renamed as (
+
+    select
+        ---------- ids
+        source,
+        stream,
+
+        ---------- strings
+        domain,
+        kind,
+
+        ---------- dates
+        first_day,
+        last_day,
+        checked_on,
+
+        ---------- booleans
+        coalesce(is_on, false) as is_on,
+        coalesce(is_stale, false) as is_stale,
+
+        ---------- timestamps
+        last_ok_at
+
+    from source
+
+)
+
+select * from renamed

@@ -1,0 +1,171 @@
+"""Comparing what was published, and reading it the way BI does while it is being replaced."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import duckdb
+import pyarrow.parquet as pq
+
+from dagster_project.publish import DATABASE
+
+STAMPS = ("computed_at",)  # when a row was made: the only thing in which two equal publishes may differ
+FACTS = [f"kpi.fct_kpi_{grain}" for grain in ("daily", "weekly", "monthly", "quarterly", "yearly")]
+
+
+def tables(published: Path) -> list[str]:
+    with duckdb.connect(str(published / DATABASE), read_only=True) as connection:
+        return [
+            f"{schema}.{name}"
+            for schema, name in connection.execute(
+                "select table_schema, table_name from information_schema.tables order by all"
+            ).fetchall()
+        ]
+
+
+def query(published: Path, sql: str) -> list[tuple]:
+    """Rows of a query on the published DuckDB file."""
+    with duckdb.connect(str(published / DATABASE), read_only=True) as connection:
+        connection.execute("set TimeZone = 'UTC'")
+        return connection.execute(sql).fetchall()
+
+
+def differences(one: Path, other: Path) -> dict[str, str]:
+    """Tables that are not the same in both publishes, stamps aside: what differs, with a first row of each side."""
+    found = {}
+    with duckdb.connect() as connection:
+        connection.execute(f"attach '{one / DATABASE}' as one (read_only)")
+        connection.execute(f"attach '{other / DATABASE}' as other (read_only)")
+        names = {side: _columns(connection, side) for side in ("one", "other")}
+        for table in sorted(set(names["one"]) | set(names["other"])):
+            columns = [names[side].get(table) for side in names]
+            if columns[0] != columns[1]:
+                found[table] = f"columns: {columns[0]} and {columns[1]}"
+                continue
+            listed = ", ".join(f'"{name}"' for name, _ in columns[0] or [] if name not in STAMPS)
+            sides = {}
+            for here, there in (("one", "other"), ("other", "one")):
+                sql = f"select {listed} from {here}.{table} except all select {listed} from {there}.{table}"
+                sides[here] = connection.execute(sql).fetchall()
+            if any(sides.values()):
+                only = {side: (len(rows), sorted(rows, key=repr)[:2]) for side, rows in sides.items()}
+                found[table] = f"rows only in {only}"
+    return found
+
+
+def _columns(connection: duckdb.DuckDBPyConnection, catalog: str) -> dict[str, list[tuple[str, str]]]:
+    rows = connection.execute(
+        "select table_schema || '.' || table_name, column_name, data_type from information_schema.columns "
+        "where table_catalog = ? order by 1, ordinal_position",
+        [catalog],
+    ).fetchall()
+    found: dict[str, list[tuple[str, str]]] = {}
+    for table, name, kind in rows:
+        found.setdefault(table, []).append((name, kind))
+    return found
+
+
+def column_bytes(published: Path) -> dict[tuple[str, int, str], bytes]:
+    """The bytes of every published Parquet file, by file, row group and column, without the stamp columns."""
+    found = {}
+    for path in sorted(published.rglob("*.parquet")):
+        content, footer = path.read_bytes(), pq.read_metadata(path)
+        for group in range(footer.num_row_groups):
+            for number in range(footer.num_columns):
+                column = footer.row_group(group).column(number)
+                if column.path_in_schema in STAMPS:
+                    continue
+                offsets = [column.dictionary_page_offset, column.data_page_offset]
+                start = min(offset for offset in offsets if offset)
+                key = (str(path.relative_to(published)), group, column.path_in_schema)
+                found[key] = content[start : start + column.total_compressed_size]
+    return found
+
+
+@dataclass
+class Look:
+    """One look at the published folder by one reader."""
+
+    publish: str
+    computed_at: str
+    while_writing: bool
+
+
+@dataclass
+class Reader:
+    """Polls a home's published copy from a thread, as a BI tool would; notes every failure and every half publish."""
+
+    home: Path
+    looks: list[Look] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+    slowest_seconds: float = 0.0
+    _stop: threading.Event = field(default_factory=threading.Event)
+
+    def __enter__(self) -> Reader:
+        self._thread = threading.Thread(target=self._poll, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    @property
+    def publishes(self) -> list[str]:
+        """The publishes that were seen, in order of first sight."""
+        return list(dict.fromkeys(look.publish for look in self.looks))
+
+    def _poll(self) -> None:
+        while not self._stop.is_set():
+            started = time.perf_counter()
+            try:
+                self._look()
+            except Exception as error:  # whatever a reader meets is what the test is about
+                self.failures.append(f"{type(error).__name__}: {error}")
+            self.slowest_seconds = max(self.slowest_seconds, time.perf_counter() - started)
+            self._stop.wait(0.05)
+
+    def _look(self) -> None:
+        link = self.home / "published"
+        while_writing = is_locked(self.home)
+        stamps = " union ".join(f"select computed_at from {fact}" for fact in FACTS)
+        with duckdb.connect(str(link / DATABASE), read_only=True) as connection:
+            whole = connection.execute(f"select count(*), min(computed_at)::varchar from ({stamps})").fetchall()
+            counts = _counts(connection)
+        folder = link.resolve()
+        in_files = {
+            f"{path.parent.name}.{path.stem}": pq.read_metadata(path).num_rows for path in folder.rglob("*.parquet")
+        }
+        [(versions, computed_at)] = whole
+        if versions != 1:
+            self.failures.append(f"KPI tables of {versions} different builds in one file")
+        if counts.keys() != in_files.keys() or not all(counts[fact] for fact in FACTS):
+            self.failures.append(f"a publish with other tables than its Parquet files: {counts} and {in_files}")
+        self.looks.append(Look(folder.name, computed_at, while_writing and is_locked(self.home)))
+
+
+def _counts(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
+    names = connection.execute(
+        "select table_schema || '.' || table_name from information_schema.tables"
+    ).fetchall()
+    return {name: connection.execute(f"select count(*) from {name}").fetchall()[0][0] for (name,) in names}
+
+
+def is_locked(home: Path) -> bool:
+    """Whether somebody is writing the warehouse of this home right now."""
+    try:
+        descriptor = os.open(home / ".warehouse.lock", os.O_RDWR)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
