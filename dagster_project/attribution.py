@@ -29,8 +29,9 @@ def removal_effects(
 
     States are channel names and START, CONVERSION, NOTHING. `value` is the money carried by each transition into
     CONVERSION (0 elsewhere). Returns one row a channel, sorted by name: channel, removal_effect (share of
-    conversions lost without it, 0..1), conversions and value (the classic totals: all conversions, or value, times
-    the channel's share of the effects). A fit without conversions has effects 0 and totals 0.
+    conversions lost without it, 0..1), removal_effect_value (the same of the money), conversions and value (the
+    classic totals: all conversions, or value, times the channel's share of the effects). A fit without conversions
+    has effects 0 and totals 0.
     Raises AttributionError for more than MOST_CHANNELS channels.
     """
     counts = np.asarray(count, dtype=float)
@@ -38,7 +39,7 @@ def removal_effects(
     ends = {START, CONVERSION, NOTHING}
     channels = sorted({name for name in (*from_state, *to_state) if name not in ends})
     if len(channels) > MOST_CHANNELS:
-        raise AttributionError(f"{len(channels)} channels are too many for one fit; group them, {MOST_CHANNELS} at most")
+        raise AttributionError(f"{len(channels)} channels are too many for one fit ({MOST_CHANNELS} at most)")
     place = {name: i for i, name in enumerate(channels)}
     size = len(channels)
     moves, convert, starts, worth_next = np.zeros((size, size)), np.zeros(size), np.zeros(size), np.zeros(size)

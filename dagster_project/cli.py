@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -21,9 +21,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Funnelhouse: the marketing and sales KPI warehouse that a company runs itself.",
 )
-out, err = Console(highlight=False, soft_wrap=False), Console(stderr=True, highlight=False)
+WIDTH = None if sys.stdout.isatty() else 130  # a log or a pipe has no width of its own
+out, err = Console(highlight=False, width=WIDTH), Console(stderr=True, highlight=False)
 
-Source = Annotated[Optional[list[str]], typer.Option("--source", help="Only this source; may be repeated.")]
+Source = Annotated[list[str] | None, typer.Option("--source", help="Only this source; may be repeated.")]
 AllowShrink = Annotated[bool, typer.Option(help="Accept a sweep that loses more than 20 % of the stored ids.")]
 
 
@@ -43,7 +44,9 @@ def main() -> None:
     from dagster_project.raw_zone import RawZoneError
     from dagster_project.runner import RunFailed
 
-    mendable = (SettingsError, SourceError, RawZoneError, PublishError, RunFailed, CatalogueError, InputError, QuestionError)
+    mendable = (
+        SettingsError, SourceError, RawZoneError, PublishError, RunFailed, CatalogueError, InputError, QuestionError,
+    )  # fmt: skip
     try:
         app()
     except (*mendable, _Stop) as error:
@@ -124,9 +127,9 @@ def doctor() -> None:
 def show(
     kpi: Annotated[str, typer.Argument(help="A KPI id, such as cpl; see `funnelhouse show list`.")],
     by: Annotated[str, typer.Option(help="Cut: channel, campaign, device, sales_rep …")] = "total",
-    grain: Annotated[Optional[str], typer.Option(help="day, week, month, quarter or year; else the KPI's own.")] = None,
+    grain: Annotated[str | None, typer.Option(help="day, week, month, quarter or year; else the KPI's own.")] = None,
     periods: Annotated[int, typer.Option(help="How many periods, newest last.")] = 6,
-    model: Annotated[Optional[str], typer.Option(help="Attribution model, where the KPI has one.")] = None,
+    model: Annotated[str | None, typer.Option(help="Attribution model, where the KPI has one.")] = None,
 ) -> None:
     """One KPI over time, from the published copy."""
     from dagster_project.reading import kpi_table
@@ -138,8 +141,8 @@ def show(
 def explain(
     kpi: Annotated[str, typer.Argument(help="A KPI id.")],
     period: Annotated[str, typer.Option(help="2026-09-14, 2026-W38, 2026-09, 2026-Q3 or 2026.")],
-    by: Annotated[Optional[str], typer.Option(help="Show the parts of this cut: channel, campaign, sales_rep …")] = None,
-    model: Annotated[Optional[str], typer.Option(help="Attribution model, where the KPI has one.")] = None,
+    by: Annotated[str | None, typer.Option(help="Show the parts of this cut: channel, campaign, sales_rep …")] = None,
+    model: Annotated[str | None, typer.Option(help="Attribution model, where the KPI has one.")] = None,
 ) -> None:
     """One value: formula, numerator and denominator, its parts, and the source days it rests on."""
     from dagster_project.reading import explanation
@@ -161,7 +164,8 @@ def demo(
         import shutil
 
         shutil.rmtree(home)
-    with serve(today=DEMO_TODAY) as sandbox, _environment({**sandbox.env, "FUNNELHOUSE_HOME": str(home), "FUNNELHOUSE_CONFIG": str(DEMO_CONFIG)}):
+    places = {"FUNNELHOUSE_HOME": str(home), "FUNNELHOUSE_CONFIG": str(DEMO_CONFIG)}
+    with serve(today=DEMO_TODAY) as sandbox, _environment({**sandbox.env, **places}):
         settings = load_settings()
         out.print(f"The sandbox plays GA4, HubSpot, Google Ads and the ECB on loopback; today is {settings.today}.")
         _run(settings, "backfill", Window(HISTORY_START, settings.today), None)
@@ -178,8 +182,8 @@ Look further (FUNNELHOUSE_HOME={_shown(home)}):
 
 @app.command()
 def sandbox(
-    today: Annotated[Optional[datetime], typer.Option(formats=["%Y-%m-%d"], help="The sandbox's clock.")] = None,
-    fault: Annotated[Optional[list[str]], typer.Option(help="vendor:fault[:count], such as hubspot:throttle:3.")] = None,
+    today: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="The sandbox's clock.")] = None,
+    fault: Annotated[list[str] | None, typer.Option(help="vendor:fault[:count], such as hubspot:throttle:3.")] = None,
 ) -> None:
     """Serve the sandbox until stopped, and print the variables that point Funnelhouse at it."""
     from dagster_project.sandbox import DEMO_TODAY

@@ -1,4 +1,4 @@
-"""DuckDB's extensions, from Python packages: nothing is downloaded at run time; and access to a raw zone on S3."""
+"""DuckDB's extensions from Python packages (nothing is downloaded at run time), and raw zones on S3."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def load_extension(connection: duckdb.DuckDBPyConnection, name: str) -> None:
     if file is None or not file.exists():
         package = PACKAGES[name].replace("_", "-")
         raise ExtensionError(
-            f"DuckDB {version} needs the Python package {package}=={version}; install it into this environment"
+            f"DuckDB {version} needs the Python package {package}=={version}; install it"
         )
     connection.execute(f"load '{str(file).replace(chr(39), chr(39) * 2)}'")
 
@@ -34,8 +34,8 @@ def open_raw_root(connection: duckdb.DuckDBPyConnection, raw_root: str) -> None:
     """Make `read_parquet('<raw_root>/…')` work on this connection; a local folder needs nothing.
 
     S3 credentials are those that s3fs uses for writing (environment, profile, instance role); where it is not
-    Amazon, AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL names the host. A role's credentials are short-lived: they are
-    asked for at each connection. Raises ExtensionError for other object stores.
+    Amazon, AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL names the host. A role's credentials are short-lived: they
+    are asked for at each connection. Raises ExtensionError for other object stores.
     """
     scheme = raw_root.partition("://")[0] if "://" in raw_root else ""
     if not scheme:

@@ -93,6 +93,12 @@ def streams(names: Iterable[str] | None = None) -> list[Stream]:
     return [s for source, group in all_streams().items() if not chosen or source in chosen for s in group]
 
 
+def is_on(settings: Settings, stream: Stream) -> bool:
+    """Whether the stream is read at all: its source is switched on, and its settings allow this stream."""
+    of_source = settings_of(settings, stream.source)
+    return of_source is not None and stream.is_on(of_source)
+
+
 def plan(
     settings: Settings, zone: RawZone, stream: Stream, mode: Mode, asked: Window | None = None
 ) -> list[Reading]:
@@ -214,7 +220,7 @@ def _read(
     try:
         with commit_lock():
             zone.declare(stream)
-        if source_settings is None or not stream.is_on(source_settings):
+        if not is_on(settings, stream):
             return Outcome(stream, "off")
         readings = plan(settings, zone, stream, mode, asked)
         if not readings:

@@ -1,7 +1,7 @@
 """The published tables once more in PostgreSQL, for BI tools that want a server: FUNNELHOUSE_POSTGRES_URL.
 
 Everything is replaced in one transaction, by `delete` and `insert`: readers go on with the rows before it
-until the commit, never wait and never see half, not even within one statement or transaction of theirs. (A swap by
+until the commit, never wait and never see half, not even within one transaction of theirs. (A swap by
 renaming schemas lets a statement that is being parsed meet tables of both publishes, shows empty tables to a
 `repeatable read` transaction that is older than the swap, and takes views and grants from the tables.) Dead
 rows are vacuumed after the commit.
@@ -12,6 +12,7 @@ can be read at once: `alter default privileges in schema marts, kpi grant select
 
 from __future__ import annotations
 
+import contextlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,10 +20,10 @@ from urllib.parse import quote, unquote, urlsplit
 
 import duckdb
 
-from dagster_project.duckdb_extensions import load_extension
+from dagster_project.duckdb_extensions import ExtensionError, load_extension
 from dagster_project.publish import SCHEMAS, PublishError
 
-OURS = "Published by Funnelhouse: replaced at every refresh."  # the comment of our schemas; others are not touched
+OURS = "Published by Funnelhouse: replaced at every refresh."  # our schemas' comment
 LOCK = 0x46484F55  # advisory lock of a publish: a second one waits for the first
 
 # DuckDB's types that PostgreSQL lacks, and what holds the same values there. Whole sums (HUGEINT) stay exact.
@@ -68,11 +69,14 @@ def publish_to_postgres(database: Path, url: str) -> dict[str, int]:
                 rows = _replace(connection)
                 connection.execute("commit")
             except BaseException:
-                connection.execute("rollback")
+                with contextlib.suppress(duckdb.Error):  # the connection may be gone: then it is rolled back
+                    connection.execute("rollback")
                 raise
             state = "has this publish, but its tables were not vacuumed"
             _tidy(connection, rows)
             return rows
+    except ExtensionError as error:
+        raise PublishError(f"PostgreSQL (FUNNELHOUSE_POSTGRES_URL) {state}: {error}") from None
     except duckdb.Error as error:
         said = _without_secrets(str(error), url)
         raise PublishError(f"PostgreSQL (FUNNELHOUSE_POSTGRES_URL) {state}: {said}") from None
@@ -118,7 +122,8 @@ def _claim(connection: duckdb.DuckDBPyConnection, schema: str) -> None:
     if found and found[0][0] != OURS and found[0][1]:
         raise PublishError(
             f"PostgreSQL has a schema {schema} that Funnelhouse did not make; nothing was changed. "
-            f"Give FUNNELHOUSE_POSTGRES_URL a database of its own (or, if it may be replaced: comment on schema {schema} is '{OURS}')"
+            f"Give FUNNELHOUSE_POSTGRES_URL a database of its own (or, if it may be replaced: "
+            f"comment on schema {schema} is '{OURS}')"
         )
     if not found:
         _run(connection, f"create schema {schema}")

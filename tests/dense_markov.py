@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -15,7 +16,7 @@ def steps(journey: Journey) -> list[tuple[str, str]]:
     path, value = journey
     visits = [name for i, name in enumerate(path) if i == 0 or name != path[i - 1]]
     states = [START, *visits, NOTHING if value is None else CONVERSION]
-    return list(zip(states, states[1:], strict=False))
+    return list(pairwise(states))
 
 
 def conversion_probability(many: Sequence[Journey], without: str | None = None) -> float:

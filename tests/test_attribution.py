@@ -6,10 +6,9 @@ from collections import Counter
 from collections.abc import Sequence
 
 import pytest
+from dense_markov import Journey, expected_effects, steps
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from dense_markov import Journey, expected_effects, steps
 
 from dagster_project.attribution import CONVERSION, MOST_CHANNELS, START, AttributionError, removal_effects
 

@@ -142,7 +142,8 @@ CONTACT_CORE = ("createdate", "lastmodifieddate", "lifecyclestage", "email")
 CONTACT_OTHERS = (
     "hubspot_owner_id", "hs_analytics_source", "hs_analytics_source_data_1", "hs_analytics_source_data_2",
     "hs_analytics_first_url", "hs_analytics_last_url", "hs_analytics_first_timestamp",
-    "first_conversion_event_name", "hs_additional_emails", "country", "hs_country_region_code", "ip_country_code",
+    "first_conversion_event_name", "hs_additional_emails", "country", "hs_country_region_code",
+    "ip_country_code",
 )  # fmt: skip
 PHONES = ("phone", "mobilephone")
 DEAL_CORE = ("createdate", "hs_lastmodifieddate", "dealstage", "pipeline", "amount", "closedate")
@@ -260,8 +261,8 @@ def contact_row(record: Record, asked: Asked, account: Account, key: bytes) -> d
     row: dict[str, Any] = {column: _first(properties, names) for column, names in asked.columns.items()}
     row["lastmodifieddate"] = version_moment(record, "lastmodifieddate", "contacts")
     row["email_hash"] = hash_email(row.pop("email"), key)
-    further = (row.pop("hs_additional_emails", None) or "").split(";")
-    row["additional_email_hashes"] = [hashed for email in further if (hashed := hash_email(email, key))] or None
+    others = (row.pop("hs_additional_emails", None) or "").split(";")
+    row["additional_email_hashes"] = [each for email in others if (each := hash_email(email, key))] or None
     row["phone_hash"] = _first_hash((properties.get(name) for name in PHONES), key)
     row.pop("phone", None)
     for column in (

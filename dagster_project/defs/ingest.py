@@ -10,7 +10,7 @@ from typing import Any
 import dagster as dg
 
 from dagster_project import ingest
-from dagster_project.connectors import Stream, Window, all_streams, settings_of
+from dagster_project.connectors import Stream, Window, all_streams
 from dagster_project.defs.resources import Installation, Reporter
 from dagster_project.defs.shared import BACKFILL_TAG, DAILY, MODE_TAG, SHRINK_TAG, SOURCES_TAG, window_of
 from dagster_project.locks import warehouse_lock
@@ -189,7 +189,7 @@ def metadata(outcome: ingest.Outcome) -> dict[str, Any]:
 def index_raw_days(installation: Installation) -> Iterator[dg.MaterializeResult]:
     """What dbt and `explain` know about the raw zone, written before each build."""
     settings = installation.settings()
-    every = [(stream, settings_of(settings, stream.source) is not None) for stream in ingest.streams()]
+    every = [(stream, ingest.is_on(settings, stream)) for stream in ingest.streams()]
     with warehouse_lock(settings.home):
         installation.raw_zone(settings).write_index(every)
     for name in ("days", "streams"):

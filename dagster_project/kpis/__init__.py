@@ -9,17 +9,18 @@ knows Dagster: orchestration calls `build` and reports what it returns.
 """
 
 from dagster_project.kpis.answers import Explanation, QuestionError, explain, show
-from dagster_project.kpis.board import BOARD_COLUMNS, BOARD_FACTS, DIM_COLUMNS
+from dagster_project.kpis.board import BOARD_COLUMNS, BOARD_FACTS, BOARD_GRAIN, DIM_COLUMNS, DIM_GRAIN
 from dagster_project.kpis.build import build
-from dagster_project.kpis.catalogue import CatalogueError, load_catalogue
-from dagster_project.kpis.facts import COLUMNS, KEY
+from dagster_project.kpis.catalogue import CatalogueError
+from dagster_project.kpis.facts import COLUMNS, KEY, table_grain, table_name
 from dagster_project.kpis.inputs import InputError
+from dagster_project.kpis.manifest import load_catalogue
 from dagster_project.kpis.periods import GRAINS
 
 TABLES = {
-    **{f"fct_kpi_{name}": f"Grain: KPI, {grain}, dimension, member, attribution model." for grain, name in GRAINS.items()},
-    "dim_kpi": "Grain: KPI. The catalogue, as the semantic layer defines it.",
-    "kpi_scoreboard": "Grain: KPI, month. The headline board: latest whole month and running month.",
+    **{table_name(grain): table_grain(grain) for grain in GRAINS},
+    "dim_kpi": DIM_GRAIN,
+    "kpi_scoreboard": BOARD_GRAIN,
 }
 # what the semantic models read, and with it what the KPI tables depend on
 MARTS = (
@@ -28,6 +29,6 @@ MARTS = (
 )  # fmt: skip
 
 __all__ = [
-    "BOARD_COLUMNS", "BOARD_FACTS", "COLUMNS", "DIM_COLUMNS", "GRAINS", "KEY", "MARTS", "TABLES", "CatalogueError", "Explanation",
-    "InputError", "QuestionError", "build", "explain", "load_catalogue", "show",
+    "BOARD_COLUMNS", "BOARD_FACTS", "COLUMNS", "DIM_COLUMNS", "GRAINS", "KEY", "MARTS", "TABLES", "CatalogueError",
+    "Explanation", "InputError", "QuestionError", "build", "explain", "load_catalogue", "show",
 ]  # fmt: skip

@@ -93,16 +93,23 @@ def explain(
         if TOTAL not in _dimensions(kpi) and by == TOTAL:
             hint = f"it has no total; ask by one of {', '.join(_dimensions(kpi))}"
         raise QuestionError(f"{kpi_id} has no rows{cut} for {period}: {hint}")
-    of = (total or parts)[0]
-    return Explanation(kpi, total[0] if total else {}, parts, _source_days(connection, kpi, of["period_start"], of["period_end"]))
+    row = (total or parts)[0]
+    source_days = _source_days(connection, kpi, row["period_start"], row["period_end"])
+    return Explanation(kpi, total[0] if total else {}, parts, source_days)
 
 
-def _of_period(connection: duckdb.DuckDBPyConnection, kpi: Row, grain: str, day: date, by: str, model: str | None) -> list[Row]:
+def _of_period(
+    connection: duckdb.DuckDBPyConnection, kpi: Row, grain: str, day: date, by: str, model: str | None
+) -> list[Row]:
     model = _model(connection, kpi, by, grain, model)
     return _rows(
         connection,
-        f"select * from kpi.{table_name(grain)} where kpi_id = $kpi_id and dimension = $by and attribution_model = $model "
-        "and $day between period_start and period_end order by coalesce(denominator, numerator, value) desc nulls last, member",
+        f"""
+        select * from kpi.{table_name(grain)}
+        where kpi_id = $kpi_id and dimension = $by and attribution_model = $model
+            and $day between period_start and period_end
+        order by coalesce(denominator, numerator, value) desc nulls last, member
+        """,
         {"kpi_id": kpi["kpi_id"], "by": by, "model": model, "day": day},
     )
 
@@ -141,21 +148,21 @@ def _dimensions(kpi: Row) -> list[str]:
 
 
 def _model(connection: duckdb.DuckDBPyConnection, kpi: Row, by: str, grain: str, model: str | None) -> str:
-    """The model to read: the one asked for, else the one on the scoreboard's rows, else the first there is."""
+    """The model to read: the one asked for, else the one that people are shown."""
     if by not in _dimensions(kpi):
         raise QuestionError(f"{kpi['kpi_id']} is not cut by {by!r}. Its cuts: {', '.join(_dimensions(kpi))}")
     if by not in (kpi["model_dimensions"] or "").split(", "):
         return NO_MODEL
     found = _rows(
         connection,
-        f"select distinct attribution_model as model from kpi.{table_name(grain)} where kpi_id = $kpi_id and dimension = $by order by 1",
+        f"select distinct attribution_model as model from kpi.{table_name(grain)} "
+        "where kpi_id = $kpi_id and dimension = $by order by model",
         {"kpi_id": kpi["kpi_id"], "by": by},
     )
     models = [row["model"] for row in found]
     if model and model not in models:
         raise QuestionError(f"{kpi['kpi_id']} has no attribution model {model!r}. Models: {', '.join(models)}")
-    default = kpi["default_model"]
-    return model or (default if default in models or not models else models[0])
+    return model or kpi["default_model"]
 
 
 def _grain(grain: str) -> str:

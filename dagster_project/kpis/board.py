@@ -10,11 +10,14 @@ from dagster_project.kpis.catalogue import NO_MODEL, TOTAL, Catalogue, Kpi
 from dagster_project.kpis.facts import table_name
 from dagster_project.kpis.inputs import fill
 
+DIM_GRAIN = "Grain: KPI. The catalogue, as the semantic layer defines it."
+BOARD_GRAIN = "Grain: KPI, month. The headline board: latest whole month and running month."
+
 DIM_COLUMNS = {
     "kpi_id": ("varchar", "KPI."),
     "name": ("varchar", "Name for people."),
     "description": ("varchar", "What it says, and what to mind."),
-    "unit": ("varchar", "How to show it: count, money, rate (fraction up to 1, with an interval), percent (any fraction), multiple, days."),
+    "unit": ("varchar", "count, money, rate (a share, as a fraction), percent (any other fraction), multiple or days."),
     "currency_code": ("varchar", "Currency of a KPI whose unit is money."),
     "direction": ("varchar", "Which way is good: higher, lower, context (neither by itself)."),
     "leading_lagging": ("varchar", "leading moves first, lagging confirms."),
@@ -25,7 +28,7 @@ DIM_COLUMNS = {
     "formula": ("varchar", "The formula in words."),
     "numerator": ("varchar", "Metric of the semantic layer; the KPI itself for counts and amounts."),
     "denominator": ("varchar", "Metric of the semantic layer; null where there is none."),
-    "additivity": ("varchar", "additive, distinct (counted anew for every period), median, ratio (of sums), cohort (ratio by entry)."),
+    "additivity": ("varchar", "additive, distinct, median, ratio (of sums) or cohort (ratio by day of entry)."),
     "change": ("varchar", "What previous_change is: difference or relative."),
     "dimensions": ("varchar", "Dimensions that have rows, separated by commas."),
     "model_dimensions": ("varchar", "Those of them with one row per attribution model."),
@@ -59,7 +62,7 @@ def create_dim_kpi(
     described = [_dim_row(catalogue, kpi, currency, shown_model) for kpi in catalogue.kpis.values()]
     columns = {name: kind for name, (kind, _) in DIM_COLUMNS.items()}
     fill(connection, "kpi.dim_kpi", columns, [[row[name] for name in columns] for row in described])
-    connection.execute("comment on table kpi.dim_kpi is 'Grain: KPI. The catalogue, as the semantic layer defines it.'")
+    connection.execute(f"comment on table kpi.dim_kpi is '{DIM_GRAIN}'")
     for name, (_, description) in DIM_COLUMNS.items():
         connection.execute(f"comment on column kpi.dim_kpi.{name} is '{description}'")
 
@@ -100,7 +103,7 @@ def _maturity(kpi: Kpi) -> str | None:
 
 
 def create_scoreboard(connection: duckdb.DuckDBPyConnection, today: date) -> None:
-    """Make kpi.kpi_scoreboard from the monthly facts: one row per headline KPI and month."""
+    """Make kpi.kpi_scoreboard from the monthly facts, with the model that people are shown where one is needed."""
     facts = ", ".join(f"f.{name}" for name in BOARD_FACTS)
     connection.execute(
         f"""
@@ -115,13 +118,12 @@ def create_scoreboard(connection: duckdb.DuckDBPyConnection, today: date) -> Non
         join kpi.dim_kpi as d using (kpi_id)
         cross join months
         where d.headline_position is not null and f.dimension = '{TOTAL}'
-            and f.attribution_model in ('{NO_MODEL}', d.default_model) and f.period_start in (months.running, months.latest)
+            and f.attribution_model in ('{NO_MODEL}', d.default_model)
+            and f.period_start in (months.running, months.latest)
         order by position, f.period_start
         """,
         {"today": today},
     )
-    connection.execute(
-        "comment on table kpi.kpi_scoreboard is 'Grain: KPI, month. The headline board: latest whole month and running month.'"
-    )
+    connection.execute(f"comment on table kpi.kpi_scoreboard is '{BOARD_GRAIN}'")
     for name, description in BOARD_COLUMNS.items():
         connection.execute(f"comment on column kpi.kpi_scoreboard.{name} is '{description}'")

@@ -9,9 +9,10 @@ from pathlib import Path
 import duckdb
 
 from dagster_project.kpis import board, coverage, facts, measures, periods
-from dagster_project.kpis.catalogue import Catalogue, load_catalogue
+from dagster_project.kpis.catalogue import Catalogue
 from dagster_project.kpis.compiler import Compiler
 from dagster_project.kpis.inputs import Inputs, read_inputs
+from dagster_project.kpis.manifest import load_catalogue
 
 Progress = Callable[[int, int], object]
 

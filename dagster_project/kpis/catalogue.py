@@ -1,40 +1,23 @@
-"""The KPI catalogue as dbt's semantic manifest states it: what each KPI is made of and in which cuts. Runs no SQL.
-
-A metric is a KPI when its `meta` has a `tier`; every other metric is a part that KPIs are made of. What `meta` may
-hold is checked here, so that a wrong key is one clear error and not a column of nulls.
-"""
+"""The KPI catalogue: what each KPI is made of and in which cuts. Read from the semantic manifest by manifest.py."""
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 TOTAL = "total"
 TWO_CUTS = " | "  # `stage | channel`, members `lead>mql | Paid Search`
 NO_MODEL = "none"
 
-ALLOWED = {
-    "tier": ("core", "extended"),
-    "unit": ("count", "money", "rate", "percent", "multiple", "days"),
-    "direction": ("higher", "lower", "context"),
-    "timing": ("leading", "lagging"),
-    "grain": ("day", "week", "month", "quarter", "year"),
-    "additivity": ("additive", "distinct", "median", "ratio", "cohort"),
-    "spend": ("numerator", "denominator"),
-    "interval": ("wilson",),
-}
-REQUIRED = (
-    "tier", "unit", "direction", "timing", "owner", "grain", "version", "additivity", "formula", "cuts",
+# what a metric's meta may hold beside the keys of a part (manifest.py checks it)
+REQUIRED = ("tier", "unit", "direction", "timing", "owner", "grain", "version", "additivity", "formula", "cuts")
+META = (
+    *REQUIRED, "headline", "model_cuts", "interval", "spend", "sample", "total", "immature_until", "mature_after",
+    "zero_numerator_is_zero", "needs_stage",
 )  # fmt: skip
-OPTIONAL = {
-    "headline", "model_cuts", "interval", "spend", "sample", "total", "immature_until", "mature_after",
-    "zero_numerator_is_zero", "needs_stage", "by_model", "unconverted", "unknown",
-}  # fmt: skip
 
 
 class CatalogueError(Exception):
@@ -84,6 +67,10 @@ class Part:
     expression: str
     measures: tuple[str, ...]
 
+    @classmethod
+    def of(cls, measure: str) -> Part:
+        return cls(measure, f"{{{measure}}}", (measure,))
+
 
 @dataclass(frozen=True)
 class Line:
@@ -121,8 +108,7 @@ class Kpi:
     meta: Mapping[str, Any] = field(repr=False)
 
     def __getattr__(self, key: str) -> Any:
-        # only optional keys may be absent: required ones were checked when the catalogue was read
-        if key in REQUIRED or key in OPTIONAL:
+        if key in META:  # required keys are there, manifest.py has looked
             return self.meta.get(key)
         raise AttributeError(key)
 
@@ -188,14 +174,11 @@ class Catalogue:
             unconverted_numerator=self._named("unconverted", numerator),
             unconverted_denominator=self._named("unconverted", denominator),
             unknown=self._named("unknown", numerator, denominator),
-            maturity=self.part(maturity) if maturity else None,
+            maturity=Part.of(maturity) if maturity else None,
             is_counted_per_period=any(self.measures[m].is_counted_per_period for m in numerator.measures),
         )
         self._check_cut(line)
         return line
-
-    def part(self, metric: str) -> Part:
-        return Part(metric, f"{{{metric}}}", (metric,))
 
     def domain_groups(self, part: Part | None) -> list[tuple[str, ...]]:
         """What a part rests on: every group is needed, one domain of a group suffices."""
@@ -217,7 +200,7 @@ class Catalogue:
     def _sample(self, kpi: Kpi, numerator: Part, denominator: Part | None, has_model: bool) -> Part | None:
         """What was observed, for `sample_size`: named in meta, else the count that the KPI is, or is divided by."""
         if kpi.sample:
-            return self._as_asked(self.part(kpi.sample), has_model)
+            return self._as_asked(Part.of(kpi.sample), has_model)
         if denominator:
             return denominator if kpi.unit in ("rate", "money") else None
         return numerator if kpi.unit == "count" else None
@@ -238,113 +221,8 @@ class Catalogue:
                 )
             missing = [cut for cut in line.dimension.split(TWO_CUTS) if cut not in measure.entities]
             if missing:
+                has = ", ".join(sorted(measure.entities))
                 raise CatalogueError(
                     f"KPI {line.kpi.id}: cut {line.dimension!r} is impossible, because {name} (semantic model "
-                    f"{measure.semantic_model}) has no entity {missing[0]!r}. Its entities: {', '.join(sorted(measure.entities))}"
+                    f"{measure.semantic_model}) has no entity {missing[0]!r}. Its entities: {has}"
                 )
-
-
-def load_catalogue(manifest: Path | str) -> Catalogue:
-    """The catalogue of a parsed dbt project; `manifest` is semantic_manifest.json or the target folder that holds it.
-
-    Raises CatalogueError when the file is missing or a metric's meta cannot be used.
-    """
-    path = semantic_manifest_path(manifest)
-    content = json.loads(path.read_text(encoding="utf-8"))
-    measures = _measures(content)
-    metrics = {metric["name"]: metric for metric in content["metrics"]}
-    kpis = [_kpi(m, metrics, measures) for m in content["metrics"] if "tier" in _meta(m)]
-    catalogue = Catalogue({k.id: k for k in sorted(kpis, key=lambda k: k.id)}, measures)
-    for dimension in catalogue.dimensions:
-        catalogue.lines(dimension)  # raises on an impossible cut
-    return catalogue
-
-
-def semantic_manifest_path(manifest: Path | str) -> Path:
-    path = Path(manifest)
-    path = path / "semantic_manifest.json" if path.is_dir() else path
-    if not path.exists():
-        raise CatalogueError(f"{path} does not exist; `dbt parse` in dbt_project writes it")
-    return path
-
-
-def _meta(element: Mapping[str, Any]) -> Mapping[str, Any]:
-    return (element.get("config") or {}).get("meta") or {}
-
-
-def _measures(content: Mapping[str, Any]) -> dict[str, Measure]:
-    """The simple metrics, by name."""
-    where: dict[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {
-        measure["name"]: (model, measure) for model in content["semantic_models"] for measure in model["measures"]
-    }
-    measures = {}
-    for metric in content["metrics"]:
-        if metric["type"] != "simple":
-            continue
-        model, measure = where[metric["type_params"]["measure"]["name"]]
-        meta, model_meta = _meta(metric), _meta(model)
-        if not model_meta.get("domains"):
-            raise CatalogueError(f"semantic model {model['name']}: meta needs `domains`, what it rests on")
-        measures[metric["name"]] = Measure(
-            name=metric["name"],
-            semantic_model=model["name"],
-            aggregation=measure["agg"],
-            time=measure["agg_time_dimension"] or model["defaults"]["agg_time_dimension"],
-            entities=frozenset(e["name"] for e in [*model["entities"], *model["dimensions"]]),
-            domains=tuple(model_meta["domains"]),
-            quality_domains=tuple(model_meta.get("quality_domains", ())),
-            unconverted=meta.get("unconverted"),
-            unknown=meta.get("unknown"),
-            by_model=meta.get("by_model"),
-        )
-    for measure in measures.values():
-        for key in ("unconverted", "unknown", "by_model"):
-            _must_be_measure(getattr(measure, key), measures, f"metric {measure.name}: meta key {key!r}")
-    return measures
-
-
-def _kpi(metric: Mapping[str, Any], metrics: Mapping[str, Any], measures: Mapping[str, Measure]) -> Kpi:
-    meta, params, name = _meta(metric), metric["type_params"], metric["name"]
-    _check_meta(name, meta, measures)
-    if metric["type"] == "simple":
-        numerator, denominator = Part(name, f"{{{name}}}", (name,)), None
-    elif metric["type"] == "ratio":
-        numerator = _part(params["numerator"]["name"], metrics, measures)
-        denominator = _part(params["denominator"]["name"], metrics, measures)
-    else:
-        raise CatalogueError(f"KPI {name}: type {metric['type']!r}; allowed: simple, ratio (of simple or derived metrics)")
-    return Kpi(name, metric["label"] or name, " ".join(metric["description"].split()), numerator, denominator, meta)
-
-
-def _part(name: str, metrics: Mapping[str, Any], measures: Mapping[str, Measure]) -> Part:
-    if name in measures:
-        return Part(name, f"{{{name}}}", (name,))
-    metric = metrics[name]
-    inputs = [m["name"] for m in metric["type_params"]["metrics"] or []]
-    if metric["type"] != "derived" or any(m["alias"] for m in metric["type_params"]["metrics"]):
-        raise CatalogueError(f"metric {name}: a part is a simple metric, or derived from simple ones without alias")
-    for one in inputs:
-        _must_be_measure(one, measures, f"metric {name}: input")
-    words = "|".join(sorted(inputs, key=len, reverse=True))
-    return Part(name, re.sub(rf"\b({words})\b", r"{\1}", metric["type_params"]["expr"]), tuple(inputs))
-
-
-def _check_meta(name: str, meta: Mapping[str, Any], measures: Mapping[str, Measure]) -> None:
-    if missing := [key for key in REQUIRED if meta.get(key) is None]:
-        raise CatalogueError(f"KPI {name}: meta has no {', '.join(missing)}")
-    if unknown := [key for key in meta if key not in REQUIRED and key not in OPTIONAL]:
-        raise CatalogueError(f"KPI {name}: meta key {unknown[0]!r} is not known; known are {', '.join(_known_keys())}")
-    for key, allowed in ALLOWED.items():
-        if meta.get(key) is not None and meta[key] not in allowed:
-            raise CatalogueError(f"KPI {name}: meta key {key!r} is {meta[key]!r}; allowed: {', '.join(allowed)}")
-    _must_be_measure(meta.get("sample"), measures, f"KPI {name}: meta key 'sample'")
-    _must_be_measure((meta.get("immature_until") or {}).get("metric"), measures, f"KPI {name}: meta key 'immature_until'")
-
-
-def _known_keys() -> Iterable[str]:
-    return sorted({*REQUIRED, *OPTIONAL})
-
-
-def _must_be_measure(name: str | None, measures: Mapping[str, Measure], where: str) -> None:
-    if name and name not in measures:
-        raise CatalogueError(f"{where} names {name!r}, which is not a simple metric")

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from dagster_project.kpis.catalogue import semantic_manifest_path
+from dagster_project.kpis.manifest import semantic_manifest_path
 
 
 class Compiler:
@@ -23,7 +23,11 @@ class Compiler:
         self._compiled: dict[tuple[object, ...], str] = {}
 
     def sql(self, semantic_model: str, metrics: Sequence[str], by: Sequence[str], where: str | None = None) -> str:
-        """The SELECT that answers simple metrics of one semantic model, grouped by `by`; columns named as the arguments."""
+        """The SELECT that answers simple metrics of one semantic model, grouped by `by`.
+
+        Its columns are named as the arguments. `where` is SQL with MetricFlow's own templates, such as
+        `{{ TimeDimension('metric_time', 'day') }} >= '2026-01-01'`.
+        """
         key = (semantic_model, tuple(metrics), tuple(by), where)
         if key not in self._compiled:
             self._compiled[key] = self._compile(semantic_model, tuple(metrics), tuple(by), where)
@@ -58,7 +62,7 @@ def _engine(content: Mapping[str, Any], semantic_model: str) -> Any:
 
 
 class _DuckDbDialect:
-    """What MetricFlow asks of an SQL client in order to compile; it runs nothing, so there is nothing to run it with."""
+    """What MetricFlow asks of an SQL client in order to compile. It runs nothing, so there is no connection."""
 
     def __init__(self) -> None:
         from metricflow.protocols.sql_client import SqlEngine

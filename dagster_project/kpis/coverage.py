@@ -32,7 +32,9 @@ def create_coverage_days(connection: duckdb.DuckDBPyConnection, catalogue: Catal
         for group in rests_on
     ]
     groups = sorted({(group_id, domain) for _, _, group_id, group in needs for domain in group})
-    fill(connection, "kpi_needs", {"kpi_id": "varchar", "part": "varchar", "group_id": "varchar"}, [n[:3] for n in needs])
+    fill(
+        connection, "kpi_needs", {"kpi_id": "varchar", "part": "varchar", "group_id": "varchar"}, [n[:3] for n in needs]
+    )
     fill(connection, "kpi_groups", {"group_id": "varchar", "domain": "varchar"}, groups)
     connection.execute(
         f"""
@@ -51,7 +53,9 @@ def create_coverage_days(connection: duckdb.DuckDBPyConnection, catalogue: Catal
             bool_or(coalesce(source_days.is_extracted, false)) as is_extracted,
             -- a domain that starts later is not missed before it starts
             bool_and(coalesce(source_days.is_extracted, false) or firsts.first_day > days.date_day) as is_whole,
-            bool_and(coalesce(source_days.is_extracted and source_days.is_final, false) or firsts.first_day > days.date_day) as is_final
+            bool_and(
+                coalesce(source_days.is_extracted and source_days.is_final, false) or firsts.first_day > days.date_day
+            ) as is_final
         from kpi_groups
         join firsts using (domain)
         cross join days
@@ -112,7 +116,8 @@ def create_coverage(connection: duckdb.DuckDBPyConnection, catalogue: Catalogue)
         parts as (
             select s.grain, s.kpi_id, s.period_start, s.through, s.period_end, s.is_running, s.which,
                 bool_and(coalesce(g.extracted_days, 0) > 0) filter (n.part = 'numerator') as has_numerator,
-                coalesce(bool_and(coalesce(g.extracted_days, 0) > 0) filter (n.part = 'denominator'), true) as has_denominator,
+                coalesce(bool_and(coalesce(g.extracted_days, 0) > 0) filter (n.part = 'denominator'), true)
+                    as has_denominator,
                 bool_and(coalesce(g.whole_days, 0) = s.days) as is_complete,
                 bool_and(coalesce(g.final_days, 0) = s.days) as is_final
             from sides as s

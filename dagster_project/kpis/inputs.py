@@ -16,8 +16,6 @@ STREAMS = "staging.stg_meta__streams"
 DAYS = "staging.stg_meta__days"
 LEAD_STAGES = "marts.fct_lead_stages"
 
-WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-
 
 class InputError(Exception):
     """The warehouse lacks something that KPIs are made of; the message names it and the step that makes it."""
@@ -42,20 +40,22 @@ def read_inputs(connection: duckdb.DuckDBPyConnection) -> Inputs:
     """
     needed = [SETTINGS, STAGE_MAP, TARGETS[0], STREAMS, LEAD_STAGES]
     if missing := [name for name in needed if not exists(connection, name)]:
-        raise InputError(f"{', '.join(missing)}: not in the warehouse; `funnelhouse refresh` builds the marts before the KPIs")
+        raise InputError(f"{', '.join(missing)}: not in the warehouse; `funnelhouse refresh` builds it")
     found = connection.execute(
-        f"select today, reporting_week_start, reporting_currency, attribution_default_model, maturity_to_date_days from {SETTINGS}"
+        f"select today, reporting_week_start, reporting_currency, attribution_default_model, maturity_to_date_days "
+        f"from {SETTINGS}"
     ).fetchall()
     if len(found) != 1:
         raise InputError(f"{SETTINGS} has {len(found)} rows instead of one; the refresh writes it from funnelhouse.yml")
     today, week_start, currency, default_model, to_date_days = found[0]
     _create_targets(connection)
     connection.execute(
-        f"create or replace temp table kpi_stale as select distinct domain, source, last_day from {STREAMS} where is_on and is_stale"
+        f"create or replace temp table kpi_stale as "
+        f"select distinct domain, source, last_day from {STREAMS} where is_on and is_stale"
     )
     return Inputs(
         today=today,
-        week_start=WEEKDAYS.index(week_start),
+        week_start=week_start,
         currency=currency,
         default_model=default_model,
         days_of_setting={"maturity_to_date_days": to_date_days},
@@ -77,7 +77,7 @@ def fill(
     columns: Mapping[str, str],
     rows: Sequence[Sequence[object]],
 ) -> None:
-    """Make a table of these rows; a plain name is a temporary table. By way of Arrow: executemany takes 1 ms per value."""
+    """Make a table of these rows, a temporary one if its name is plain. By Arrow: executemany takes 1 ms per row."""
     names, kinds = list(columns), ", ".join(f"{name} {kind}" for name, kind in columns.items())
     scope = "" if "." in table else "temp "
     connection.execute(f"create or replace {scope}table {table} ({kinds})")

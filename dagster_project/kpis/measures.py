@@ -1,8 +1,9 @@
 """Measures in memory: what the semantic layer answers for one cut, as temporary tables that the facts are made of.
 
 * Measures that add up are asked once per cut, by day: `kpi_days` (date_day, member, attribution_model, <measures>).
-* A median or a distinct count must be asked for every window of days: MetricFlow's SQL is joined laterally to the
-  windows, so one statement answers all periods of all grains, and the running ones like for like: `kpi_windowed` (grain, period_start, through, which, member, attribution_model, <measures>).
+* A median or a distinct count must be asked for every window of days. MetricFlow's SQL is joined laterally to the
+  windows, so one statement answers all periods of all grains, and the running ones like for like: `kpi_windowed`
+  (grain, period_start, through, which, member, attribution_model, <measures>).
 * `kpi_cells` puts both together: one row per grain, period, member and model, and for every measure the columns
   now__<measure>, previous__<measure>, year_ago__<measure>; null where the member has nothing.
 """
@@ -14,7 +15,7 @@ from dataclasses import dataclass, field
 
 import duckdb
 
-from dagster_project.kpis.catalogue import NO_MODEL, TOTAL, TWO_CUTS, Catalogue, Line, Measure
+from dagster_project.kpis.catalogue import NO_MODEL, TOTAL, TWO_CUTS, Catalogue, Measure
 from dagster_project.kpis.compiler import Compiler
 from dagster_project.kpis.periods import WHICH
 
@@ -79,8 +80,8 @@ def _create_days(connection: duckdb.DuckDBPyConnection, asked: Asked, answers: s
     Whole numbers become doubles, which are exact for them and add up twice as fast as DuckDB's sum(bigint), a 128-bit
     integer. Money stays decimal, so that its sums do not depend on the order in which threads add them.
     """
-    aggregates = [f"{_aggregate(m)}({m.name}) as {m.name}" for m in asked.daily]
-    sql = f"select {', '.join(['date_day', 'member', 'attribution_model', *aggregates])} from ({answers}) where date_day is not null group by all"
+    columns = ["date_day", "member", "attribution_model", *(_aggregated(m) for m in asked.daily)]
+    sql = f"select {', '.join(columns)} from ({answers}) where date_day is not null group by all"
     kinds = {name: kind for name, kind, *_ in connection.execute(f"describe {sql}").fetchall()}
     whole = [f"cast({m.name} as double) as {m.name}" for m in asked.daily if "INT" in kinds[m.name]]
     replaced = f" replace ({', '.join(whole)})" if whole else ""
@@ -88,10 +89,7 @@ def _create_days(connection: duckdb.DuckDBPyConnection, asked: Asked, answers: s
 
 
 def create_cells(connection: duckdb.DuckDBPyConnection, asked: Asked) -> None:
-    """Make `kpi_cells` for the dimension that was asked; the total has a row for every period and model.
-
-    Rows are in the order that the fact tables keep, because sorting is cheaper here than there.
-    """
+    """Make `kpi_cells` for the dimension that was asked; the total has a row for every period and model."""
     sources = [
         "select w.grain, w.period_start, w.through, w.which, d.* exclude (date_day) "
         "from kpi_days as d join kpi_asked_days as w using (date_day)",
@@ -103,7 +101,7 @@ def create_cells(connection: duckdb.DuckDBPyConnection, asked: Asked) -> None:
             f"cross join (select '{NO_MODEL}' as attribution_model union all from kpi_models) where which = 'now'"
         )
     names = [m.name for m in (*asked.daily, *asked.windowed)]
-    aggregates = [f"{_aggregate(m)}({m.name}) as {m.name}" for m in (*asked.daily, *asked.windowed)]
+    aggregates = [_aggregated(m) for m in (*asked.daily, *asked.windowed)]
     if any(m.is_counted_per_period for m in asked.windowed):
         names, aggregates = [*names, "quality"], [*aggregates, "max(quality) as quality"]
     connection.execute(
@@ -127,7 +125,6 @@ def create_cells(connection: duckdb.DuckDBPyConnection, asked: Asked) -> None:
         from (from kpi_long where which = 'now') as now
         full join (from compared where which = 'previous') as previous using ({key})
         left join (from compared where which = 'year_ago') as year_ago using ({key})
-        order by grain, member, attribution_model, period_start, through
         """
     )
 
@@ -174,10 +171,13 @@ def _by_day(compiler: Compiler, measures: list[Measure], dimension: str, has_mod
     by = ["metric_time__day", *_group_by(dimension), *(["attribution_model"] if is_credit else [])]
     names = ", ".join(m.name for m in measures)
     sql = compiler.sql(measures[0].semantic_model, [m.name for m in measures], by)
-    model, cross = f"'{NO_MODEL}' as attribution_model", ""
-    if has_model:  # cost has no model: it stands beside the credit of each
-        model, cross = ("attribution_model", "") if is_credit else ("m.attribution_model", " cross join kpi_models as m")
-    return f"select cast(metric_time__day as date) as date_day, {_member(dimension)} as member, {model}, {names} from ({sql}){cross}"
+    model, source = f"'{NO_MODEL}' as attribution_model", f"({sql})"
+    if is_credit:
+        model = "attribution_model"
+    elif has_model:  # cost has no model: it stands beside the credit of each
+        model, source = "m.attribution_model", f"({sql}) cross join kpi_models as m"
+    day, member = "cast(metric_time__day as date) as date_day", f"{_member(dimension)} as member"
+    return f"select {day}, {member}, {model}, {names} from {source}"
 
 
 def _by_window(compiler: Compiler, measures: list[Measure], dimension: str) -> str:
@@ -203,8 +203,8 @@ def _as_counted(compiler: Compiler, measure: Measure, dimension: str) -> str:
         member = f"coalesce(d.campaign_name, {member})"
     return (
         f"select w.grain, w.period_start, w.through, w.which, {member} as member, '{NO_MODEL}' as attribution_model, "
-        f"sum({measure.name}) as {measure.name}, "
-        "string_agg(distinct c.visitor_count__quality, ';') || case when count(*) > 1 then ';merged_members' else '' end as quality "
+        f"sum({measure.name}) as {measure.name}, string_agg(distinct c.visitor_count__quality, ';' order by "
+        "c.visitor_count__quality) || case when count(*) > 1 then ';merged_members' else '' end as quality "
         f"from {counts} join kpi_windows as w on w.grain = c.visitor_count__period_grain "
         f"and w.from_day = cast(c.metric_time__day as date) and w.which = 'now' "
         f"where c.visitor_count__cut = '{dimension}' group by all"
@@ -220,8 +220,8 @@ def _member(dimension: str) -> str:
     return f" || '{TWO_CUTS}' || ".join(cuts) if cuts else "'all'"
 
 
-def _aggregate(measure: Measure) -> str:
-    return "sum" if measure.aggregation == "sum" else "max"
+def _aggregated(measure: Measure) -> str:
+    return f"{'sum' if measure.aggregation == 'sum' else 'max'}({measure.name}) as {measure.name}"
 
 
 def _no_days() -> str:
@@ -233,10 +233,3 @@ def _no_windows() -> str:
         "select null::varchar as grain, null::date as period_start, null::date as through, null::varchar as which, "
         "null::varchar as member, null::varchar as attribution_model where false"
     )
-
-
-def has_anything(line: Line) -> str:
-    """SQL: the member has something in the period or in the one before it."""
-    of_parts = [m for part in (line.numerator, line.denominator) if part for m in part.measures]
-    names = sorted({*of_parts, *line.unconverted_numerator, *line.unconverted_denominator, *line.unknown})
-    return " or ".join(f"{which}__{name} is not null" for name in names for which in WHICH[:2])

@@ -74,7 +74,8 @@ def create_windows(connection: duckdb.DuckDBPyConnection, throughs: list[date]) 
         create or replace temp table kpi_windows as
         with sides as (
             select grain, period_start, period_end, is_running, which,
-                case which when 'now' then period_start when 'previous' then previous_start else year_ago_start end as from_day,
+                case which when 'now' then period_start when 'previous' then previous_start else year_ago_start end
+                    as from_day,
                 case which when 'now' then period_end when 'previous' then previous_end else year_ago_end end as to_day
             from kpi_periods cross join (select unnest(['now', 'previous', 'year_ago']) as which)
         )
@@ -82,7 +83,8 @@ def create_windows(connection: duckdb.DuckDBPyConnection, throughs: list[date]) 
         from sides where not is_running
         union all
         -- a source that stopped before the period began gives an empty window, to_day before from_day
-        select grain, period_start, is_running, through, which, from_day, least(to_day, from_day + cast(through - period_start as integer))
+        select grain, period_start, is_running, through, which, from_day,
+            least(to_day, from_day + cast(through - period_start as integer))
         from sides cross join (select unnest($throughs::date[]) as through) where is_running
         """,
         {"throughs": throughs},

@@ -1,4 +1,4 @@
-{# METHOD: a paid medium. Lower-case value expected. #}
+{# A paid medium by GA4's rules. Lower-case value expected. #}
 {% macro is_paid_medium(medium) -%}
     {{ full_match("coalesce(" ~ medium ~ ", '')", "'.*cp.*|ppc|retargeting|paid.*'") }}
 {%- endmacro %}

@@ -12,9 +12,20 @@
     {{ return(['vendor_source', 'vendor_medium', 'vendor_campaign', 'vendor_campaign_id', 'click_id', 'landing_page']) }}
 {%- endmacro %}
 
-{# Key of an origin: the same columns give the same key in every model. #}
-{% macro origin_key() -%}
-    {{ row_key(origin_columns()) }}
+{#
+  Key of an origin: the same columns give the same key in every model. `landing_page`: what stands for that column
+  where the relation's own landing_page is the page of the visit.
+#}
+{% macro origin_key(landing_page='landing_page') -%}
+    {{ row_key(origin_columns()[:-1] + [landing_page]) }}
+{%- endmacro %}
+
+{#
+  The landing page as part of an origin: only while a user rule names landing pages, because every page would be an
+  origin of its own. `rules` is the alias of int_landing_page_rules.
+#}
+{% macro origin_landing_page(landing_page, rules='rules') -%}
+    case when {{ rules }}.have_landing_page then {{ landing_page }} end
 {%- endmacro %}
 
 {#
@@ -86,7 +97,7 @@
                 end as named_medium,
                 nullif(
                     case
-                        when aliased.given_campaign in ('(direct)', '(organic)', '(referral)') then '(not set)'
+                        when aliased.given_campaign in ('(direct)', '(organic)', '(referral)', '(ai-assistant)') then '(not set)'
                         else aliased.given_campaign
                     end,
                     '(not set)'
@@ -230,7 +241,7 @@
     )
 {%- endmacro %}
 
-{# Key of a platform's campaign (RULINGS 39): the platform and the id, or the name where there is no id. #}
+{# Key of a platform's campaign: the platform and the id, or the name where there is no id. #}
 {% macro campaign_key(platform, campaign_id, campaign_name) -%}
     {{ platform }} || ':' || coalesce(lower({{ campaign_id }}), {{ normalise_utm(campaign_name) }}, '(not set)')
 {%- endmacro %}

@@ -85,7 +85,7 @@ def run(journeys: int, answers: multiprocessing.Queue) -> None:
     """In a process of its own, so that its peak memory is its own."""
     seconds: dict[str, float] = {}
     connection = duckdb.connect()
-    connection.execute(f"set threads = 2; set memory_limit = '{MEMORY}'; select setseed(0.5)")
+    connection.execute(f"set threads = 2; set memory_limit = '{MEMORY}'; set enable_progress_bar = false; select setseed(0.5)")
     connection.execute(JOURNEYS.format(journeys=journeys))
     (rows,) = connection.execute("select count(*) from raw_touches").fetchone()
     with timed("order of the touches", seconds):

@@ -30,7 +30,7 @@ SESSIONS = f"""
 select
     'test' as account_id, cast(moment as date) as date, moment as "dateHourMinute", browser as "clientId",
     'google' as "sessionSource", 'cpc' as "sessionMedium", '(not set)' as "sessionCampaignName",
-    case when n % 3 = 0 then '/?gclid=click-' || n when n % 3333 = 1 then '/?gclid=copied' else '/' end
+    '/?page=' || n || case when n % 3 = 0 then '&gclid=click-' || n when n % 3333 = 1 then '&gclid=copied' else '' end
         as "landingPagePlusQueryString",
     'desktop' as "deviceCategory", 1 as sessions, 1 as "engagedSessions", 0.0 as "keyEvents"
 from (
@@ -78,7 +78,7 @@ def test_a_million_visits_and_a_hundred_thousand_contacts(tmp_path: Path) -> Non
     assert house.rows("select count(*) from marts.audit_identity where id_value in ('kiosk', 'copied')") == [(2,)]
     (people,) = house.rows("select count(distinct person_id) from intermediate.int_people_deduplicated")[0]
     assert CONTACTS * 0.8 < people < CONTACTS
-    assert sum(seconds.values()) < 60  # two threads on a busy machine; alone it is a few seconds
+    assert sum(seconds.values()) < 120  # a busy machine; alone it is a tenth of that
 
 
 def schema(model: str) -> str:

@@ -8,7 +8,6 @@ from typing import Any
 
 import crm_world
 import pytest
-
 from house import DbtProject, House
 
 # everything that is built from people, deals and orders

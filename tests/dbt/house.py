@@ -128,14 +128,14 @@ class House:
         if days is None:
             self._replace_all(stream, [page])
         else:
-            self.zone.replace_days(
-                stream, list(days), [page], extracted_at=self._moment(), checked_on=self.today
-            )
+            self.zone.replace_days(stream, list(days), [page], extracted_at=self._moment(), checked_on=self.today)
 
     def switch_off(self, source: str) -> None:
         self.on.discard(source)
 
-    def build(self, *select: str, command: str = "run", check: bool = True, full_refresh: bool = False) -> dbtRunnerResult:
+    def build(
+        self, *select: str, command: str = "run", check: bool = True, full_refresh: bool = False
+    ) -> dbtRunnerResult:
         """Write the raw zone's index and run dbt over `select` (default: everything)."""
         self.write_index()
         arguments = ["--select", *select] if select else []
@@ -187,9 +187,7 @@ class House:
         return self.rows(f"select * from {name} order by all")
 
     def _replace_all(self, stream: Stream, pages: Iterable[Page]) -> None:
-        self.zone.replace_all(
-            stream, pages, extracted_at=self._moment(), checked_on=self.today, allow_shrink=True
-        )
+        self.zone.replace_all(stream, pages, extracted_at=self._moment(), checked_on=self.today, allow_shrink=True)
 
     def _moment(self) -> datetime:
         return datetime.combine(self.today, time(3), UTC)

@@ -14,9 +14,8 @@ from typing import Any
 import duckdb
 import pytest
 from dense_markov import expected_effects
-
 from house import House
-from paths import LAST_DAY, attribute, company, expected_shares, order, touch
+from paths import ATTRIBUTION, LAST_DAY, attribute, company, expected_shares, order, touch
 
 MODELS = (
     "first", "last", "last_non_direct", "first_paid", "last_paid", "linear", "time_decay", "position", "w_shaped",
@@ -146,7 +145,9 @@ def random_company() -> dict[str, list[dict[str, Any]]]:
 
 @pytest.fixture(scope="module")
 def credited_company(new_house, random_company) -> House:
-    return attribute(new_house(), **random_company)
+    house = attribute(new_house(), **random_company)
+    house.build(*ATTRIBUTION, "path:tests/attribution", command="test")
+    return house
 
 
 def conversions(tables: dict[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
@@ -251,7 +252,7 @@ def test_credit_and_money_are_handed_out_whole_by_every_model(credited_company: 
     rows = credited_company.rows(
         "select model, sum(credit), sum(revenue), sum(gross_margin) from marts.fct_attribution group by 1 order by 1"
     )
-    money = sum((row["amount"] or 0 for row in random_company["orders"]), Decimal(0)).quantize(Decimal("0.000001"))
+    money = sum((row["amount"] or 0 for row in random_company["orders"]), Decimal(0))
     assert rows == [(model, len(conversions(random_company)), money, money) for model in sorted(MODELS)]
     # an order of 0 is an order
     free = [row["order_key"] for row in random_company["orders"] if row["amount"] == 0]

@@ -10,7 +10,6 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-
 from house import House
 
 DAY = "2026-03-10"
@@ -109,7 +108,7 @@ def test_clicks_that_never_became_a_visit(audited) -> None:
 
 def test_visits_under_a_campaign_that_the_platform_does_not_have(audited) -> None:
     # (300 + 50) x 50/210 = 83.333333 goes to the worse of the two findings, once
-    assert [row for row in _findings(audited, "unmapped_campaign", "unexpanded_macro")] == [
+    assert _findings(audited, "unmapped_campaign", "unexpanded_macro") == [
         ("unexpanded_macro", "utm:{campaign}", "{campaign}", 50, Decimal("83.333333"), Decimal("83.333333")),
         ("unmapped_campaign", "utm:{campaign}", "{campaign}", 50, Decimal("83.333333"), Decimal("0")),
     ]

@@ -43,7 +43,7 @@ def channels_of(house: House, cases: list[tuple[str | None, str | None, str | No
 
 
 def second_opinion(source: str | None, medium: str | None, campaign: str | None, category: str | None) -> str:
-    """The same rules in Python, from METHOD's table and not from the macro."""
+    """The same rules in Python, from the published table and not from the macro."""
     s, m, c = (source or "").lower(), (medium or "").lower(), (campaign or "").lower()
     is_paid = re.fullmatch(r".*cp.*|ppc|retargeting|paid.*", m) is not None
     is_shop = category == "shopping" or re.fullmatch(r".*(([^a-df-z]|^)shop|shopping).*", c) is not None
@@ -77,7 +77,9 @@ def test_labelled_cases(house: House, shared_dir: Path) -> None:
     with open(shared_dir / "reference/channel/channel_cases.csv", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) > 70
-    cases = [tuple(None if row[name] == r"\N" else row[name] for name in ("source", "medium", "campaign")) for row in rows]
+    cases = [
+        tuple(None if row[name] == r"\N" else row[name] for name in ("source", "medium", "campaign")) for row in rows
+    ]
     found = channels_of(house, cases)  # type: ignore[arg-type]
     wrong = [(row, channel) for row, channel in zip(rows, found, strict=True) if row["expected_channel"] != channel]
     assert not wrong
@@ -92,7 +94,9 @@ def test_random_values_agree_with_a_second_implementation(house: House) -> None:
     campaigns = ["shop", "eshop", "workshop", "workshopping", "a-cross-network-b", "x", "", None, "Shopping"]
     cases = list(itertools.product(words, media, campaigns))
     letters = "acps-_ hovideo"
-    cases += [("google", "".join(chance.choices(letters, k=6)), "".join(chance.choices(letters, k=7))) for _ in range(2000)]
+    cases += [
+        ("google", "".join(chance.choices(letters, k=6)), "".join(chance.choices(letters, k=7))) for _ in range(2000)
+    ]
     known = categories()
     expected = [second_opinion(s, m, c, known.get((s or "").lower())) for s, m, c in cases]
     assert len(set(expected)) == 20  # all 19 channels and Unassigned are among them

@@ -62,7 +62,9 @@ def test_a_missing_rate_is_a_null_and_a_warning(house: House) -> None:
          campaign("2026-03-16", "2", 7)],
     )  # fmt: skip
     house.build(*ADS)
-    assert house.rows("select date_day, amount::double, is_rate_missing from marts.fct_costs order by 1, amount_native") == [
+    assert house.rows(
+        "select date_day, amount::double, is_rate_missing from marts.fct_costs order by 1, amount_native"
+    ) == [
         (date(2026, 3, 15), 80.0, False),
         (date(2026, 3, 16), 7.0, False),
         (date(2026, 3, 16), None, True),
@@ -161,7 +163,11 @@ def test_currencies_of_no_provider_are_chained(house: House) -> None:
     """A file has rials to the dollar, the ECB dollars to the euro: 1,000,000 rials at 500,000 to a dollar of 0.5 euros."""
     house.rules({"exchange_rates": {"providers": ["ecb", "file"]}})
     house.put("fx/rates", [rate("2026-03-01", "USD", 2.0)])
-    house.put("files/exchange_rates", [{"date": "2026-03-01", "base_currency": "USD", "currency": "IRR", "rate": 500000.0}])
-    house.put("files/ad_cost", [file_cost("2026-03-02", platform="aparat", currency_code="IRR", cost=Decimal("1000000"))])
+    house.put(
+        "files/exchange_rates", [{"date": "2026-03-01", "base_currency": "USD", "currency": "IRR", "rate": 500000.0}]
+    )
+    house.put(
+        "files/ad_cost", [file_cost("2026-03-02", platform="aparat", currency_code="IRR", cost=Decimal("1000000"))]
+    )
     house.build(*ADS)
     assert house.rows("select cost::double from marts.fct_ad_performance") == [(1.0,)]

@@ -7,7 +7,8 @@ from house import DbtProject, House, explain
 
 def test_everything_builds_over_no_data(house: House, dbt_project: DbtProject) -> None:
     result = dbt_project.empty_result
-    assert result is not None and result.success, explain(result)
+    assert result is not None
+    assert result.success, explain(result)
     tables = [
         name
         for (name,) in house.rows("select table_name from information_schema.tables where table_schema = 'marts'")

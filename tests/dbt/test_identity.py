@@ -91,7 +91,13 @@ GONE = {
     "forms": [form("gone", "10T12:00", "gone", ga_client_id="inherited")],
     "visits": [visit("inherited", "10T11:58"), visit("inherited", "19T10:00")],
 }
-WORLD = (HOPS, COUPLE, KIOSK, COPIED, SHARED, PLACEHOLDERS, DOUBLE, MERGED, GONE)
+# two forms in one visit, of two people
+TURNS = {
+    "contacts": [lead(f"turn_{n}", 1, email_hash=f"turn_{n}") for n in (1, 2)],
+    "forms": [form(f"turn_{n}", f"01T12:0{n}", f"turn_{n}", ga_client_id="laptop") for n in (1, 2)],
+    "visits": [visit("laptop", "01T11:55"), visit("laptop", "01T12:20")],
+}
+WORLD = (HOPS, COUPLE, KIOSK, COPIED, SHARED, PLACEHOLDERS, DOUBLE, MERGED, GONE, TURNS)
 
 
 def raw_tables(*parts: dict[str, list[Row]], backwards: bool = False) -> dict[str, list[Row]]:
@@ -111,7 +117,7 @@ def build(house: House, tables: dict[str, list[Row]]) -> House:
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory, dbt_project: DbtProject) -> House:
     built = build(House(tmp_path_factory.mktemp("identity") / "home", dbt_project), raw_tables(*WORLD))
-    built.build("dim_person_ids", "audit_identity", "path:models/intermediate/crm", command="test")
+    built.build("dim_person_ids", "audit_identity", "path:models/intermediate/crm", command="test")  # unit tests too
     return built
 
 
@@ -210,13 +216,22 @@ def test_a_visit_of_somebody_deleted_is_not_given_to_who_comes_after(world) -> N
     assert visitors(world, "inherited") == [("10 11:58", None), ("19 10:00", "hubspot:heir")]
 
 
+def test_a_visit_with_two_forms_is_the_first_ones_and_the_other_form_is_a_touch_of_its_own(world) -> None:
+    assert visitors(world, "laptop") == [("01 11:55", "hubspot:turn_1"), ("01 12:20", "hubspot:turn_2")]
+    forms = world.rows(
+        "select touch_id, person_id from intermediate.int_touchpoints_unioned "
+        "where touch_kind = 'form_submission' and visitor_id = 'laptop'"
+    )
+    assert forms == [("submission:turn_2", "hubspot:turn_2")]
+
+
 def test_nothing_else_is_reported(world) -> None:
     reported = world.rows("select distinct reason from marts.audit_identity order by 1")
     assert [reason for (reason,) in reported] == [
         "copied_link", "placeholder", "shared_device", "shared_email", "shared_phone", "two_people"
     ]  # fmt: skip
     two_people = world.rows("select id_value from marts.audit_identity where reason = 'two_people' order by 1")
-    assert two_people == [("inherited",), ("sofa",)]
+    assert two_people == [("inherited",), ("laptop",), ("sofa",)]
 
 
 ALL_IDS = "select * from marts.dim_person_ids where person_id not like '%newcomer%' order by all"

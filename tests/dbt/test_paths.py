@@ -6,7 +6,6 @@ from itertools import groupby
 
 import crm_world
 import pytest
-
 from house import House
 
 MARTS = ("fct_conversion_paths", "fct_assisted_conversions", "fct_model_comparison")

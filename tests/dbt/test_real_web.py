@@ -6,15 +6,17 @@ is added by hand below it, with its count.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, time
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
-from dropped_files import settings
+from house import House
 
 from dagster_project.connectors import Tally
-from house import House
+from dagster_project.connectors.file_mappings import FileMapping
+from dagster_project.settings import FilesSettings
 
 SITE = "https://shop.googlemerchandisestore.com"
 Counts = dict[tuple[str, ...], int]
@@ -112,8 +114,12 @@ def ga4(tmp_path_factory, dbt_project, shared_dir) -> House:
         pytest.skip("no ga4_bigquery_sample among the real data")
     house = House(tmp_path_factory.mktemp("ga4") / "home", dbt_project)
     stream = house.streams["ga4_export/events"]
-    export = settings(file.parent, {"name": "shop", "stream": "ga4_export", "path": file.name})
-    house._replace_all(stream, stream.sweep(export, Tally()))
+    mapping = FileMapping.model_validate({"name": "shop", "stream": "ga4_export", "path": file.name})
+    export = FilesSettings(
+        mappings=(mapping,), base_folder=str(file.parent), reporting_time_zone="UTC", hash_key="a key that is long enough"
+    )
+    read_at = datetime.combine(house.today, time(3), UTC)
+    house.zone.replace_all(stream, stream.sweep(export, Tally()), extracted_at=read_at, checked_on=house.today)
     house.on.add("ga4_export")
     house.build("+fct_web_traffic")
     return house

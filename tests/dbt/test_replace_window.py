@@ -165,11 +165,16 @@ def test_the_changes_are_seen_in_the_mart(filled: House) -> None:
     filled.rules({"channels": {"rules": [{"channel": "Partners", "source": "partner\\..*"}]}})
     filled.build(*WEB)
     after = sessions_by_day(filled)
-    assert FIRST not in after and FIRST + timedelta(days=4) not in after
+    assert FIRST not in after
+    assert FIRST + timedelta(days=4) not in after
     assert after[FIRST + timedelta(days=2)] == 99
     assert after[FIRST + timedelta(days=1)] == before[FIRST + timedelta(days=1)]
     channels = set(filled.rows("select source, campaign_key, channel from marts.fct_web_traffic"))
-    assert ("google", "google_ads:77", "Cross-network") in channels  # from Paid Search, on days that were not read again
+    assert (
+        "google",
+        "google_ads:77",
+        "Cross-network",
+    ) in channels  # from Paid Search, on days that were not read again
     assert ("partner.example", "(not set)", "Partners") in channels
     assert ("google", "utm:spring sale", "Paid Search") not in channels
 
@@ -196,9 +201,7 @@ def test_a_run_without_changes_writes_nothing(filled: House) -> None:
 
 
 @pytest.mark.parametrize("wait_seconds", [0.0, 0.03, 0.1])
-def test_a_killed_run_heals(
-    filled: House, tmp_path: Path, dbt_project: DbtProject, wait_seconds: float
-) -> None:
+def test_a_killed_run_heals(filled: House, tmp_path: Path, dbt_project: DbtProject, wait_seconds: float) -> None:
     """SIGKILL while fct_web_traffic is replaced: old days or new days, never half; the next run converges."""
     before = filled.table("marts.fct_web_traffic")
     change_restated_day(filled)

@@ -13,7 +13,9 @@ DAYS = (
 
 
 def found(house: House, domain: str) -> dict[date, tuple[bool, bool, str]]:
-    query = f"select date_day, is_extracted, is_final, quality from intermediate.int_source_days where domain = '{domain}'"
+    query = (
+        f"select date_day, is_extracted, is_final, quality from intermediate.int_source_days where domain = '{domain}'"
+    )
     return {day: (extracted, final, quality) for day, extracted, final, quality in house.rows(query)}
 
 
@@ -24,7 +26,7 @@ def test_a_report_covers_the_days_that_were_asked(house: House) -> None:
     house.put("ga4/traffic", [], days=[date(2026, 3, 19)], quality={"is_thresholded": True, "sampled_share": 0.5})
     house.build(*DAYS)
     web = found(house, "web")
-    assert min(web) == date(2026, 3, 19) and max(web) == date(2026, 3, 31)
+    assert (min(web), max(web)) == (date(2026, 3, 19), date(2026, 3, 31))
     assert web[date(2026, 3, 19)] == (True, True, "sampled;thresholded")
     assert web[date(2026, 3, 20)] == (True, True, "ok")
     assert web[date(2026, 3, 21)] == (False, False, "ok")
@@ -34,7 +36,14 @@ def test_a_report_covers_the_days_that_were_asked(house: House) -> None:
 def test_records_cover_all_days_from_their_first_business_day(house: House) -> None:
     house.put(
         "hubspot/contacts",
-        [{"id": "1", "createdate": "2026-03-10T12:00:00", "lastmodifieddate": "2026-03-25T12:00:00", "archived": False}],
+        [
+            {
+                "id": "1",
+                "createdate": "2026-03-10T12:00:00",
+                "lastmodifieddate": "2026-03-25T12:00:00",
+                "archived": False,
+            }
+        ],
     )
     house.build("stg_hubspot__contacts", "stg_hubspot__deals", *DAYS)
     crm = found(house, "crm")

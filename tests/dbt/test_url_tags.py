@@ -1,7 +1,7 @@
 """The parser of landing URLs: the compiled macros run in DuckDB over addresses as people write them.
 
-Expected values by RFC 3986 and the table of cases in the README's chapter on tags; where nothing is broken, Python's urllib is a second
-implementation.
+Expected values by RFC 3986 and, for broken addresses, by what their writers meant; where nothing is broken, Python's
+urllib is a second implementation.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 import duckdb
 import pytest
-
 from house import DbtProject
 
 SITE = "https://shop.example/kit"

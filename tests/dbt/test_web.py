@@ -63,7 +63,8 @@ def test_goals_are_those_of_the_settings(house: House) -> None:
            "landingPage": "/", "deviceCategory": "mobile", "countryId": "DE", "sessions": 2, "totalUsers": 2}  # fmt: skip
     house.put("ga4/traffic", [ga4_row()])
     house.put(
-        "ga4/key_events", [cut | {"eventName": "signup", "keyEvents": 3.0}, cut | {"eventName": "scroll", "keyEvents": 9.0}]
+        "ga4/key_events",
+        [cut | {"eventName": "signup", "keyEvents": 3.0}, cut | {"eventName": "scroll", "keyEvents": 9.0}],
     )
     query = "select goal, channel, key_events, sessions, visitors from marts.fct_web_key_events order by 1"
     house.build(*WEB)
@@ -86,7 +87,9 @@ def test_ga4_visitors_are_taken_as_counted(house: House) -> None:
         ],
     )
     house.build(*WEB)
-    assert sorted(house.rows("select grain, dimension, member, unique_visitors, quality from marts.fct_web_visitors")) == [
+    assert sorted(
+        house.rows("select grain, dimension, member, unique_visitors, quality from marts.fct_web_visitors")
+    ) == [
         ("day", "total", "all", 7, "ok"),
         ("month", "campaign", "utm:spring", 9, "ok"),
         ("month", "landing_page", "/a", 8, "ok"),
@@ -212,11 +215,14 @@ def test_origin_of_file_sessions(house: House) -> None:
          for name, (row, *_) in FILE_SESSIONS.items()],
     )  # fmt: skip
     house.build(*WEB)
-    found = {name: rest for name, *rest in house.rows("select session_id, source, medium, channel from intermediate.int_sessions")}
+    found = {
+        name: rest
+        for name, *rest in house.rows("select session_id, source, medium, channel from intermediate.int_sessions")
+    }
     assert found == {name: list(rest) for name, (_, *rest) in FILE_SESSIONS.items()}
-    assert house.rows("select sum(sessions)::int, any_value(device), any_value(country) from marts.fct_web_traffic") == [
-        (len(FILE_SESSIONS), "mobile", "DE")
-    ]
+    assert house.rows(
+        "select sum(sessions)::int, any_value(device), any_value(country) from marts.fct_web_traffic"
+    ) == [(len(FILE_SESSIONS), "mobile", "DE")]
     assert house.rows("select campaign from intermediate.int_sessions where session_id = 'click'") == [("s",)]
 
 

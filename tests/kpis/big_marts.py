@@ -35,7 +35,9 @@ def big_warehouse(today: date, days: int, sessions: int, leads: int, models: int
         f"insert into marts.fct_web_traffic by name select {day} as date_day, {cuts}, {more}, 1 as sessions, "
         f"(r.h < 0.6)::integer as engaged_sessions from {random_rows(sessions)}"
     )
-    connection.execute("insert into marts.dim_campaign by name select 'campaign' || i as campaign_key, 'Campaign ' || i as campaign_name from range(151) t(i)")
+    connection.execute(
+        "insert into marts.dim_campaign by name select 'campaign' || i as campaign_key, 'Campaign ' || i as campaign_name from range(151) t(i)"
+    )
     connection.execute(
         f"insert into marts.fct_leads by name select i::varchar as lead_id, {day} as lead_date, {lead_cuts}, r.h < 0.08 as is_customer from {random_rows(leads)}"
     )
@@ -86,7 +88,7 @@ def big_warehouse(today: date, days: int, sessions: int, leads: int, models: int
         """
     )
     connection.execute(
-        f"""
+        """
         insert into marts.fct_web_visitors by name
         select 'day' as grain, date_day as period_start, 'total' as dimension, 'all' as member, sum(sessions) as unique_visitors, 'ok' as quality
         from marts.fct_web_traffic group by all

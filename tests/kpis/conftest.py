@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 from dbt.cli.main import dbtRunner
+from kpi_warehouse import Warehouse
 
 from dagster_project import kpis
 from dagster_project.kpis.compiler import Compiler
-from kpi_warehouse import Warehouse
 
 DBT_PROJECT = Path(__file__).resolve().parents[2] / "dbt_project"
 STAMP = datetime(2026, 10, 1, 3, 0, tzinfo=UTC)

@@ -13,7 +13,7 @@ CUTS = "channel varchar, source varchar, medium varchar, campaign_key varchar"
 LEAD_CUTS = f"{CUTS}, device varchar, country varchar, landing_page varchar, form varchar, sales_rep varchar"
 TABLES = {
     "staging.stg_config__settings": (
-        "today date, reporting_week_start varchar, reporting_currency varchar, attribution_default_model varchar, "
+        "today date, reporting_week_start integer, reporting_currency varchar, attribution_default_model varchar, "
         "maturity_to_date_days integer"
     ),
     "staging.stg_config__stage_map": "crm varchar, object varchar, pipeline varchar, stage_value varchar, stage varchar",
@@ -93,7 +93,7 @@ class Warehouse:
             "staging.stg_config__settings",
             today=today,
             **{
-                "reporting_week_start": "monday",
+                "reporting_week_start": 0,
                 "reporting_currency": "EUR",
                 "attribution_default_model": "last",
                 "maturity_to_date_days": 180,
@@ -106,7 +106,8 @@ class Warehouse:
     def extract(self, domain: str, first: date, last: date, **columns: Any) -> None:
         """State these days of a domain anew."""
         self.connection.execute(
-            "delete from intermediate.int_source_days where domain = ? and date_day between ? and ?", [domain, first, last]
+            "delete from intermediate.int_source_days where domain = ? and date_day between ? and ?",
+            [domain, first, last],
         )
         row = {"is_extracted": True, "is_final": True, "quality": "ok", **columns}
         self.connection.execute(
@@ -125,14 +126,24 @@ class Warehouse:
             raise KeyError(f"{table} has no column {missing}")
         row = {**{n: UNKNOWN.get(n) for n in names}, **DEFAULTS.get(table, {}), **columns}
         placeholders = ", ".join("?" * len(names))
-        self.connection.execute(f"insert into {table} select {placeholders} from range({times})", [row[n] for n in names])
+        self.connection.execute(
+            f"insert into {table} select {placeholders} from range({times})", [row[n] for n in names]
+        )
 
     def rows(self, grain_table: str, columns: str = "*", where: str = "true") -> list[tuple[Any, ...]]:
         return self.connection.execute(
             f"select {columns} from kpi.fct_kpi_{grain_table} where {where} order by kpi_id, dimension, member, attribution_model, period_start"
         ).fetchall()
 
-    def row(self, grain_table: str, kpi_id: str, period_start: str, dimension: str = "total", member: str = "all", model: str | None = None) -> Mapping[str, Any]:
+    def row(
+        self,
+        grain_table: str,
+        kpi_id: str,
+        period_start: str,
+        dimension: str = "total",
+        member: str = "all",
+        model: str | None = None,
+    ) -> Mapping[str, Any]:
         """The one row of a KPI, as a mapping."""
         cursor = self.connection.execute(
             f"select * from kpi.fct_kpi_{grain_table} where kpi_id = ? and period_start = ? and dimension = ? and member = ? "
@@ -143,4 +154,3 @@ class Warehouse:
         found = cursor.fetchall()
         assert len(found) == 1, f"{len(found)} rows for {kpi_id} {period_start} {dimension} {member}"
         return dict(zip(names, found[0], strict=True))
-

@@ -9,7 +9,6 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-
 from kpi_warehouse import Warehouse
 
 Build = Callable[..., dict[str, int]]
@@ -31,10 +30,14 @@ def credit(warehouse: Warehouse, revenue: float, model: str = "last", **columns:
 
 
 def order(warehouse: Warehouse, amount: float, **columns: object) -> None:
-    warehouse.add("marts.fct_orders", **{"order_id": "o", "customer_id": "c", "order_date": DAY, "amount": amount, **columns})
+    warehouse.add(
+        "marts.fct_orders", **{"order_id": "o", "customer_id": "c", "order_date": DAY, "amount": amount, **columns}
+    )
 
 
-def test_the_total_of_roas_counts_the_channels_that_have_spend_in_that_period(warehouse: Warehouse, build: Build) -> None:
+def test_the_total_of_roas_counts_the_channels_that_have_spend_in_that_period(
+    warehouse: Warehouse, build: Build
+) -> None:
     spend(warehouse, 100, channel="Paid Search")
     spend(warehouse, 50, channel="Display")
     spend(warehouse, 40, channel="Email", date_day=date(2026, 9, 4))
@@ -69,10 +72,18 @@ def test_every_model_has_its_rows_and_none_stands_where_no_model_is_needed(wareh
     credit(warehouse, 100, "linear", channel="Email", campaign_key="b", is_new_customer=True, credit=0.5)
     build(warehouse, grains=["month"])
     of_august = "period_start = '2026-08-01'"
-    assert warehouse.rows("monthly", "attribution_model, value", f"kpi_id = 'roas' and dimension = 'total' and {of_august}") == [("last", 3), ("linear", 2)]
-    by_channel = warehouse.rows("monthly", "member, attribution_model, value", f"kpi_id = 'revenue' and dimension = 'channel' and {of_august}")
+    assert warehouse.rows(
+        "monthly", "attribution_model, value", f"kpi_id = 'roas' and dimension = 'total' and {of_august}"
+    ) == [("last", 3), ("linear", 2)]
+    by_channel = warehouse.rows(
+        "monthly", "member, attribution_model, value", f"kpi_id = 'revenue' and dimension = 'channel' and {of_august}"
+    )
     assert by_channel == [("Email", "linear", 100), ("Paid Search", "last", 300), ("Paid Search", "linear", 200)]
-    customers = warehouse.rows("monthly", "member, attribution_model, numerator, denominator, value, reason", f"kpi_id = 'cac_media' and dimension = 'channel' and {of_august}")
+    customers = warehouse.rows(
+        "monthly",
+        "member, attribution_model, numerator, denominator, value, reason",
+        f"kpi_id = 'cac_media' and dimension = 'channel' and {of_august}",
+    )
     assert customers == [
         ("Email", "linear", 0, 0.5, None, "no_spend"),
         ("Paid Search", "last", 100, 1, 100, None),
@@ -92,30 +103,56 @@ def test_refunds_take_their_revenue_back_on_their_own_day(warehouse: Warehouse, 
     credit(warehouse, -100, channel="Email", credit=0.0, is_amount_known=False, conversion_date=date(2026, 9, 2))
     build(warehouse, grains=["month"])
     for dimension, member in (("total", "all"), ("channel", "Email")):
-        values = [warehouse.row("monthly", "revenue", f"2026-0{month}-01", dimension, member)["value"] for month in (8, 9)]
+        values = [
+            warehouse.row("monthly", "revenue", f"2026-0{month}-01", dimension, member)["value"] for month in (8, 9)
+        ]
         assert values == [300, -100]
 
 
-def test_the_seeds_return_of_50_percent_beside_what_is_left_at_each_margin(warehouse: Warehouse, build: Build, shared_dir: Path) -> None:
+def test_the_seeds_return_of_50_percent_beside_what_is_left_at_each_margin(
+    warehouse: Warehouse, build: Build, shared_dir: Path
+) -> None:
     """100,000 in Yandex Direct, goods for 150,000: one month of the year per gross margin."""
     examples = json.loads((shared_dir / "reference/stats/expected.json").read_text())["roi_seed_example"]
     warehouse = Warehouse(date(2026, 10, 1), date(2026, 1, 1))
     for month, example in enumerate(examples, start=1):
         day = date(2026, month, 15)
         spend(warehouse, example["spend"], channel="Paid Search", date_day=day)
-        credit(warehouse, example["revenue"], channel="Paid Search", conversion_date=day, gross_margin=example["revenue"] * example["gross_margin"])
+        credit(
+            warehouse,
+            example["revenue"],
+            channel="Paid Search",
+            conversion_date=day,
+            gross_margin=example["revenue"] * example["gross_margin"],
+        )
     build(warehouse, grains=["month"])
     for month, example in enumerate(examples, start=1):
         start = f"2026-{month:02}-01"
-        for kpi_id, name in (("roas", "ROAS"), ("drr", "DRR_cost_share"), ("roi_revenue", "revenue_ROI_seed"), ("romi", "ROMI_gross_profit")):
-            assert warehouse.row("monthly", kpi_id, start)["value"] == pytest.approx(example[name], abs=1e-9), (kpi_id, example)
+        for kpi_id, name in (
+            ("roas", "ROAS"),
+            ("drr", "DRR_cost_share"),
+            ("roi_revenue", "revenue_ROI_seed"),
+            ("romi", "ROMI_gross_profit"),
+        ):
+            assert warehouse.row("monthly", kpi_id, start)["value"] == pytest.approx(example[name], abs=1e-9), (
+                kpi_id,
+                example,
+            )
 
 
-def test_acquisition_cost_by_motion_is_that_of_the_reference(warehouse: Warehouse, build: Build, shared_dir: Path) -> None:
+def test_acquisition_cost_by_motion_is_that_of_the_reference(
+    warehouse: Warehouse, build: Build, shared_dir: Path
+) -> None:
     expected = json.loads((shared_dir / "reference/stats/expected.json").read_text())["cac"]
     with (shared_dir / "reference/roi/cac_costs.csv").open() as file:
         for line in csv.DictReader(file):
-            spend(warehouse, float(line["amount"]), motion=line["motion"], cost_type=line["cost_type"], channel="(not set)")
+            spend(
+                warehouse,
+                float(line["amount"]),
+                motion=line["motion"],
+                cost_type=line["cost_type"],
+                channel="(not set)",
+            )
     for motion, customers in expected["new_customers"].items():
         for number in range(customers):
             order(warehouse, 100, order_id=f"{motion}{number}", customer_id=f"{motion}{number}", is_new_customer=True)
@@ -129,7 +166,10 @@ def test_acquisition_cost_by_motion_is_that_of_the_reference(warehouse: Warehous
     assert value("cac_loaded", "motion", "outbound") == expected["outbound_fully_loaded"]
     assert value("cac_loaded") == expected["blended_fully_loaded"]
     assert value("cac_media") == expected["media_only_blended"]
-    assert value("marketing_spend", "motion", "outbound") / expected["new_customers"]["outbound"] == expected["paid_media_only_outbound"]
+    assert (
+        value("marketing_spend", "motion", "outbound") / expected["new_customers"]["outbound"]
+        == expected["paid_media_only_outbound"]
+    )
     assert value("marketing_spend_loaded", "cost_type", "labour") == 75000
     example = expected["seed_example"]
     warehouse.connection.execute("delete from marts.fct_costs; delete from marts.fct_orders")
@@ -175,7 +215,11 @@ def test_the_funnel_fixture_by_lead_month(build: Build, shared_dir: Path) -> Non
             assert (row["numerator"], row["denominator"]) == (int(month["won"]), int(month["leads"]))
             assert row["value"] == pytest.approx(float(month["leads_to_won"]), abs=1e-6)
             step = warehouse.row("monthly", "stage_conversion_rate", month["cohort"], "stage", "lead>mql")
-            assert (step["numerator"], step["denominator"], step["reason"]) == (int(month["mql"]), int(month["leads"]), "immature")
+            assert (step["numerator"], step["denominator"], step["reason"]) == (
+                int(month["mql"]),
+                int(month["leads"]),
+                "immature",
+            )
     with (shared_dir / "reference/funnel/expected_period_by_event_month.csv").open() as file:
         for month in csv.DictReader(file):
             for kpi_id, column in (("leads", "leads"), ("mqls", "mql"), ("sals", "sal"), ("sqls", "sql_")):

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from datetime import date, timedelta
 
 import pytest
-
 from kpi_warehouse import Warehouse
 
 Build = Callable[..., dict[str, int]]
@@ -35,7 +34,7 @@ def test_weeks_cross_the_year_and_are_compared_with_the_week_52_weeks_back(build
 
 
 def test_weeks_start_on_the_day_that_is_configured(build: Build) -> None:
-    warehouse = Warehouse(date(2026, 9, 30), date(2026, 9, 1), reporting_week_start="saturday")
+    warehouse = Warehouse(date(2026, 9, 30), date(2026, 9, 1), reporting_week_start=5)
     leads(warehouse, date(2026, 9, 11), 1)  # Friday
     leads(warehouse, date(2026, 9, 12), 2)  # Saturday
     leads(warehouse, date(2026, 9, 18), 4)  # Friday
@@ -52,7 +51,9 @@ def test_a_running_month_is_compared_over_the_same_elapsed_days(build: Build) ->
     for day in (1, 9, 10, 11):
         leads(warehouse, date(2026, 9, day), 10 * day)
         leads(warehouse, date(2025, 10, day), day)
-        warehouse.add("marts.fct_web_traffic", date_day=date(2026, 9, day), sessions=100 * day, engaged_sessions=10 * day)
+        warehouse.add(
+            "marts.fct_web_traffic", date_day=date(2026, 9, day), sessions=100 * day, engaged_sessions=10 * day
+        )
     leads(warehouse, date(2026, 10, 2), 50)
     warehouse.add("marts.fct_web_traffic", date_day=date(2026, 10, 2), sessions=500, engaged_sessions=100)
     build(warehouse)
@@ -69,13 +70,17 @@ def test_a_running_month_is_compared_over_the_same_elapsed_days(build: Build) ->
 
 def test_a_running_ratio_covers_the_days_that_all_its_sources_have(build: Build) -> None:
     warehouse = Warehouse(date(2026, 10, 10), date(2026, 8, 1))
-    warehouse.extract("ads", date(2026, 10, 6), date(2026, 10, 10), is_extracted=False, is_final=False, quality="stale:google_ads")
+    warehouse.extract(
+        "ads", date(2026, 10, 6), date(2026, 10, 10), is_extracted=False, is_final=False, quality="stale:google_ads"
+    )
     warehouse.switch_off("costs")
     for month in (9, 10):
         for day in range(1, 11):
             leads(warehouse, date(2026, month, day), 1)
             if (month, day) < (10, 6):
-                warehouse.add("marts.fct_costs", date_day=date(2026, month, day), amount=10 * month, acquisition_amount=0)
+                warehouse.add(
+                    "marts.fct_costs", date_day=date(2026, month, day), amount=10 * month, acquisition_amount=0
+                )
     build(warehouse, grains=["month"])
     running = warehouse.row("monthly", "cpl", "2026-10-01")
     assert (running["numerator"], running["denominator"], running["value"]) == (500, 5, 100)
@@ -92,8 +97,24 @@ def test_medians_and_distinct_counts_of_a_running_period_are_compared_like_for_l
         deal = {"deal_id": str(number), "created_date": date(2026, 8, 1), "closed_date": day, "status": "won"}
         warehouse.add("marts.fct_opportunities", sales_cycle_days=cycle, sales_rep="7", **deal)
         warehouse.add("marts.fct_orders", order_id=str(number), customer_id=customer, order_date=day, amount=60)
-    warehouse.add("marts.fct_web_visitors", grain="month", period_start=date(2026, 9, 1), dimension="total", member="all", unique_visitors=80, quality="ok")
-    warehouse.add("marts.fct_web_visitors", grain="month", period_start=date(2026, 10, 1), dimension="total", member="all", unique_visitors=9, quality="ok")
+    warehouse.add(
+        "marts.fct_web_visitors",
+        grain="month",
+        period_start=date(2026, 9, 1),
+        dimension="total",
+        member="all",
+        unique_visitors=80,
+        quality="ok",
+    )
+    warehouse.add(
+        "marts.fct_web_visitors",
+        grain="month",
+        period_start=date(2026, 10, 1),
+        dimension="total",
+        member="all",
+        unique_visitors=9,
+        quality="ok",
+    )
     build(warehouse, grains=["month"])
     cycle = warehouse.row("monthly", "sales_cycle_days", "2026-10-01")
     assert (cycle["value"], cycle["previous_value"], cycle["previous_change"]) == (30, 15, 1)
@@ -125,8 +146,13 @@ def test_a_member_of_the_period_before_has_a_row_and_then_no_more(build: Build) 
     leads(warehouse, date(2026, 7, 5), 8, channel="Email")
     leads(warehouse, date(2026, 8, 5), 1, channel="Direct")
     build(warehouse)
-    rows = warehouse.rows("monthly", "period_start, value, previous_value, previous_change", "kpi_id = 'leads' and member = 'Email'")
-    assert rows == [(date(2026, 7, 1), 8, 0, None), (date(2026, 8, 1), 0, 8, -1)]  # from zero there is no relative change
+    rows = warehouse.rows(
+        "monthly", "period_start, value, previous_value, previous_change", "kpi_id = 'leads' and member = 'Email'"
+    )
+    assert rows == [
+        (date(2026, 7, 1), 8, 0, None),
+        (date(2026, 8, 1), 0, 8, -1),
+    ]  # from zero there is no relative change
     days = warehouse.rows("daily", "period_start, value", "kpi_id = 'leads' and member = 'Email'")
     assert days == [(date(2026, 7, 5), 8), (date(2026, 7, 6), 0)]
 
@@ -143,7 +169,11 @@ def test_the_total_has_a_row_for_every_period_from_the_first_extracted_day_of_it
     }
     assert [row[0].month for row in starts["leads"]] == [7, 8, 9]
     assert [row[0].month for row in starts["marketing_spend"]] == [8, 9]
-    assert starts["cpl"] == [(date(2026, 7, 1), "no_data"), (date(2026, 8, 1), "no_spend"), (date(2026, 9, 1), "no_spend")]
+    assert starts["cpl"] == [
+        (date(2026, 7, 1), "no_data"),
+        (date(2026, 8, 1), "no_spend"),
+        (date(2026, 9, 1), "no_spend"),
+    ]
     assert [row[0].month for row in starts["roas"]] == [7, 8, 9]
     days = warehouse.rows("daily", "period_start", "kpi_id = 'leads' and dimension = 'total'")
     assert days == [(date(2026, 7, 15) + timedelta(n),) for n in range(68)]
@@ -153,7 +183,15 @@ def test_without_any_extracted_day_there_are_no_rows(build: Build) -> None:
     warehouse = Warehouse(date(2026, 9, 20), date(2026, 9, 1))
     for domain in ("web", "visitors", "crm", "ads", "costs", "rates"):
         warehouse.switch_off(domain)
-    assert set(build(warehouse)) == {"fct_kpi_daily", "fct_kpi_weekly", "fct_kpi_monthly", "fct_kpi_quarterly", "fct_kpi_yearly", "dim_kpi", "kpi_scoreboard"}
+    assert set(build(warehouse)) == {
+        "fct_kpi_daily",
+        "fct_kpi_weekly",
+        "fct_kpi_monthly",
+        "fct_kpi_quarterly",
+        "fct_kpi_yearly",
+        "dim_kpi",
+        "kpi_scoreboard",
+    }
     assert warehouse.rows("monthly") == []
 
 
@@ -182,7 +220,15 @@ def test_quality_lists_what_the_vendors_said_and_which_source_is_stale(build: Bu
     warehouse.extract("web", date(2026, 9, 3), date(2026, 9, 3), quality="thresholded;sampled")
     warehouse.extract("web", date(2026, 9, 4), date(2026, 9, 4), quality="sampled")
     warehouse.extract("rates", date(2026, 9, 9), date(2026, 9, 9), quality="stale:fx")
-    warehouse.add("staging.stg_meta__streams", source="hubspot", stream="contacts", domain="crm", is_on=True, is_stale=True, last_day=date(2026, 10, 1))
+    warehouse.add(
+        "staging.stg_meta__streams",
+        source="hubspot",
+        stream="contacts",
+        domain="crm",
+        is_on=True,
+        is_stale=True,
+        last_day=date(2026, 10, 1),
+    )
     build(warehouse)
     assert warehouse.row("monthly", "sessions", "2026-09-01")["quality"] == "sampled;thresholded"
     assert warehouse.row("daily", "sessions", "2026-09-04")["quality"] == "sampled"
@@ -192,7 +238,9 @@ def test_quality_lists_what_the_vendors_said_and_which_source_is_stale(build: Bu
     assert warehouse.row("monthly", "revenue", "2026-09-01")["quality"] == "stale:fx"  # money rests on rates too
 
 
-def stage(warehouse: Warehouse, day: date, entrants: int, converted: int, transition: str = "lead>mql", window: int = 30) -> None:
+def stage(
+    warehouse: Warehouse, day: date, entrants: int, converted: int, transition: str = "lead>mql", window: int = 30
+) -> None:
     for number in range(entrants):
         warehouse.add(
             "marts.fct_lead_stages", lead_id=f"{day}{number}", stage="lead", reached_date=day, transition=transition,
@@ -232,8 +280,24 @@ def test_a_to_date_cohort_is_shown_at_once_and_mature_when_it_is_old_enough(buil
 def test_targets_are_paced_by_days_where_the_kpi_adds_up(build: Build) -> None:
     warehouse = Warehouse(date(2026, 10, 10), date(2026, 9, 1))
     for kpi_id, month, target in (("leads", 9, 20), ("leads", 10, 62), ("cpl", 10, 30), ("marketing_spend", 10, 310)):
-        warehouse.add("staging.stg_config__targets", kpi_id=kpi_id, grain="month", period_start=date(2026, month, 1), dimension="total", member="all", target=target)
-    warehouse.add("staging.stg_config__targets", kpi_id="leads", grain="month", period_start=date(2026, 9, 1), dimension="channel", member="Email", target=3)
+        warehouse.add(
+            "staging.stg_config__targets",
+            kpi_id=kpi_id,
+            grain="month",
+            period_start=date(2026, month, 1),
+            dimension="total",
+            member="all",
+            target=target,
+        )
+    warehouse.add(
+        "staging.stg_config__targets",
+        kpi_id="leads",
+        grain="month",
+        period_start=date(2026, 9, 1),
+        dimension="channel",
+        member="Email",
+        target=3,
+    )
     leads(warehouse, date(2026, 9, 3), 19, channel="Email")
     leads(warehouse, date(2026, 10, 3), 20, channel="Email")
     warehouse.add("marts.fct_costs", date_day=date(2026, 10, 3), amount=500, acquisition_amount=500)

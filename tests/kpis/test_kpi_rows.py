@@ -8,7 +8,6 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-
 from kpi_warehouse import Warehouse
 
 Build = Callable[..., dict[str, int]]
@@ -48,17 +47,27 @@ def test_traffic_shares(warehouse: Warehouse, build: Build) -> None:
     traffic(warehouse, date(2026, 8, 1), 60, channel="Direct", device="mobile")
     build(warehouse)
     assert warehouse.row("monthly", "social_traffic_share", "2026-08-01")["value"] == 0.4
-    assert warehouse.row("monthly", "social_traffic_share", "2026-08-01", "device", "mobile")["value"] == pytest.approx(1 / 3)
+    assert warehouse.row("monthly", "social_traffic_share", "2026-08-01", "device", "mobile")["value"] == pytest.approx(
+        1 / 3
+    )
     assert warehouse.row("monthly", "mobile_traffic_share", "2026-08-01")["value"] == 0.9
     assert warehouse.row("monthly", "mobile_traffic_share", "2026-08-01", "channel", "Paid Social")["value"] == 0
 
 
 @pytest.mark.parametrize(("won", "closed"), [(0, 10), (1, 10), (10, 10), (3, 7), (0, 1)])
-def test_wilson_intervals_are_those_of_the_reference(warehouse: Warehouse, build: Build, shared_dir: Path, won: int, closed: int) -> None:
+def test_wilson_intervals_are_those_of_the_reference(
+    warehouse: Warehouse, build: Build, shared_dir: Path, won: int, closed: int
+) -> None:
     expected = json.loads((shared_dir / "reference/stats/expected.json").read_text())["wilson_small"]
     for number in range(closed):
         status = "won" if number < won else "lost"
-        warehouse.add("marts.fct_opportunities", deal_id=str(number), created_date=date(2026, 7, 1), closed_date=date(2026, 8, 1), status=status)
+        warehouse.add(
+            "marts.fct_opportunities",
+            deal_id=str(number),
+            created_date=date(2026, 7, 1),
+            closed_date=date(2026, 8, 1),
+            status=status,
+        )
     build(warehouse, grains=["month"])
     row = warehouse.row("monthly", "win_rate", "2026-08-01")
     assert [row["ci_low"], row["ci_high"]] == pytest.approx(expected[f"{won}/{closed}"], abs=1e-12)
@@ -80,7 +89,12 @@ def test_only_rates_have_an_interval(warehouse: Warehouse, build: Build) -> None
     traffic(warehouse, date(2026, 8, 1), 4, 2)
     warehouse.add("marts.fct_costs", date_day=date(2026, 8, 1), amount=10, acquisition_amount=10)
     build(warehouse, grains=["month"])
-    found = {row[0] for row in warehouse.connection.execute("select distinct kpi_id from kpi.fct_kpi_monthly where ci_low is not null").fetchall()}
+    found = {
+        row[0]
+        for row in warehouse.connection.execute(
+            "select distinct kpi_id from kpi.fct_kpi_monthly where ci_low is not null"
+        ).fetchall()
+    }
     assert found == {"engagement_rate", "social_traffic_share", "mobile_traffic_share"}
 
 
@@ -114,8 +128,17 @@ def test_a_zero_denominator_gives_null_with_the_numerator_shown(warehouse: Wareh
 
 def test_no_spend_makes_costs_per_stage_and_returns_null_and_drr_zero(warehouse: Warehouse, build: Build) -> None:
     warehouse.add("marts.fct_leads", 4, lead_id="x", lead_date=date(2026, 8, 1))
-    warehouse.add("marts.fct_orders", order_id="o", customer_id="c", order_date=date(2026, 8, 2), amount=300, is_new_customer=True)
-    warehouse.add("marts.fct_attribution", conversion_date=date(2026, 8, 2), channel="Email", revenue=300, gross_margin=200, is_new_customer=True)
+    warehouse.add(
+        "marts.fct_orders", order_id="o", customer_id="c", order_date=date(2026, 8, 2), amount=300, is_new_customer=True
+    )
+    warehouse.add(
+        "marts.fct_attribution",
+        conversion_date=date(2026, 8, 2),
+        channel="Email",
+        revenue=300,
+        gross_margin=200,
+        is_new_customer=True,
+    )
     build(warehouse, grains=["month"])
     expected = {  # numerator, denominator
         "cpl": (0, 4), "cpmql": (0, 0), "cpsql": (0, 0), "cost_per_opportunity": (0, 0), "cac_media": (0, 1), "cac_loaded": (0, 1),
@@ -158,11 +181,16 @@ def test_a_source_that_is_off_gives_no_data_and_shows_the_other_part(warehouse: 
     assert warehouse.row("monthly", "leads", "2026-08-01")["value"] == 4
 
 
-def test_a_day_that_was_extracted_and_empty_is_zero_and_one_that_was_not_is_no_data(warehouse: Warehouse, build: Build) -> None:
+def test_a_day_that_was_extracted_and_empty_is_zero_and_one_that_was_not_is_no_data(
+    warehouse: Warehouse, build: Build
+) -> None:
     warehouse.extract("web", date(2026, 8, 10), date(2026, 8, 10), is_extracted=False, is_final=False)
     traffic(warehouse, date(2026, 8, 9), 7)
     build(warehouse, grains=["day", "month"])
-    days = {row["period_start"].day: (row["value"], row["reason"]) for row in (warehouse.row("daily", "sessions", f"2026-08-{day:02}") for day in (8, 9, 10, 11))}
+    days = {
+        row["period_start"].day: (row["value"], row["reason"])
+        for row in (warehouse.row("daily", "sessions", f"2026-08-{day:02}") for day in (8, 9, 10, 11))
+    }
     assert days == {8: (0, None), 9: (7, None), 10: (None, "no_data"), 11: (0, None)}
     month = warehouse.row("monthly", "sessions", "2026-08-01")
     assert (month["value"], month["is_complete"], month["is_final"]) == (7, False, False)
@@ -171,7 +199,13 @@ def test_a_day_that_was_extracted_and_empty_is_zero_and_one_that_was_not_is_no_d
 def test_sal_is_no_data_until_a_stage_is_mapped_to_it(warehouse: Warehouse, build: Build) -> None:
     build(warehouse, grains=["month"])
     assert warehouse.row("monthly", "sals", "2026-08-01")["reason"] == "no_data"
-    warehouse.add("staging.stg_config__stage_map", crm="hubspot", object="contact", stage_value="opportunity_accepted", stage="sal")
+    warehouse.add(
+        "staging.stg_config__stage_map",
+        crm="hubspot",
+        object="contact",
+        stage_value="opportunity_accepted",
+        stage="sal",
+    )
     build(warehouse, grains=["month"])
     assert warehouse.row("monthly", "sals", "2026-08-01")["value"] == 0
 
@@ -183,13 +217,19 @@ def test_one_unconverted_amount_empties_its_period_and_cut_and_no_other(warehous
     rub = {"order_date": date(2026, 8, 5), "amount": None, "sales_rep": "2", "product": "b", "is_rate_missing": True}
     for number, order in enumerate((eur, usd, rub)):
         warehouse.add("marts.fct_orders", order_id=str(number), customer_id=str(number), **order)
-        credit = {"revenue": order["amount"], "gross_margin": order["amount"], "is_rate_missing": order.get("is_rate_missing", False)}
+        credit = {
+            "revenue": order["amount"],
+            "gross_margin": order["amount"],
+            "is_rate_missing": order.get("is_rate_missing", False),
+        }
         channel = "Paid Search" if order is rub else "Email"
         warehouse.add("marts.fct_attribution", conversion_date=order["order_date"], channel=channel, **credit)
     warehouse.add("marts.fct_costs", date_day=date(2026, 8, 4), channel="Email", amount=10, acquisition_amount=10)
     build(warehouse)
 
-    def revenue(table: str, start: str, dimension: str = "total", member: str = "all") -> tuple[float | None, str | None]:
+    def revenue(
+        table: str, start: str, dimension: str = "total", member: str = "all"
+    ) -> tuple[float | None, str | None]:
         row = warehouse.row(table, "revenue", start, dimension, member)
         assert row["numerator"] == row["value"]
         return row["value"], row["reason"]
@@ -215,7 +255,14 @@ def test_one_unconverted_amount_empties_its_period_and_cut_and_no_other(warehous
 
 
 def test_unconverted_spend_empties_what_rests_on_it(warehouse: Warehouse, build: Build) -> None:
-    warehouse.add("marts.fct_costs", date_day=date(2026, 8, 4), channel="Display", amount=None, acquisition_amount=None, is_rate_missing=True)
+    warehouse.add(
+        "marts.fct_costs",
+        date_day=date(2026, 8, 4),
+        channel="Display",
+        amount=None,
+        acquisition_amount=None,
+        is_rate_missing=True,
+    )
     warehouse.add("marts.fct_costs", date_day=date(2026, 8, 4), channel="Email", amount=10, acquisition_amount=10)
     warehouse.add("marts.fct_leads", 2, lead_id="x", lead_date=date(2026, 8, 1), channel="Email")
     build(warehouse, grains=["month"])
@@ -226,7 +273,9 @@ def test_unconverted_spend_empties_what_rests_on_it(warehouse: Warehouse, build:
 
 
 def test_an_unknown_gross_margin_is_no_data_and_never_a_margin_of_one(warehouse: Warehouse, build: Build) -> None:
-    warehouse.add("marts.fct_attribution", conversion_date=date(2026, 8, 2), channel="Email", revenue=300, gross_margin=None)
+    warehouse.add(
+        "marts.fct_attribution", conversion_date=date(2026, 8, 2), channel="Email", revenue=300, gross_margin=None
+    )
     warehouse.add("marts.fct_costs", date_day=date(2026, 8, 1), channel="Email", amount=80, acquisition_amount=80)
     build(warehouse, grains=["month"])
     romi = warehouse.row("monthly", "romi", "2026-08-01")
@@ -235,9 +284,30 @@ def test_an_unknown_gross_margin_is_no_data_and_never_a_margin_of_one(warehouse:
 
 
 def test_unique_visitors_are_read_per_period_and_never_summed(warehouse: Warehouse, build: Build) -> None:
-    for grain, start, visitors in (("day", date(2026, 8, 1), 60), ("day", date(2026, 8, 2), 50), ("month", date(2026, 8, 1), 80), ("month", date(2026, 9, 1), 100)):
-        warehouse.add("marts.fct_web_visitors", grain=grain, period_start=start, dimension="total", member="all", unique_visitors=visitors, quality="ok")
-    warehouse.add("marts.fct_web_visitors", grain="month", period_start=date(2026, 9, 1), dimension="device", member="mobile", unique_visitors=70, quality="thresholded")
+    for grain, start, visitors in (
+        ("day", date(2026, 8, 1), 60),
+        ("day", date(2026, 8, 2), 50),
+        ("month", date(2026, 8, 1), 80),
+        ("month", date(2026, 9, 1), 100),
+    ):
+        warehouse.add(
+            "marts.fct_web_visitors",
+            grain=grain,
+            period_start=start,
+            dimension="total",
+            member="all",
+            unique_visitors=visitors,
+            quality="ok",
+        )
+    warehouse.add(
+        "marts.fct_web_visitors",
+        grain="month",
+        period_start=date(2026, 9, 1),
+        dimension="device",
+        member="mobile",
+        unique_visitors=70,
+        quality="thresholded",
+    )
     build(warehouse)
     assert warehouse.row("daily", "unique_visitors", "2026-08-02")["value"] == 50
     assert warehouse.row("monthly", "unique_visitors", "2026-08-01")["value"] == 80
@@ -250,10 +320,26 @@ def test_unique_visitors_are_read_per_period_and_never_summed(warehouse: Warehou
     assert (week["value"], week["reason"]) == (None, "no_data")
 
 
-def test_visitors_of_campaigns_with_one_name_are_an_upper_bound_that_says_so(warehouse: Warehouse, build: Build) -> None:
+def test_visitors_of_campaigns_with_one_name_are_an_upper_bound_that_says_so(
+    warehouse: Warehouse, build: Build
+) -> None:
     for platform, visitors in (("google_ads", 30), ("microsoft_ads", 20)):
-        warehouse.add("marts.dim_campaign", campaign_key=f"{platform}:1", campaign_name="Brand", platform=platform, campaign_id="1")
-        warehouse.add("marts.fct_web_visitors", grain="month", period_start=date(2026, 8, 1), dimension="campaign", member=f"{platform}:1", unique_visitors=visitors, quality="ok")
+        warehouse.add(
+            "marts.dim_campaign",
+            campaign_key=f"{platform}:1",
+            campaign_name="Brand",
+            platform=platform,
+            campaign_id="1",
+        )
+        warehouse.add(
+            "marts.fct_web_visitors",
+            grain="month",
+            period_start=date(2026, 8, 1),
+            dimension="campaign",
+            member=f"{platform}:1",
+            unique_visitors=visitors,
+            quality="ok",
+        )
         traffic(warehouse, date(2026, 8, 1), visitors, campaign_key=f"{platform}:1")
     build(warehouse, grains=["month"])
     row = warehouse.row("monthly", "unique_visitors", "2026-08-01", "campaign", "Brand")
@@ -263,12 +349,34 @@ def test_visitors_of_campaigns_with_one_name_are_an_upper_bound_that_says_so(war
 
 def test_medians_have_no_parts_but_their_observations(warehouse: Warehouse, build: Build) -> None:
     for number, cycle in enumerate((10.0, 20.5, 90.0)):
-        warehouse.add("marts.fct_opportunities", deal_id=str(number), created_date=date(2026, 7, 1), closed_date=date(2026, 8, 3 + number), status="won", sales_cycle_days=cycle, sales_rep="7")
-    warehouse.add("marts.fct_opportunities", deal_id="lost", created_date=date(2026, 7, 1), closed_date=date(2026, 8, 3), status="lost", sales_cycle_days=1.0, sales_rep="7")
+        warehouse.add(
+            "marts.fct_opportunities",
+            deal_id=str(number),
+            created_date=date(2026, 7, 1),
+            closed_date=date(2026, 8, 3 + number),
+            status="won",
+            sales_cycle_days=cycle,
+            sales_rep="7",
+        )
+    warehouse.add(
+        "marts.fct_opportunities",
+        deal_id="lost",
+        created_date=date(2026, 7, 1),
+        closed_date=date(2026, 8, 3),
+        status="lost",
+        sales_cycle_days=1.0,
+        sales_rep="7",
+    )
     build(warehouse)
     for dimension, member in (("total", "all"), ("sales_rep", "7")):
         row = warehouse.row("monthly", "sales_cycle_days", "2026-08-01", dimension, member)
-        assert (row["value"], row["sample_size"], row["numerator"], row["denominator"], row["low_n"]) == (20.5, 3, None, None, True)
+        assert (row["value"], row["sample_size"], row["numerator"], row["denominator"], row["low_n"]) == (
+            20.5,
+            3,
+            None,
+            None,
+            True,
+        )
     # the median of a quarter is that of its deals, not of its months
     assert warehouse.row("quarterly", "sales_cycle_days", "2026-07-01")["value"] == 20.5
     assert warehouse.row("daily", "sales_cycle_days", "2026-08-03")["value"] == 10
@@ -276,9 +384,24 @@ def test_medians_have_no_parts_but_their_observations(warehouse: Warehouse, buil
 
 def test_distinct_buyers_are_counted_once_in_any_period(warehouse: Warehouse, build: Build) -> None:
     for number, (customer, month) in enumerate((("a", 7), ("a", 8), ("b", 8), ("b", 8))):
-        warehouse.add("marts.fct_orders", order_id=str(number), customer_id=customer, order_date=date(2026, month, 1 + number), amount=30)
-    warehouse.add("marts.fct_orders", order_id="r", customer_id="b", order_date=date(2026, 8, 9), amount=-30, kind="refund")
-    warehouse.add("marts.fct_orders", order_id="u", customer_id="c", order_date=date(2026, 8, 9), amount=None, is_amount_known=False)
+        warehouse.add(
+            "marts.fct_orders",
+            order_id=str(number),
+            customer_id=customer,
+            order_date=date(2026, month, 1 + number),
+            amount=30,
+        )
+    warehouse.add(
+        "marts.fct_orders", order_id="r", customer_id="b", order_date=date(2026, 8, 9), amount=-30, kind="refund"
+    )
+    warehouse.add(
+        "marts.fct_orders",
+        order_id="u",
+        customer_id="c",
+        order_date=date(2026, 8, 9),
+        amount=None,
+        is_amount_known=False,
+    )
     build(warehouse)
     august = warehouse.row("monthly", "revenue_per_customer", "2026-08-01")
     assert (august["numerator"], august["denominator"], august["value"]) == (60, 2, 30)
@@ -293,16 +416,26 @@ def test_a_member_of_which_nothing_is_known_is_named(warehouse: Warehouse, build
     traffic(warehouse, date(2026, 8, 1), 3, campaign_key="google_ads:1")
     traffic(warehouse, date(2026, 8, 1), 4, campaign_key="not in the dimension")
     build(warehouse, grains=["month"])
-    rows = warehouse.rows("monthly", "member, value", "kpi_id = 'sessions' and dimension = 'campaign' and period_start = '2026-08-01'")
+    rows = warehouse.rows(
+        "monthly", "member, value", "kpi_id = 'sessions' and dimension = 'campaign' and period_start = '2026-08-01'"
+    )
     assert rows == [("(not set)", 4), ("Spring", 3)]
 
 
 def test_two_cuts_at_once(warehouse: Warehouse, build: Build) -> None:
     for number, channel in enumerate(("Paid Search", "Paid Search", "Email")):
-        stage = {"lead_id": str(number), "stage": "lead", "transition": "lead>mql", "reached_date": date(2026, 8, 1), "channel": channel}
+        stage = {
+            "lead_id": str(number),
+            "stage": "lead",
+            "transition": "lead>mql",
+            "reached_date": date(2026, 8, 1),
+            "channel": channel,
+        }
         warehouse.add("marts.fct_lead_stages", converted_within_window=number == 0, **stage)
     build(warehouse, grains=["month"])
-    rows = warehouse.rows("monthly", "dimension, member, value", "kpi_id = 'stage_conversion_rate' and period_start = '2026-08-01'")
+    rows = warehouse.rows(
+        "monthly", "dimension, member, value", "kpi_id = 'stage_conversion_rate' and period_start = '2026-08-01'"
+    )
     assert rows == [
         ("stage", "lead>mql", pytest.approx(1 / 3)),
         ("stage | channel", "lead>mql | Email", 0),
@@ -313,10 +446,26 @@ def test_two_cuts_at_once(warehouse: Warehouse, build: Build) -> None:
 
 def test_members_add_up_to_the_total(warehouse: Warehouse, build: Build) -> None:
     for number in range(12):
-        traffic(warehouse, date(2026, 7 + number % 3, 1 + number), 10 + number, number, channel=f"c{number % 3}", landing_page=f"/{number % 4}")
+        traffic(
+            warehouse,
+            date(2026, 7 + number % 3, 1 + number),
+            10 + number,
+            number,
+            channel=f"c{number % 3}",
+            landing_page=f"/{number % 4}",
+        )
         credit = {"revenue": 10.1 * number, "gross_margin": 1, "is_new_customer": number % 2 == 0}
-        warehouse.add("marts.fct_attribution", conversion_date=date(2026, 8, 1 + number), channel=f"c{number % 5}", **credit)
-        warehouse.add("marts.fct_orders", order_id=str(number), customer_id=str(number), order_date=date(2026, 8, 1 + number), amount=10.1 * number, is_new_customer=number % 2 == 0)
+        warehouse.add(
+            "marts.fct_attribution", conversion_date=date(2026, 8, 1 + number), channel=f"c{number % 5}", **credit
+        )
+        warehouse.add(
+            "marts.fct_orders",
+            order_id=str(number),
+            customer_id=str(number),
+            order_date=date(2026, 8, 1 + number),
+            amount=10.1 * number,
+            is_new_customer=number % 2 == 0,
+        )
     build(warehouse)
     for table in ("daily", "weekly", "monthly", "quarterly", "yearly"):
         uneven = warehouse.connection.execute(

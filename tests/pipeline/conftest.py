@@ -14,12 +14,13 @@ from dagster_project.sandbox import Sandbox, serve
 TODAY = date(2026, 10, 1)
 PERIOD = Window(date(2026, 8, 15), TODAY)  # over a month's and, with the days that follow, a quarter's end
 SCALE = 0.5  # the smallest company in which every special case finds its person
+SEED = 2  # of a company whose archived, deleted and merged contacts were leads before
 
 
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[Sandbox]:
     """The company on the morning of 2026-10-01. Of its own for each module: vendors count quota by the hour."""
-    with serve(today=TODAY, scale=SCALE) as running:
+    with serve(today=TODAY, seed=SEED, scale=SCALE) as running:
         yield running
 
 
@@ -34,8 +35,11 @@ def installation(
 ) -> Iterator[Installation]:
     """The session's installation, without a home, fed by this module's sandbox as of 2026-10-01."""
     if not _stage:
-        with serve(today=TODAY, scale=SCALE, vendors=()) as nobody:
-            _stage["only"] = Installation(tmp_path_factory.mktemp("installation"), nobody)
+        with serve(today=TODAY, seed=SEED, scale=SCALE, vendors=()) as nobody:
+            import os, pathlib  # DEV
+            dev = os.environ.get("T_STAGE")  # DEV
+            if dev: pathlib.Path(dev).mkdir(exist_ok=True)  # DEV
+            _stage["only"] = Installation(pathlib.Path(dev) if dev else tmp_path_factory.mktemp("installation"), nobody)
             _stage["only"].prepare_dbt()
     installation = _stage["only"]
     installation.sandbox = sandbox
@@ -47,23 +51,24 @@ def installation(
     sandbox.clock.set(TODAY)
 
 
+Keep = Callable[[str, Callable[[], object]], None]
+
+
 @pytest.fixture
-def keep(installation: Installation) -> Callable[[str, Callable[[], object]], None]:
-    """`keep(name, make)`: go back to the home kept under `name`; make and keep it the first time."""
+def keep(installation: Installation) -> Keep:
+    """`keep(name, make)`: what `make` does to an empty home is kept under `name`; done once in a session."""
 
     def kept(name: str, make: Callable[[], object]) -> None:
-        if (installation.folder / "kept" / name).exists():
-            installation.go_back(name)
-            return
-        installation.clear()
-        make()
-        installation.keep(name)
+        if not (installation.folder / "kept" / name).exists():
+            installation.clear()
+            make()
+            installation.keep(name)
 
     return kept
 
 
 @pytest.fixture
-def loaded(installation: Installation, keep: Callable[[str, Callable[[], object]], None]) -> Installation:
-    """An installation that has loaded PERIOD by 2026-10-01, in one quick build."""
+def loaded(installation: Installation, keep: Keep) -> Installation:
+    """The home "loaded" is kept: PERIOD, loaded on 2026-10-01 by one backfill."""
     keep("loaded", lambda: installation.quick("backfill", PERIOD))
     return installation

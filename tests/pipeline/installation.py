@@ -104,7 +104,7 @@ class Installation:
         with log.open("w") as said:
             process = subprocess.Popen(
                 [sys.executable, "-m", "dagster_project.cli", *arguments],
-                env={**others, **variables},
+                env={**others, **variables, "PYTHONPATH": str(PROJECT_FOLDER)},  # for dbt's Python models
                 cwd=PROJECT_FOLDER,
                 stdout=said,
                 stderr=subprocess.STDOUT,

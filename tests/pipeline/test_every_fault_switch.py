@@ -16,6 +16,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from conftest import SCALE, SEED, TODAY
 
 from dagster_project import ingest
 from dagster_project.connectors import Stream, Window, ga4, http
@@ -47,7 +48,7 @@ SMALL_PAGE_ROWS = 200  # so that GA4's reports have pages to lose or double rows
 
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[Sandbox]:
-    with serve(today="2026-10-01", scale=0.5) as running:
+    with serve(today=TODAY, seed=SEED, scale=SCALE) as running:
         yield running
 
 
@@ -126,7 +127,7 @@ def is_survived(vendor: str, kind: str) -> bool:
 
 
 def options(kind: str) -> dict[str, float]:
-    return {"seconds": 0.2} if kind == "slow" else {}
+    return {"seconds": 0.05} if kind == "slow" else {}
 
 
 def assert_clear(outcome: ingest.Outcome) -> None:

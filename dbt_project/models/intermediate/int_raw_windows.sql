@@ -30,9 +30,7 @@ days as (
 -- a rule on landing pages makes them part of an origin, so all days are collected anew
 rules as (
 
-    select count(*) > 0 as have_landing_page
-    from {{ ref('int_channel_rule_parts') }}
-    where part = 'landing_page'
+    select * from {{ ref('int_landing_page_rules') }}
 
 )
 

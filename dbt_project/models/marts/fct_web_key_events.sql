@@ -24,9 +24,7 @@ goal_count as (
 
 rules as (
 
-    select count(*) > 0 as have_landing_page
-    from {{ ref('int_channel_rule_parts') }}
-    where part = 'landing_page'
+    select * from {{ ref('int_landing_page_rules') }}
 
 ),
 
@@ -45,7 +43,7 @@ known_sessions as (
 
 ),
 
--- RULINGS 26: goals are GA4's key events, or those that funnelhouse.yml lists; a session file names none
+-- Goals are GA4's key events, or those that funnelhouse.yml lists; a session file names none
 wanted as (
 
     select collected.*
@@ -83,7 +81,7 @@ reported as (
             and wanted.vendor_source is not distinct from origins.vendor_source
             and wanted.vendor_medium is not distinct from origins.vendor_medium
             and wanted.vendor_campaign is not distinct from origins.vendor_campaign
-            and case when rules.have_landing_page then wanted.landing_page end is not distinct from origins.landing_page
+            and {{ origin_landing_page('wanted.landing_page') }} is not distinct from origins.landing_page
     where wanted.source_system = 'ga4'
 
 ),

@@ -20,9 +20,7 @@ with truth as (
 
 rules as (
 
-    select count(*) > 0 as have_landing_page
-    from {{ ref('int_channel_rule_parts') }}
-    where part = 'landing_page'
+    select * from {{ ref('int_landing_page_rules') }}
 
 ),
 
@@ -78,7 +76,7 @@ unioned as (
             and reported.vendor_source is not distinct from origins.vendor_source
             and reported.vendor_medium is not distinct from origins.vendor_medium
             and reported.vendor_campaign is not distinct from origins.vendor_campaign
-            and case when rules.have_landing_page then reported.landing_page end is not distinct from origins.landing_page
+            and {{ origin_landing_page('reported.landing_page') }} is not distinct from origins.landing_page
 
     union all
 

@@ -1,5 +1,14 @@
 -- Transitions between channels, counted for each fit: the paths to the conversions of its days, and the journeys of
 -- the people and visitors who did not convert in these days. A channel that follows itself is one visit to it.
+{%- set in_span -%}
+    neighbours.touch_date >= spans.first_day and neighbours.touch_date <= spans.last_day
+{%- endset %}
+{#- does a journey begin with the touch, seen from the fit's days, and where does it go next -#}
+{%- set step -%}
+    neighbours.channel,
+        coalesce(neighbours.previous_date < spans.first_day, true) as is_first,
+        case when neighbours.next_date <= spans.last_day then neighbours.next_channel else '(null)' end as next_state
+{%- endset %}
 with fits as (
 
     select * from {{ ref('int_markov_fits') }}
@@ -134,20 +143,6 @@ spans as (
 
 ),
 
--- in each fit: is the touch where a journey begins, and where does the journey go next
-travelled as (
-
-    select
-        spans.fit_month,
-        neighbours.person_id,
-        neighbours.channel,
-        coalesce(neighbours.previous_date < spans.first_day, true) as is_first,
-        case when neighbours.next_date <= spans.last_day then neighbours.next_channel else '(null)' end as next_state
-    from spans
-    inner join neighbours on neighbours.touch_date >= spans.first_day and neighbours.touch_date <= spans.last_day
-
-),
-
 converters as (
 
     select distinct fits.conversion_type, fits.fit_month, conversion_people.person_id
@@ -163,9 +158,10 @@ converters as (
 
 everybody as (
 
-    select fit_month, channel, is_first, next_state, count(*) as touches
-    from travelled
-    group by fit_month, channel, is_first, next_state
+    select spans.fit_month, {{ step }}, count(*) as touches
+    from spans
+    inner join neighbours on {{ in_span }}
+    group by all
 
 ),
 
@@ -177,18 +173,12 @@ not_converted as (
 
     union all
 
-    select
-        converters.conversion_type,
-        travelled.fit_month,
-        travelled.channel,
-        travelled.is_first,
-        travelled.next_state,
-        -count(*) as touches
-    from travelled
+    select converters.conversion_type, spans.fit_month, {{ step }}, -count(*) as touches
+    from spans
+    inner join neighbours on {{ in_span }}
     inner join converters
-        on travelled.fit_month = converters.fit_month and travelled.person_id = converters.person_id
-    group by
-        converters.conversion_type, travelled.fit_month, travelled.channel, travelled.is_first, travelled.next_state
+        on spans.fit_month = converters.fit_month and neighbours.person_id = converters.person_id
+    group by all
 
 ),
 

@@ -1,4 +1,4 @@
--- RULINGS 14: spread evenly over the line's days, converted at the mean of those days' rates; of a line that is not
+-- Spread evenly over the line's days, converted at the mean of those days' rates; of a line that is not
 -- over, the days so far
 with lines as (
 

@@ -59,7 +59,7 @@ spans as (
 
 ),
 
--- days without a fixing carry the last one, for as long as the settings allow (RULINGS: 14 days)
+-- days without a fixing carry the last one, for as long as the settings allow
 carried as (
 
     select

@@ -92,7 +92,14 @@ submission_touches as (
     from crm_touches
     inner join submissions on crm_touches.touch_id = 'submission:' || submissions.submission_id
     left join lead_touches on crm_touches.touch_id = lead_touches.touch_id
-    where crm_touches.origin_kind = 'submission' and submissions.session_touch_id is null
+    left join identified on submissions.session_touch_id = identified.touch_id
+    where
+        crm_touches.origin_kind = 'submission'
+        -- two people may have sent forms in one visit: it is the first one's
+        and (
+            submissions.session_touch_id is null
+            or (submissions.person_id is not null and submissions.person_id is distinct from identified.person_id)
+        )
 
 ),
 

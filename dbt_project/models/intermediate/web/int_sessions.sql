@@ -2,7 +2,7 @@
     'raw_day', 'source_system', 'account_id', 'session_id', 'client_id', 'started_at', 'vendor_source', 'vendor_medium',
     'vendor_campaign', 'vendor_campaign_id', 'click_id', 'term', 'content', 'landing_page', 'gclid', 'gbraid', 'wbraid',
     'fbclid', 'yclid', 'msclkid', 'ttclid', 'li_fat_id', 'tag_problems', 'device', 'country', 'is_engaged',
-    'is_new_visitor', 'key_events', 'page_views', 'engagement_seconds',
+    'is_new_visitor', 'key_events', 'page_views', 'engagement_seconds', 'origin_key',
 ] -%}
 
 with sessions as (
@@ -34,9 +34,12 @@ ad_clicks as (
 clicked as (
 
     select
-        {% for column in columns if column not in ['click_id', 'vendor_campaign_id'] -%}
+        {% for column in columns if column not in ['click_id', 'vendor_campaign_id', 'origin_key'] -%}
         sessions.{{ column }},
         {% endfor -%}
+        sessions.origin_key as given_origin_key,
+        sessions.vendor_campaign_id as given_campaign_id,
+        sessions.click_id as given_click_id,
         coalesce(ad_clicks.campaign_id, sessions.vendor_campaign_id) as vendor_campaign_id,
         coalesce(
             sessions.click_id,
@@ -50,15 +53,46 @@ clicked as (
 
 ),
 
+rules as (
+
+    select * from {{ ref('int_landing_page_rules') }}
+
+),
+
+-- a key costs a hash: only where a click changed what it is made of
 keyed as (
 
-    select *, {{ origin_key() }} as origin_key from clicked
+    select
+        clicked.*,
+        case
+            when
+                vendor_campaign_id is not distinct from given_campaign_id
+                and click_id is not distinct from given_click_id
+                then given_origin_key
+            else {{ origin_key(origin_landing_page('landing_page')) }}
+        end as origin_key
+    from clicked
+    cross join rules
+
+),
+
+given_origins as (
+
+    select distinct
+        keyed.vendor_source,
+        keyed.vendor_medium,
+        keyed.vendor_campaign,
+        keyed.vendor_campaign_id,
+        keyed.click_id,
+        {{ origin_landing_page('keyed.landing_page') }} as landing_page
+    from keyed
+    cross join rules
 
 ),
 
 origins as (
 
-    select * from {{ classify_origins('keyed') }} as classified
+    select * from {{ classify_origins('given_origins') }} as classified
 
 )
 

@@ -85,39 +85,53 @@ merged as (
         on first_part.account_id = split_totals.account_id and first_part.session_id = split_totals.session_id
     where first_part.part_number = 1
 
+),
+
+rules as (
+
+    select * from {{ ref('int_landing_page_rules') }}
+
+),
+
+sessions as (
+
+    select
+        raw_day,
+        source_system,
+        account_id,
+        session_id,
+        client_id,
+        started_at,
+        vendor_source,
+        vendor_medium,
+        vendor_campaign,
+        vendor_campaign_id,
+        click_id,
+        term,
+        content,
+        landing_page,
+        gclid,
+        gbraid,
+        wbraid,
+        fbclid,
+        yclid,
+        msclkid,
+        ttclid,
+        li_fat_id,
+        tag_problems,
+        device,
+        country,
+        is_engaged,
+        is_new_visitor,
+        key_events,
+        page_views,
+        engagement_seconds
+    from whole
+    union all
+    select * from merged
+
 )
 
-select
-    raw_day,
-    source_system,
-    account_id,
-    session_id,
-    client_id,
-    started_at,
-    vendor_source,
-    vendor_medium,
-    vendor_campaign,
-    vendor_campaign_id,
-    click_id,
-    term,
-    content,
-    landing_page,
-    gclid,
-    gbraid,
-    wbraid,
-    fbclid,
-    yclid,
-    msclkid,
-    ttclid,
-    li_fat_id,
-    tag_problems,
-    device,
-    country,
-    is_engaged,
-    is_new_visitor,
-    key_events,
-    page_views,
-    engagement_seconds
-from whole
-union all
-select * from merged
+select sessions.*, {{ origin_key(origin_landing_page('sessions.landing_page')) }} as origin_key
+from sessions
+cross join rules

@@ -44,42 +44,56 @@ click_ids as (
     where not sessions.is_origin_given and sessions.landing_page_url like '%=%'
     group by sessions.account_id, sessions.session_id
 
+),
+
+rules as (
+
+    select * from {{ ref('int_landing_page_rules') }}
+
+),
+
+collected as (
+
+    select
+        cast(sessions.day as date) as raw_day,
+        'files' as source_system,
+        sessions.account_id,
+        sessions.session_id,
+        sessions.client_id,
+        sessions.started_at,
+        case
+            when sessions.is_origin_given then sessions.vendor_source
+            when sessions.utm_source is not null or sessions.utm_medium is not null then sessions.utm_source
+            else referrers.source
+        end as vendor_source,
+        case
+            when sessions.is_origin_given then sessions.vendor_medium
+            when sessions.utm_source is not null or sessions.utm_medium is not null then sessions.utm_medium
+            else referrers.medium
+        end as vendor_medium,
+        coalesce(sessions.vendor_campaign, sessions.utm_campaign) as vendor_campaign,
+        sessions.utm_id as vendor_campaign_id,
+        click_ids.click_id,
+        coalesce(sessions.term, sessions.utm_term) as term,
+        coalesce(sessions.content, sessions.utm_content) as content,
+        {{ landing_columns('sessions.landing_page_url') }},
+        sessions.device,
+        sessions.country,
+        coalesce(sessions.is_engaged, false) as is_engaged,
+        sessions.is_new_visitor,
+        sessions.key_events,
+        sessions.page_views,
+        cast(sessions.engagement_seconds as decimal(18, 3)) as engagement_seconds
+    from sessions
+    left join click_ids
+        on sessions.account_id = click_ids.account_id and sessions.session_id = click_ids.session_id
+    left join referrers
+        on
+            sessions.referrer_host = referrers.referrer_host
+            and sessions.referrer_host is distinct from sessions.landing_host
+
 )
 
-select
-    cast(sessions.day as date) as raw_day,
-    'files' as source_system,
-    sessions.account_id,
-    sessions.session_id,
-    sessions.client_id,
-    sessions.started_at,
-    case
-        when sessions.is_origin_given then sessions.vendor_source
-        when sessions.utm_source is not null or sessions.utm_medium is not null then sessions.utm_source
-        else referrers.source
-    end as vendor_source,
-    case
-        when sessions.is_origin_given then sessions.vendor_medium
-        when sessions.utm_source is not null or sessions.utm_medium is not null then sessions.utm_medium
-        else referrers.medium
-    end as vendor_medium,
-    coalesce(sessions.vendor_campaign, sessions.utm_campaign) as vendor_campaign,
-    sessions.utm_id as vendor_campaign_id,
-    click_ids.click_id,
-    coalesce(sessions.term, sessions.utm_term) as term,
-    coalesce(sessions.content, sessions.utm_content) as content,
-    {{ landing_columns('sessions.landing_page_url') }},
-    sessions.device,
-    sessions.country,
-    coalesce(sessions.is_engaged, false) as is_engaged,
-    sessions.is_new_visitor,
-    sessions.key_events,
-    sessions.page_views,
-    cast(sessions.engagement_seconds as decimal(18, 3)) as engagement_seconds
-from sessions
-left join click_ids
-    on sessions.account_id = click_ids.account_id and sessions.session_id = click_ids.session_id
-left join referrers
-    on
-        sessions.referrer_host = referrers.referrer_host
-        and sessions.referrer_host is distinct from sessions.landing_host
+select collected.*, {{ origin_key(origin_landing_page('collected.landing_page')) }} as origin_key
+from collected
+cross join rules

@@ -8,16 +8,27 @@
 ) }}
 {%- set days = days_to_replace('int_raw_windows') %}
 
-with reported as (
+with rules as (
 
-    select account_id, date_day, day, vendor_source, vendor_medium, vendor_campaign, landing_page
-    from {{ ref('stg_ga4__traffic') }}
-    where {{ in_days('day', days) }}
-    union
-    select account_id, date_day, day, vendor_source, vendor_medium, vendor_campaign, landing_page
-    from {{ ref('stg_ga4__key_events') }}
-    where {{ in_days('day', days) }}
+    select * from {{ ref('int_landing_page_rules') }}
 
+),
+
+reported as (
+
+    {% for model in ['stg_ga4__traffic', 'stg_ga4__key_events'] -%}
+    select
+        reported.account_id,
+        reported.date_day,
+        reported.vendor_source,
+        reported.vendor_medium,
+        reported.vendor_campaign,
+        {{ origin_landing_page('reported.landing_page') }} as landing_page
+    from {{ ref(model) }} as reported
+    cross join rules
+    where {{ in_days('reported.day', days) }}
+    {% if not loop.last %}union{% endif %}
+    {% endfor %}
 ),
 
 campaign_ids as (
@@ -28,17 +39,9 @@ campaign_ids as (
 
 ),
 
-rules as (
-
-    select count(*) > 0 as have_landing_page
-    from {{ ref('int_channel_rule_parts') }}
-    where part = 'landing_page'
-
-),
-
 origins as (
 
-    select distinct
+    select
         reported.account_id,
         reported.date_day,
         reported.vendor_source,
@@ -46,9 +49,8 @@ origins as (
         reported.vendor_campaign,
         campaign_ids.vendor_campaign_id,
         cast(null as varchar) as click_id,
-        case when rules.have_landing_page then reported.landing_page end as landing_page
+        reported.landing_page
     from reported
-    cross join rules
     left join campaign_ids
         on
             reported.date_day = campaign_ids.date_day

@@ -39,7 +39,7 @@ renamed as (
         cast(round(keyEvents) as bigint) as key_events,
         screenPageViews as page_views,
         cast(userEngagementDuration as decimal(18, 3)) as engagement_seconds,
-        -- the share times the sessions is a whole number again (RULINGS: goals)
+        -- the share times the sessions is a whole number again
         cast(round(sessionKeyEventRate * sessions) as bigint) as sessions_with_key_event,
 
         ---------- timestamps

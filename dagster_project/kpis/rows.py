@@ -1,0 +1,186 @@
+"""How a KPI row is worked out, as one SELECT over the temporary tables of a build.
+
+`_parts` puts numerators and denominators of all KPIs of one cut under each other; value, reason, interval, comparison
+and target are then worked out once for all of them, in the same way for the three windows (now, previous, year_ago).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from dagster_project.kpis.catalogue import NO_MODEL, TOTAL, Line, Part
+from dagster_project.kpis.periods import WHICH
+
+Z_95 = 1.959963984540054  # two-sided 95 % of the standard normal distribution
+
+
+def rows_sql(lines: Sequence[Line], unmapped: frozenset[str]) -> str:
+    """The rows of all KPIs of one dimension: grain, and the columns of the fact tables in their order.
+
+    Parameters `$today` and `$computed_at`. `unmapped`: funnel stages that no CRM value means.
+    """
+    dimension = lines[0].dimension
+    return f"""
+        with parts as ({" union all ".join(_parts(line, unmapped) for line in lines)}),
+        known as (
+            select
+                parts.*,
+                d.* exclude (kpi_id),
+                c.* exclude (grain, kpi_id, period_start, through),
+                g.target as target_value,
+                coalesce(c.period_end + coalesce(d.mature_after_days, parts.immature_until_days) < $today::date, true)
+                    as is_mature,
+                {", ".join(_shown(which, part) for which in WHICH for part in ("numerator", "denominator"))}
+            from parts
+            join kpi_coverage as c on c.kpi_id = parts.kpi_id and c.grain = parts.grain
+                and c.period_start = parts.period_start and c.through = parts.through
+            join kpi_definitions as d on d.kpi_id = parts.kpi_id
+            left join kpi_targets as g on g.kpi_id = parts.kpi_id and g.grain = parts.grain
+                and g.period_start = parts.period_start and g.dimension = '{dimension}' and g.member = parts.member
+        ),
+        reasoned as (select *, {", ".join(_reason(which) for which in WHICH)} from known),
+        valued as (select *, {", ".join(_value(which) for which in WHICH)} from reasoned),
+        paced as (select *, target_value * {_ELAPSED} as target_to_date from valued)
+        select
+            grain,
+            kpi_id,
+            period_start,
+            period_end,
+            '{dimension}' as dimension,
+            member,
+            attribution_model,
+            case when kind <> 'median' then now_numerator_shown end as numerator,
+            case when kind = 'ratio' then now_denominator_shown end as denominator,
+            now_value as value,
+            now_reason as reason,
+            case when {_HAS_DATA} then cast(round(sample) as bigint) end as sample_size,
+            coalesce({_HAS_DATA} and sample < case unit when 'rate' then 30 else 10 end, false) as low_n,
+            {_wilson("-")} as ci_low,
+            {_wilson("+")} as ci_high,
+            is_final,
+            is_complete,
+            is_mature,
+            {_QUALITY} as quality,
+            previous_value,
+            {_change("previous")} as previous_change,
+            year_ago_value,
+            {_change("year_ago")} as year_ago_change,
+            target_value,
+            target_to_date,
+            {_TARGET_STATUS} as target_status,
+            version as definition_version,
+            $computed_at::timestamptz as computed_at
+        from paced
+    """
+
+
+def _parts(line: Line, unmapped: frozenset[str]) -> str:
+    """One KPI: numerator and denominator in each window, and what makes a sum meaningless (`_broken`, a reason)."""
+    relation = "kpi_channels" if line.kpi.channels_with and line.dimension == TOTAL else "kpi_cells"
+    columns = [f"'{line.kpi.id}' as kpi_id", "grain", "period_start", "through", "member", "attribution_model"]
+    for which in WHICH:
+        columns += [
+            f"cast({_sql(line.numerator, which)} as double) as {which}_numerator",
+            f"cast({_sql(line.denominator, which)} as double) as {which}_denominator",
+            f"{_broken(line.unconverted_numerator, line.unknown, which)} as {which}_numerator_broken",
+            f"{_broken(line.unconverted_denominator, (), which)} as {which}_denominator_broken",
+        ]
+    columns += [
+        f"{_sample(line)} as sample",
+        f"{_maturity(line)} as immature_until_days",
+        f"{'now__quality' if line.is_counted_per_period else 'null::varchar'} as row_quality",
+        f"{str(line.kpi.needs_stage in unmapped).lower()} as is_unmapped",
+    ]
+    where = f"attribution_model {'<>' if line.has_model else '='} '{NO_MODEL}'"
+    if line.dimension != TOTAL:
+        where += f" and ({_has_anything(line)})"
+    return f"select {', '.join(columns)} from {relation} where {where}"
+
+
+def _sql(part: Part | None, which: str) -> str:
+    return re.sub(r"\{(\w+)\}", rf"{which}__\1", part.expression) if part else "null"
+
+
+def _broken(unconverted: tuple[str, ...], unknown: tuple[str, ...], which: str) -> str:
+    cases = [f"when {which}__{name} > 0 then 'missing_rate'" for name in unconverted]
+    cases += [f"when {which}__{name} > 0 then 'no_data'" for name in unknown]
+    return f"case {' '.join(cases)} end" if cases else "null::varchar"
+
+
+def _sample(line: Line) -> str:
+    return f"coalesce({_sql(line.sample, 'now')}, 0)" if line.sample else "null::double"
+
+
+def _maturity(line: Line) -> str:
+    if not line.maturity:
+        return "null::integer"
+    return f"cast(coalesce({', '.join(_sql(line.maturity, which) for which in WHICH)}) as integer)"
+
+
+def _has_anything(line: Line) -> str:
+    """The member has something in the period or in the one before it."""
+    of_parts = [m for part in (line.numerator, line.denominator) if part for m in part.measures]
+    names = sorted({*of_parts, *line.unconverted_numerator, *line.unconverted_denominator, *line.unknown})
+    return " or ".join(f"{which}__{name} is not null" for name in names for which in ("now", "previous"))
+
+
+def _shown(which: str, part: str) -> str:
+    """A measure without rows is 0 where its sources were extracted, unknown where they were not."""
+    return f"""case
+        when not c.{which}_has_{part} or is_unmapped or {which}_{part}_broken is not null then null
+        when d.reason_if_null is null then coalesce({which}_{part}, 0)
+        else {which}_{part} end as {which}_{part}_shown"""
+
+
+def _reason(which: str) -> str:
+    numerator, denominator = f"{which}_numerator_shown", f"{which}_denominator_shown"
+    immature = "when not is_mature and immature_until_days is not null then 'immature'" if which == "now" else ""
+    return f"""case
+        when not {which}_has_numerator or not {which}_has_denominator or is_unmapped then 'no_data'
+        when {which}_numerator_broken is not null then {which}_numerator_broken
+        when {which}_denominator_broken is not null then {which}_denominator_broken
+        {immature}
+        when {numerator} is null then reason_if_null
+        when spend = 'numerator' and {numerator} = 0 then 'no_spend'
+        when kind <> 'ratio' or {denominator} <> 0 then null
+        when is_zero_without_numerator and {numerator} = 0 then null
+        when spend = 'denominator' then 'no_spend'
+        else 'zero_denominator' end as {which}_reason"""
+
+
+def _value(which: str) -> str:
+    numerator, denominator = f"{which}_numerator_shown", f"{which}_denominator_shown"
+    compared = "" if which == "now" else "or now_reason = 'immature'"
+    return f"""case
+        when {which}_reason is not null {compared} then null
+        when kind <> 'ratio' then {numerator}
+        when {numerator} = 0 then 0
+        else {numerator} / {denominator} end as {which}_value"""
+
+
+def _change(which: str) -> str:
+    return f"""case when unit in ('rate', 'percent') then now_value - {which}_value
+        when {which}_value <> 0 then (now_value - {which}_value) / abs({which}_value) end"""
+
+
+def _wilson(sign: str) -> str:
+    """Wilson score interval (METHOD b.0; Wilson, JASA 22 (1927) 209-212), for k of n."""
+    k, n, z2 = "now_numerator_shown", "now_denominator_shown", Z_95 * Z_95
+    spread = f"{Z_95} * sqrt(greatest({k} * ({n} - {k}) / {n}, 0) + {z2 / 4})"
+    end = f"({k} + {z2 / 2} {sign} {spread}) / ({n} + {z2})"
+    return f"case when has_interval and now_reason is null then least(greatest({end}, 0), 1) end"
+
+
+_HAS_DATA = "now_reason is distinct from 'no_data'"
+_ELAPSED = """case when adds_up and is_running
+    then greatest(through - period_start + 1, 0) / (period_end - period_start + 1) else 1 end"""
+_QUALITY = """case
+    when row_quality is null or row_quality in ('', 'ok') then quality
+    else array_to_string(list_sort(list_distinct(list_filter(
+        string_split(quality || ';' || row_quality, ';'), lambda flag: flag <> 'ok'))), ';') end"""
+_TARGET_STATUS = """case
+    when target_value is null or now_value is null or direction = 'context' then null
+    when case direction when 'higher' then now_value >= target_to_date else now_value <= target_to_date end
+        then case when is_running then 'on_track' else 'met' end
+    else case when is_running then 'behind' else 'missed' end end"""
