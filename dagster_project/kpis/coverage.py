@@ -20,7 +20,7 @@ def create_coverage_days(connection: duckdb.DuckDBPyConnection, catalogue: Catal
     """Make `kpi_group_days` (a group is a set of domains of which any one suffices) and `kpi_reach` (per KPI).
 
     `kpi_reach` (kpi_id, first_day, through): rows begin with the period of `first_day`; the running period covers the
-    days up to `through`, the last day that all groups of the KPI were extracted (today, where nothing was).
+    days up to `through`, the last day that all sources of the KPI have (today, where nothing was extracted).
     """
     needs = [
         (kpi.id, part, "+".join(group), group)
@@ -68,7 +68,7 @@ def create_coverage_days(connection: duckdb.DuckDBPyConnection, catalogue: Catal
         """
         create or replace temp table kpi_reach as
         with reached as (
-            select group_id, min(date_day) as first_day, max(date_day) as last_day
+            select group_id, min(date_day) as first_day, max(date_day) filter (is_whole) as last_day
             from kpi_group_days where is_extracted group by group_id
         )
         select

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
 from datetime import UTC, date, datetime, time
@@ -69,15 +69,23 @@ class DbtProject:
         self.link.unlink(missing_ok=True)
         self.link.symlink_to(home)
 
-    def run(self, home: Path, command: str, *arguments: str) -> dbtRunnerResult:
+    def run(
+        self, home: Path, command: str, *arguments: str, on_start: Callable[[str], Any] | None = None
+    ) -> dbtRunnerResult:
+        """One dbt command over the installation in `home`. `on_start` is told the name of each node as it starts."""
         self.point_at(home)
         os.environ.update(self.environment())
         if self.manifest is None:
             parsed = dbtRunner().invoke(self.arguments("parse"))
             assert parsed.success, parsed.exception
             self.manifest = parsed.result
+
+        def callback(event: Any) -> None:
+            if on_start and event.info.name == "NodeStart":
+                on_start(event.data.node_info.node_name)
+
         try:
-            return dbtRunner(manifest=self.manifest).invoke(self.arguments(command, *arguments))
+            return dbtRunner(manifest=self.manifest, callbacks=[callback]).invoke(self.arguments(command, *arguments))
         finally:  # the adapter keeps its file open for the life of the process, and the next house has the same name
             DuckDBConnectionManager.close_all_connections()
 

@@ -73,7 +73,6 @@ def test_a_running_ratio_covers_the_days_that_all_its_sources_have(build: Build)
     warehouse.extract(
         "ads", date(2026, 10, 6), date(2026, 10, 10), is_extracted=False, is_final=False, quality="stale:google_ads"
     )
-    warehouse.switch_off("costs")
     for month in (9, 10):
         for day in range(1, 11):
             leads(warehouse, date(2026, month, day), 1)
