@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import date
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
 
 import pytest
-from installation import Installation
+from installation import PATIENCE_SECONDS, Installation, said_by
+from published import Reader
 
 from dagster_project.connectors import Window
 from dagster_project.sandbox import Sandbox, serve
@@ -62,7 +65,8 @@ def keep(installation: Installation) -> Keep:
         if not (installation.folder / "kept" / name).exists():
             installation.clear()
             make()
-            installation.keep(name)
+            if not (installation.folder / "kept" / name).exists():
+                installation.keep(name)
 
     return kept
 
@@ -72,3 +76,40 @@ def loaded(installation: Installation, keep: Keep) -> Installation:
     """The home "loaded" is kept: PERIOD, loaded on 2026-10-01 by one backfill."""
     keep("loaded", lambda: installation.quick("backfill", PERIOD))
     return installation
+
+
+NIGHT_FACTS = "night"
+
+
+@dataclass
+class NightFacts:
+    """What happened while the home "night" was made by two runs at once."""
+
+    before: Path
+    publishes: list[Path]  # in order
+    exit_codes: list[int]
+    steps: list[dict[str, tuple[float, float]]]  # of each run: step -> begun, ended
+    reader: Reader
+
+
+@pytest.fixture
+def night(loaded: Installation, keep: Keep) -> Installation:
+    """The home "night" is kept: "loaded" a day later, after two `funnelhouse refresh` at once, watched by a reader."""
+
+    def make() -> None:
+        loaded.go_back("loaded")
+        loaded.sandbox.clock.set(TODAY + timedelta(days=1))
+        before = loaded.published()
+        with Reader(loaded.home) as reader:
+            processes = [loaded.start("refresh"), loaded.start("refresh")]
+            for process in processes:
+                process.wait(PATIENCE_SECONDS)
+                assert process.returncode == 0, said_by(process)[-3000:]
+        publishes = [path for path in sorted((loaded.home / ".publishes").iterdir()) if path != before]
+        codes = [process.returncode for process in processes]
+        loaded.keep("night")
+        kept = [loaded.folder / "kept" / "night" / path.relative_to(loaded.home) for path in publishes]
+        loaded.facts[NIGHT_FACTS] = NightFacts(before, kept, codes, loaded.steps_of_runs(), reader)
+
+    keep("night", make)
+    return loaded

@@ -23,7 +23,7 @@ from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.cli.main import dbtRunner
 from dbt.contracts.graph.manifest import Manifest
 
-from dagster_project import ingest, kpis, runner
+from dagster_project import ingest, instance, kpis, runner
 from dagster_project.connectors import Window, settings_of
 from dagster_project.publish import publish
 from dagster_project.raw_zone import RawZone
@@ -47,6 +47,7 @@ class Installation:
         self.dbt_target = folder / "dbt"
         self.logs = folder / "logs"
         self.logs.mkdir(exist_ok=True)
+        self.facts: dict[str, Any] = {}  # what tests noted while they made a home
         self._manifest: Manifest | None = None
 
     # ---- environment ---------------------------------------------------------------------------------------
@@ -127,6 +128,16 @@ class Installation:
         with self.environment():
             settings = load_settings()
             return runner.run_refresh(settings, mode, window or yesterday(settings))
+
+    def steps_of_runs(self) -> list[dict[str, tuple[float, float]]]:
+        """Of each run in Dagster's history: step -> when it begun and ended, in seconds."""
+        with self.environment():
+            dagster = instance.open_instance(self.home)
+            try:
+                found = [dagster.get_run_step_stats(run.run_id) for run in dagster.get_runs()]
+            finally:
+                dagster.dispose()
+        return [{s.step_key: (s.start_time or 0.0, s.end_time or 0.0) for s in steps} for steps in found]
 
     # ---- the same without Dagster --------------------------------------------------------------------------
 
