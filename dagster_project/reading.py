@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -122,7 +123,9 @@ def kpi_table(
 def explanation(settings: Settings, kpi_id: str, period: str, *, by: str | None, model: str | None) -> RenderableType:
     """Formula, numerator and denominator, parts by a cut, and the source days with their extraction times."""
     with published(settings) as connection:
-        found = kpis.explain(connection, kpi_id, period, by=by or "total", model=model)
+        # when the raw zone is an object store this is no file, and the extraction times are left out
+        days_file = Path(settings.raw_root) / "_meta" / "days.parquet"
+        found = kpis.explain(connection, kpi_id, period, by=by or "total", model=model, days_file=days_file)
         currency = _currency(connection)
     kpi, row, unit = found.kpi, found.row, found.kpi["unit"]
     lines = [Text(f"{kpi['name']} ({kpi['kpi_id']}), version {kpi['definition_version']}", style="bold")]

@@ -1,11 +1,11 @@
 """KPI facts: the semantic layer is asked, comparisons, intervals, targets and reasons are added, tables are written.
 
-    kpis.build(connection, manifest)                      -> rows by table; builds all of TABLES in one transaction
-    kpis.show(connection, "leads", by="channel")          -> rows of one KPI, newest period first
-    kpis.explain(connection, "cpl", "2026-09", by="channel") -> formula, parts, source days with extraction times
+    kpis.build(connection, manifest)                 rows by table; builds all of TABLES in one transaction
+    kpis.show(connection, "leads", by="channel")     rows of one KPI, newest period first
+    kpis.explain(connection, "cpl", "2026-09")       formula, parts, source days with extraction times
 
-`connection` is an open DuckDB connection to the warehouse; `show` also works on the published copy. Nothing here
-knows Dagster: orchestration calls `build` and reports what it returns.
+`connection` is an open DuckDB connection: for `build` to the warehouse, for the others also to the published copy.
+Nothing here knows Dagster: orchestration calls `build` and reports what it returns.
 """
 
 from dagster_project.kpis.answers import Explanation, QuestionError, explain, show

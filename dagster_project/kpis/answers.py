@@ -1,6 +1,6 @@
 """Answers to people from the KPI tables: the rows of one KPI, and how one number came about. Reads, never writes.
 
-Both work on the warehouse and on the published copy; only the warehouse knows when the source days were extracted.
+Both work on the warehouse and on the published copy.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -77,11 +78,13 @@ def explain(
     *,
     by: str = TOTAL,
     model: str | None = None,
+    days_file: Path | str | None = None,
 ) -> Explanation:
     """The number of one period: formula, parts and the source days behind it.
 
     `period`: 2026-09-14 (day), 2026-W38 (week), 2026-09 (month), 2026-Q3 (quarter) or 2026 (year). A KPI without a
-    total (stage_conversion_rate) needs `by`, and `row` is then empty. Raises QuestionError.
+    total (stage_conversion_rate) needs `by`, and `row` is then empty. `days_file`: the raw zone's _meta/days.parquet,
+    for a connection to the published copy, which knows nothing of source days. Raises QuestionError.
     """
     kpi = _kpi(connection, kpi_id)
     grain, day = _period(period)
@@ -94,7 +97,8 @@ def explain(
             hint = f"it has no total; ask by one of {', '.join(_dimensions(kpi))}"
         raise QuestionError(f"{kpi_id} has no rows{cut} for {period}: {hint}")
     row = (total or parts)[0]
-    source_days = _source_days(connection, kpi, row["period_start"], row["period_end"])
+    days = _days_relation(connection, days_file)
+    source_days = _source_days(connection, days, kpi, row["period_start"], row["period_end"]) if days else []
     return Explanation(kpi, total[0] if total else {}, parts, source_days)
 
 
@@ -114,17 +118,24 @@ def _of_period(
     )
 
 
-def _source_days(connection: duckdb.DuckDBPyConnection, kpi: Row, first: date, last: date) -> list[Row]:
-    """Extraction times of the report days of the period; records of a CRM are listed with the days they changed on."""
-    if not exists(connection, DAYS):
-        return []
+def _days_relation(connection: duckdb.DuckDBPyConnection, days_file: Path | str | None) -> str | None:
+    if exists(connection, DAYS):
+        return DAYS
+    if days_file is None or not Path(days_file).exists():
+        return None
+    quoted = str(days_file).replace("'", "''")
+    return f"(select *, day as date_day from read_parquet('{quoted}'))"
+
+
+def _source_days(connection: duckdb.DuckDBPyConnection, days: str, kpi: Row, first: date, last: date) -> list[Row]:
+    """Extraction times of the report days of the period; records of a CRM are filed under the days they changed on."""
     return _rows(
         connection,
         f"""
         select domain, source, stream, kind, count(*) as days,
             if(kind = 'report', $last::date - $first::date + 1 - count(*), null) as days_missing,
             sum(rows) as rows, min(extracted_at) as first_extracted_at, max(extracted_at) as last_extracted_at
-        from {DAYS}
+        from {days}
         where domain in (select unnest($domains)) and coalesce(period, 'day') = 'day'
             and (kind <> 'report' or date_day between $first and $last)
         group by domain, source, stream, kind order by all

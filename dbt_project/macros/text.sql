@@ -40,6 +40,14 @@
     end
 {%- endmacro %}
 
+{# ISO codes in capitals; the vendor's words such as (other) as they are; null where nothing is known. #}
+{% macro normalise_country(value) -%}
+    case
+        when {{ full_match("trim(" ~ value ~ ")", "'[A-Za-z]{2}'") }} then upper(trim({{ value }}))
+        else {{ known(value) }}
+    end
+{%- endmacro %}
+
 {# 'ok', or the names of the conditions that hold, with ';' between. `conditions`: list of (SQL condition, name). #}
 {% macro quality_flags(conditions) -%}
     coalesce(

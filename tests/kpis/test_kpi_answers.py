@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime
+from pathlib import Path
 
+import duckdb
 import pytest
 from kpi_warehouse import Warehouse
 
@@ -143,3 +145,21 @@ def test_explain_says_why_there_is_nothing_to_explain(
 def test_without_kpi_tables_the_answer_is_to_build_them() -> None:
     with pytest.raises(kpis.QuestionError, match="`funnelhouse refresh` builds them"):
         kpis.show(Warehouse(date(2026, 10, 1), date(2026, 9, 1)).connection, "leads")
+
+
+def test_explain_on_the_published_copy_reads_the_source_days_of_the_raw_zone(
+    warehouse: Warehouse, tmp_path: Path
+) -> None:
+    days_file = tmp_path / "days.parquet"
+    warehouse.connection.execute(
+        f"copy (select * rename (date_day as day) from staging.stg_meta__days) to '{days_file}'"
+    )
+    expected = kpis.explain(warehouse.connection, "cpl", "2026-09").source_days
+    copy = duckdb.connect()
+    copy.execute("create schema kpi")
+    for table in ("dim_kpi", "fct_kpi_monthly"):
+        rows = warehouse.connection.execute(f"from kpi.{table}").to_arrow_table()
+        copy.register("rows", rows)
+        copy.execute(f"create table kpi.{table} as from rows")
+    assert kpis.explain(copy, "cpl", "2026-09").source_days == []
+    assert kpis.explain(copy, "cpl", "2026-09", days_file=days_file).source_days == expected != []

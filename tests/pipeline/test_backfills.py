@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from datetime import timedelta
 
@@ -19,7 +20,7 @@ def random_backfills(period: Window, seed: int) -> list[Window]:
     days, chance = period.days(), random.Random(seed)
     cuts = [0, *sorted(chance.sample(range(5, len(days) - 5), 4)), len(days)]
     windows = []
-    for first, after in zip(cuts, cuts[1:], strict=False):
+    for first, after in itertools.pairwise(cuts):
         start = max(0, first - chance.randint(1, 6))
         end = min(len(days), after + chance.randint(1, 6))
         windows.append(Window(days[start], days[end - 1] + timedelta(days=1)))

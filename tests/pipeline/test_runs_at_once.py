@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from conftest import NIGHT_FACTS
 from installation import Installation
 from published import column_bytes, query, tables
@@ -32,7 +34,7 @@ def test_steps_that_open_the_warehouse_take_turns(night: Installation) -> None:
     runs = night.facts[NIGHT_FACTS].steps
     spans = sorted(span for steps in runs for step, span in steps.items() if step in POOLED)
     assert len(spans) == 2 * len(POOLED)
-    for (_, ended), (begun, _) in zip(spans, spans[1:], strict=False):
+    for (_, ended), (begun, _) in itertools.pairwise(spans):
         assert ended <= begun
     # they were at once: the later run had begun long before the earlier one ended
     begun = sorted(min(start for start, _ in steps.values()) for steps in runs)

@@ -27,10 +27,14 @@ days as (
 
 ),
 
--- a rule on landing pages makes them part of an origin, so all days are collected anew
-rules as (
+-- settings that decide what is collected: where they change, all days are collected anew
+settings as (
 
-    select * from {{ ref('int_landing_page_rules') }}
+    select
+        case when rules.have_landing_page then 'landing_page' else '' end as landing_page_rules,
+        coalesce(settings.web_own_domains, '') || ';' || coalesce(settings.web_ignored_referrers, '') as ignored_referrers
+    from {{ ref('stg_config__settings') }} as settings
+    cross join {{ ref('int_landing_page_rules') }} as rules
 
 )
 
@@ -39,9 +43,10 @@ select
     days.date_day,
     md5(
         {{ joined_text("days.source || '/' || days.stream || ':' || days.content_hash", ';', 'days.source, days.stream') }}
-        || case when bool_or(rules.have_landing_page) then ';landing_page' else '' end
+        || max(settings.landing_page_rules)
+        || case when inputs.model = 'int_sessions_from_files' then max(settings.ignored_referrers) else '' end
     ) as content_hash
 from inputs
 inner join days on inputs.source = days.source and inputs.stream = days.stream
-cross join rules
+cross join settings
 group by inputs.model, days.date_day

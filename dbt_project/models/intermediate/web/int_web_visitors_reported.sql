@@ -52,7 +52,7 @@ renamed as (
             when 'medium' then {{ normalise_utm('reported.vendor_member') }}
             when 'campaign' then campaigns.campaign_key
             when 'device' then {{ normalise_device('reported.vendor_member') }}
-            when 'country' then upper({{ known('reported.vendor_member') }})
+            when 'country' then {{ normalise_country('reported.vendor_member') }}
             when 'landing_page' then {{ url_path('reported.vendor_member') }}
             else reported.vendor_member
         end as member,

@@ -27,7 +27,7 @@ renamed as (
         eventName as goal,
         {{ url_path('landingPage') }} as landing_page,
         {{ normalise_device('deviceCategory') }} as device,
-        upper({{ known('countryId') }}) as country,
+        {{ normalise_country('countryId') }} as country,
 
         ---------- numerics
         cast(round(keyEvents) as bigint) as key_events,

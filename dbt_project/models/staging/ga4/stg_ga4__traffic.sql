@@ -30,7 +30,7 @@ renamed as (
         {{ known('sessionManualAdContent') }} as content,
         {{ url_path('landingPage') }} as landing_page,
         {{ normalise_device('deviceCategory') }} as device,
-        upper({{ known('countryId') }}) as country,
+        {{ normalise_country('countryId') }} as country,
 
         ---------- numerics
         sessions,
