@@ -11,10 +11,14 @@ import fcntl
 import logging
 import os
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 log = logging.getLogger(__name__)
+
+ORPHAN_PATIENCE_SECONDS = 900
+WAREHOUSE = "warehouse.duckdb"
 
 _held = threading.local()
 
@@ -37,8 +41,25 @@ def warehouse_lock(home: Path) -> Iterator[None]:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         holders.add(path)
         try:
+            _wait_for_orphan(home / WAREHOUSE)
             yield
         finally:
             holders.discard(path)
     finally:
         os.close(descriptor)  # closing frees the lock
+
+
+def _wait_for_orphan(warehouse: Path) -> None:
+    """Wait until no other process has the database file open for writing, though it may not hold our lock.
+
+    A refresh that is killed alone (kill -9, the kernel out of memory) leaves its dbt process behind, which builds
+    to its end. DuckDB locks its file as long as it has it open; asking for that lock tells when it is free. After
+    a quarter of an hour DuckDB itself says who is in the way: a BI tool that opened the warehouse, say.
+    """
+    until = time.monotonic() + ORPHAN_PATIENCE_SECONDS
+    while time.monotonic() < until and warehouse.exists():
+        with warehouse.open("rb+") as file, contextlib.suppress(BlockingIOError, PermissionError):
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # closing the file gives it back
+            return
+        log.info("another process has %s open; waiting for it", warehouse)
+        time.sleep(0.5)

@@ -8,6 +8,8 @@ import signal
 import time
 from pathlib import Path
 
+import duckdb
+
 from dagster_project.locks import warehouse_lock
 
 
@@ -42,3 +44,22 @@ def test_a_thread_that_has_the_lock_may_take_it_again(tmp_path: Path) -> None:
         pass
     with warehouse_lock(tmp_path):
         pass
+
+
+def _build_on(database: str, said: str) -> None:
+    with duckdb.connect(database) as connection:
+        connection.execute("create or replace table made as select 1 as one")
+        Path(said).write_text("open")
+        time.sleep(2.0)
+        connection.execute("insert into made values (2)")
+
+
+def test_a_build_that_outlived_its_killed_parent_is_waited_for(tmp_path: Path) -> None:
+    database, said = tmp_path / "warehouse.duckdb", tmp_path / "said"
+    orphan = multiprocessing.get_context("spawn").Process(target=_build_on, args=(str(database), str(said)))
+    orphan.start()
+    while not said.exists():
+        time.sleep(0.01)
+    with warehouse_lock(tmp_path), duckdb.connect(str(database)) as connection:
+        assert connection.execute("select count(*) from made").fetchall() == [(2,)]
+    orphan.join()

@@ -39,11 +39,7 @@ def installation(
     """The session's installation, without a home, fed by this module's sandbox as of 2026-10-01."""
     if not _stage:
         with serve(today=TODAY, seed=SEED, scale=SCALE, vendors=()) as nobody:
-            import os
-            import pathlib  # DEV
-            dev = os.environ.get("T_STAGE")  # DEV
-            if dev: pathlib.Path(dev).mkdir(exist_ok=True)  # DEV
-            _stage["only"] = Installation(pathlib.Path(dev) if dev else tmp_path_factory.mktemp("installation"), nobody)
+            _stage["only"] = Installation(tmp_path_factory.mktemp("installation"), nobody)
             _stage["only"].prepare_dbt()
     installation = _stage["only"]
     installation.sandbox = sandbox
