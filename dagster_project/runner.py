@@ -123,7 +123,7 @@ def run_refresh(
             done = _execute(defs().resolve_job_def("refresh"), dagster, tags, result.run_id, reporter)
         result.failed = failed_streams_of(dagster, result.run_id)
         published = {e.asset_key.path[0] for e in done.get_asset_materialization_events() if e.asset_key}
-        if not done.success and "published" not in published:
+        if "published" not in published:  # also where steps were skipped and nothing failed
             result.error = _first_error(done)
     finally:
         dagster.dispose()

@@ -129,6 +129,25 @@ class Installation:
             settings = load_settings()
             return runner.run_refresh(settings, mode, window or yesterday(settings))
 
+    def refresh_raw(self, mode: ingest.Mode, window: Window) -> None:
+        """The raw assets of the job alone, in this process."""
+        with self.environment():
+            settings = load_settings()
+            runner.ensure_manifest(settings)
+            from dagster_project.definitions import defs
+            from dagster_project.defs import shared
+            from dagster_project.defs.ingest import raw_key
+
+            dagster = instance.open_instance(settings.home)
+            try:
+                defs().resolve_job_def("refresh").execute_in_process(
+                    instance=dagster,
+                    asset_selection=[raw_key(stream) for stream in ingest.streams()],
+                    tags={shared.MODE_TAG: mode, **shared.range_tags(window)},
+                )
+            finally:
+                dagster.dispose()
+
     def steps_of_runs(self) -> list[dict[str, tuple[float, float]]]:
         """Of each run in Dagster's history: step -> when it begun and ended, in seconds."""
         with self.environment():
