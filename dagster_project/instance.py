@@ -13,6 +13,7 @@ from pathlib import Path
 
 import dagster as dg
 
+from dagster_project.locks import file_lock
 from dagster_project.run_history import BATCH_SIZE
 
 log = logging.getLogger(__name__)
@@ -58,8 +59,13 @@ def prepare(home: Path) -> Path:
 
 
 def open_instance(home: Path) -> dg.DagsterInstance:
-    """The instance of `home`, after freeing what dead processes held."""
-    instance = dg.DagsterInstance.from_config(str(prepare(home)))
+    """The instance of `home`, after freeing what dead processes held.
+
+    One process at a time: two that make the history's tables at once leave files that Dagster refuses for ever
+    ("Version table 'alembic_version' has more than one head").
+    """
+    with file_lock(home / "dagster" / ".open.lock", "another run is opening the run history"):
+        instance = dg.DagsterInstance.from_config(str(prepare(home)))
     bury_dead_runs(instance)
     return instance
 

@@ -31,20 +31,27 @@ def warehouse_lock(home: Path) -> Iterator[None]:
     if path in holders:
         yield
         return
-    home.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            log.info("another run is writing the warehouse in %s; waiting for it", home)
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+    with file_lock(Path(path), "another run is writing the warehouse"):
         holders.add(path)
         try:
             _wait_for_orphan(home / WAREHOUSE)
             yield
         finally:
             holders.discard(path)
+
+
+@contextlib.contextmanager
+def file_lock(path: Path, why_taken: str) -> Iterator[None]:
+    """Hold the lock of the file `path`, which is made where it is not there; waits for whoever has it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            log.info("%s (%s); waiting for it", why_taken, path)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
     finally:
         os.close(descriptor)  # closing frees the lock
 

@@ -24,7 +24,7 @@ ALLOWED = {
     "publish_postgres": ("publish", "duckdb_extensions"),
     "dbt_plugin": ("duckdb_extensions",),
     "locks": (),
-    "instance": ("run_history",),
+    "instance": ("locks", "run_history"),
     "kpis": ("kpis",),
     "settings": ("connectors.file_mappings",),
     "ingest": ("connectors", "raw_zone", "settings"),

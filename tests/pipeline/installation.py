@@ -141,6 +141,7 @@ class Installation:
             dagster = instance.open_instance(settings.home)
             try:
                 defs().resolve_job_def("refresh").execute_in_process(
+                    run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
                     instance=dagster,
                     asset_selection=[raw_key(stream) for stream in ingest.streams()],
                     tags={shared.MODE_TAG: mode, **shared.range_tags(window)},
