@@ -20,7 +20,7 @@ import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,7 @@ SPILL_AT_BYTES = 256 * 2**20  # rows kept in memory while a window is read; the 
 SYNCS_AT_ONCE = 16
 LITTER_AGE_SECONDS = 3600
 SHRINK_LIMIT = 0.2  # a sweep that loses more than this share of the ids is refused (an empty answer is not a fact)
+DAY_NUMBER = "_day_number"  # while rows are sorted
 EXTRACTED_AT = pa.field("_extracted_at", pa.timestamp("us", tz="UTC"))
 
 LEDGER_SCHEMA = pa.schema(
@@ -175,7 +176,7 @@ class RawZone:
         wanted = sorted(set(days))
         with _Collected(stream) as collected:
             collected.add_all(pages)
-            outside = sorted(set(collected.days) - set(wanted))
+            outside = sorted(collected.days - set(wanted))
             if outside:
                 raise RawZoneError(
                     f"{stream.id}: the source sent rows of {outside[0]}"
@@ -211,7 +212,7 @@ class RawZone:
                     f"{len(before)} that are stored ({lost / len(before):.0%}); nothing was changed. If the source "
                     "really lost them, run again with --allow-shrink"
                 )
-            days = sorted(set(collected.days) | set(self._stored_days(stream)))
+            days = sorted(collected.days | set(self._stored_days(stream)))
             with commit_lock():
                 return self._commit(stream, days, collected, extracted_at, checked_on)
 
@@ -278,7 +279,7 @@ class RawZone:
             rows, quality = _stamped(collected.table(day), extracted_at), collected.quality(day)
             if day in ledger and (read_accounts or unread_accounts):
                 kept = self._kept(stream, day, rows, read_accounts, unread_accounts)
-                rows = _sorted_unique(pa.concat_tables([rows, kept]), stream, day) if kept.num_rows else rows
+                rows = _sorted_unique(pa.concat_tables([rows, kept]), stream) if kept.num_rows else rows
                 unread = {*unread_accounts, *kept.column(ACCOUNT).to_pylist()}
             else:
                 unread = set(unread_accounts)
@@ -286,6 +287,7 @@ class RawZone:
                 quality["unread_accounts"] = sorted(unread)
             return self._prepare_day(stream, day, rows, quality, ledger.get(day), stamp)
 
+        collected.settle()
         with contextlib.ExitStack() as prepared, ThreadPoolExecutor(SYNCS_AT_ONCE) as pool:
             # every file is written and synced before the first is renamed; disks sync many files as fast as one
             files = {file.day: file for file in pool.map(prepare, days)}
@@ -511,15 +513,17 @@ class _DayFile:
 
 
 class _Collected:
-    """The rows of a window while it is being read, by day; what does not fit in memory waits on local disk."""
+    """The rows of a window while it is being read; what does not fit in memory waits on local disk, by day."""
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
-        self._tables: dict[date, list[pa.Table]] = {}
-        self._spilled: dict[date, list[Path]] = {}
-        self._quality: dict[date | None, list[Mapping[str, Any]]] = {None: []}
+        self._pages: list[pa.Table] = []
         self._bytes = 0
+        self._spilled: dict[date, list[Path]] = {}
         self._folder: Path | None = None
+        self._settled: dict[date, pa.Table] | None = None
+        self._quality: dict[date | None, list[Mapping[str, Any]]] = {None: []}
+        self.days: set[date] = set()
 
     def __enter__(self) -> _Collected:
         return self
@@ -528,17 +532,14 @@ class _Collected:
         if self._folder:
             shutil.rmtree(self._folder, ignore_errors=True)
 
-    @property
-    def days(self) -> list[date]:
-        return list({*self._tables, *self._spilled})
-
     def add_all(self, pages: Iterable[Any]) -> None:
         for page in pages:
             rows = _conform(self._stream, page.rows)
-            self._quality[None].append(page.quality)
-            for day, part in _by_day(rows, self._stream):
-                self._tables.setdefault(day, []).append(part)
+            days = [_date_of(number) for number in np.unique(_day_numbers(rows, self._stream))]
+            self.days.update(days)
+            for day in (None, *days):
                 self._quality.setdefault(day, []).append(page.quality)
+            self._pages.append(rows)
             self._bytes += rows.nbytes
             if self._bytes > SPILL_AT_BYTES:
                 self._spill()
@@ -553,20 +554,34 @@ class _Collected:
         """
         return _worst(self._quality.get(day, self._quality[None]))
 
+    def settle(self) -> None:
+        """Sort the window in one pass; a window that was spilled is sorted day by day, as its days are asked for."""
+        if self._settled is None and self._folder is None:
+            rows = pa.concat_tables([self._stream.schema.empty_table(), *self._pages])
+            self._pages, self._settled = [], _by_day(_sorted_unique(rows, self._stream), self._stream)
+        elif self._pages:
+            self._spill()
+
     def table(self, day: date) -> pa.Table:
         """The day's rows, sorted by key; records that came twice are kept once, in their newest version."""
-        parts = [pq.read_table(path) for path in self._spilled.get(day, [])] + self._tables.get(day, [])
-        if not parts:
-            return self._stream.schema.empty_table()
-        return _sorted_unique(pa.concat_tables(parts).combine_chunks(), self._stream, day)
+        if self._settled is None:
+            self.settle()
+        if self._settled is not None:
+            rows = self._settled.get(day, self._stream.schema.empty_table())
+            # a copy: a slice shares the last byte of its bitmaps with the next day's rows, and hashes would differ
+            return rows.take(pa.array(np.arange(rows.num_rows)))
+        parts = [pq.read_table(path) for path in self._spilled.get(day, [])]
+        return _sorted_unique(pa.concat_tables(parts), self._stream) if parts else self._stream.schema.empty_table()
 
     def _spill(self) -> None:
         self._folder = self._folder or Path(tempfile.mkdtemp(prefix="funnelhouse-"))
-        for day, parts in self._tables.items():
+        rows = pa.concat_tables(self._pages).combine_chunks()
+        rows = rows.take(pa.array(np.argsort(_day_numbers(rows, self._stream), kind="stable")))
+        for day, part in _by_day(rows, self._stream).items():
             path = self._folder / f"{day}-{uuid.uuid4().hex}.parquet"
-            pq.write_table(pa.concat_tables(parts), path, compression="zstd")
+            pq.write_table(part, path, compression="zstd")
             self._spilled.setdefault(day, []).append(path)
-        self._tables, self._bytes = {}, 0
+        self._pages, self._bytes = [], 0
 
 
 def _conform(stream: Any, rows: pa.Table | pa.RecordBatch) -> pa.Table:
@@ -581,50 +596,59 @@ def _conform(stream: Any, rows: pa.Table | pa.RecordBatch) -> pa.Table:
         raise RawZoneError(f"{stream.id}: a column has another type than the declared one: {error}") from error
 
 
-def _by_day(rows: pa.Table, stream: Any) -> Iterator[tuple[date, pa.Table]]:
-    if rows.num_rows == 0:
-        return
+def _day_numbers(rows: pa.Table, stream: Any) -> np.ndarray:
+    """The partition day of each row, in days since 1970."""
     column = rows.column(stream.day)
     if column.null_count:
         raise RawZoneError(f"{stream.id}: {column.null_count} rows have no {stream.day}, so no day to be stored under")
     days = column.cast(pa.timestamp("us")).cast(pa.date32(), safe=False) if pa.types.is_timestamp(column.type) else column
-    numbers = days.combine_chunks().cast(pa.int32()).to_numpy(zero_copy_only=False)
-    if np.any(numbers[1:] < numbers[:-1]):
-        order = np.argsort(numbers, kind="stable")
-        rows, numbers = rows.take(pa.array(order)), numbers[order]
+    return days.combine_chunks().cast(pa.int32()).to_numpy(zero_copy_only=False)
+
+
+def _date_of(number: int) -> date:
+    return date(1970, 1, 1) + timedelta(days=int(number))
+
+
+def _by_day(rows: pa.Table, stream: Any) -> dict[date, pa.Table]:
+    """Rows that are sorted by day, cut into their days without copying."""
+    numbers = _day_numbers(rows, stream)
+    if len(numbers) == 0:
+        return {}
     starts = np.flatnonzero(np.r_[True, numbers[1:] != numbers[:-1]])
-    for start, end in zip(starts, np.r_[starts[1:], len(numbers)], strict=True):
-        yield pa.scalar(int(numbers[start]), pa.int32()).cast(pa.date32()).as_py(), rows.slice(start, end - start)
+    ends = np.r_[starts[1:], len(numbers)]
+    return {_date_of(numbers[start]): rows.slice(start, end - start) for start, end in zip(starts, ends, strict=True)}
 
 
-def _sorted_unique(rows: pa.Table, stream: Any, day: date) -> pa.Table:
-    order = [(name, "ascending") for name in stream.key]
-    if stream.kind == "record" and stream.day not in stream.key:
-        order.append((stream.day, "ascending"))
-    rows = rows.take(pc.sort_indices(rows, sort_keys=order)).combine_chunks()
-    if rows.num_rows < 2:
-        return rows
-    is_repeat = pa.array(np.ones(rows.num_rows - 1, dtype=bool))
-    for name in stream.key:
-        column = rows.column(name).combine_chunks()
-        here, following = column.slice(0, len(column) - 1), column.slice(1)
-        same = pc.if_else(
-            pc.and_(pc.is_valid(here), pc.is_valid(following)),
-            pc.fill_null(pc.equal(here, following), False),
-            pc.equal(pc.is_null(here), pc.is_null(following)),
-        )
-        is_repeat = pc.and_(is_repeat, same)
-    repeats = pc.sum(is_repeat).as_py() or 0
-    if not repeats:
-        return rows
+def _sorted_unique(rows: pa.Table, stream: Any) -> pa.Table:
+    """Rows of one day or of many, by day and key; within a day a record is kept once, in its newest version."""
+    rows = rows.combine_chunks().append_column(DAY_NUMBER, pa.array(_day_numbers(rows, stream)))
+    key = [DAY_NUMBER, *stream.key]
+    order = [*key, stream.day] if stream.kind == "record" and stream.day not in stream.key else key
+    rows = rows.take(pc.sort_indices(rows, sort_keys=[(name, "ascending") for name in order])).combine_chunks()
+    repeats = _is_like_the_next(rows, key)
+    if not repeats.any():
+        return rows.drop_columns([DAY_NUMBER])
     if stream.kind == "report":
-        first = rows.slice(pc.index(is_repeat, True).as_py(), 1).select(list(stream.key)).to_pylist()[0]
+        first = rows.slice(int(np.flatnonzero(repeats)[0]), 1).select(key).to_pylist()[0]
+        number = first.pop(DAY_NUMBER)
+        count = int((repeats & (rows.column(DAY_NUMBER).to_numpy()[1:] == number)).sum())
         raise RawZoneError(
-            f"{stream.id}: day {day} has {repeats} rows whose key came twice, first {first}; "
+            f"{stream.id}: day {_date_of(number)} has {count} rows whose key came twice, first {first}; "
             "the vendor's pages overlap or the key is too short; nothing was changed"
         )
-    keep = pc.invert(pa.concat_arrays([is_repeat, pa.array([False])]))
-    return rows.filter(keep)
+    return rows.filter(pa.array(np.r_[~repeats, True])).drop_columns([DAY_NUMBER])
+
+
+def _is_like_the_next(rows: pa.Table, names: Sequence[str]) -> np.ndarray:
+    """For each row but the last: whether all named columns say the same in the row after it."""
+    same = np.ones(max(rows.num_rows - 1, 0), dtype=bool)
+    for name in names:
+        column = rows.column(name).combine_chunks()
+        here, following = column.slice(0, len(same)), column.slice(1)
+        both_null = pc.and_(pc.is_null(here), pc.is_null(following))
+        alike = pc.or_(pc.fill_null(pc.equal(here, following), False), both_null)
+        same &= alike.to_numpy(zero_copy_only=False).astype(bool)
+    return same
 
 
 def _key_tuples(table: pa.Table, key: Sequence[str]) -> set[tuple[Any, ...]]:
@@ -648,22 +672,12 @@ def _worst(pages: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 def _content_hash(rows: pa.Table, quality: str) -> str:
     """Hash of the rows (sorted, so equal content has equal bytes) and of what the vendor said of them."""
-    digest = blake2b(quality.encode(), digest_size=16)
-
-    class Sink:
-        closed = False
-
-        def write(self, chunk: Any) -> int:
-            digest.update(chunk)
-            return len(chunk)
-
-        def flush(self) -> None: ...
-
-        def close(self) -> None: ...
-
     plain = rows.replace_schema_metadata(None).combine_chunks()
-    with pa.PythonFile(Sink(), mode="w") as file, pa.ipc.new_stream(file, plain.schema) as writer:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, plain.schema) as writer:
         writer.write_table(plain)
+    digest = blake2b(quality.encode(), digest_size=16)
+    digest.update(sink.getvalue())
     return digest.hexdigest()
 
 
