@@ -2,6 +2,8 @@
 PYTHON ?= $(shell for p in python3.12 python3.11 python3; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
+# test processes; what is slow waits for vendors and other processes half of the time
+WORKERS ?= 2
 READY := .venv/.ready
 export DAGSTER_DISABLE_TELEMETRY := yes
 export DO_NOT_TRACK := 1
@@ -13,7 +15,7 @@ run: $(READY)           ## the whole pipeline against the sandbox, then the scor
 
 test: $(READY)          ## lint and the whole test suite
 	@$(BIN)/ruff check .
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
 
 ui: $(READY)            ## Dagster on 127.0.0.1:3000
 	@$(BIN)/funnelhouse ui
@@ -27,6 +29,8 @@ $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@FUNNELHOUSE_HOME=$(CURDIR)/data/demo FUNNELHOUSE_RAW=$(CURDIR)/data/demo/raw \
+		$(BIN)/dbt parse --quiet --project-dir dbt_project --profiles-dir dbt_project
 	@touch $(READY)
 
 clean:                  ## forget the environment and the demo's data

@@ -1,4 +1,4 @@
-"""KPI assets: the fact tables of every grain, the catalogue and the scoreboard, built whole in one transaction."""
+"""KPI assets: the fact tables of every grain, the catalogue and the scoreboard, in one transaction."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,5 @@
-"""One build of all KPI tables: in one transaction, from the marts and the semantic manifest, whole every time."""
+"""One build of all KPI tables: in one transaction, from the marts and the semantic manifest; makes only the rows whose
+inputs are no longer what they were made of (changes.py)."""
 
 from __future__ import annotations
 
@@ -8,8 +9,8 @@ from pathlib import Path
 
 import duckdb
 
-from dagster_project.kpis import board, coverage, facts, measures, periods
-from dagster_project.kpis.catalogue import Catalogue
+from dagster_project.kpis import board, changes, coverage, facts, measures, periods
+from dagster_project.kpis.catalogue import TOTAL, Catalogue
 from dagster_project.kpis.compiler import Compiler
 from dagster_project.kpis.inputs import Inputs, read_inputs
 from dagster_project.kpis.manifest import load_catalogue
@@ -30,7 +31,7 @@ def build(
 
     `connection`: the warehouse, open for writing, outside a transaction. `manifest`: semantic_manifest.json of the
     parsed dbt project, or its folder. `grains`: of day, week, month, quarter, year; tables of other grains stay as
-    they are, and so does the scoreboard without month. `computed_at`: the stamp of the rows, now by default.
+    they are, and so does the scoreboard without month. `computed_at`: the stamp of the rows that are made, now by default.
     `progress(done, total)` is called after every cut. `compiler`: one to use again, where builds follow each other.
 
     Raises CatalogueError where the definitions are wrong and InputError where the warehouse lacks what they read.
@@ -65,9 +66,9 @@ def _build(
     coverage.create_coverage(connection, catalogue)
     shown_model = measures.create_models(connection, catalogue, compiler, inputs.default_model)
     facts.create_definitions(connection, catalogue, inputs.days_of_setting)
-    for grain in grains:
-        facts.create_fact_table(connection, grain)
+    changes.prepare(connection, grains, inputs.today)
     _insert(connection, catalogue, compiler, grains, inputs, computed_at, progress)
+    changes.finish(connection, grains, inputs.today)
     board.create_dim_kpi(connection, catalogue, inputs.currency, shown_model)
     if "month" in grains:
         board.create_scoreboard(connection, inputs.today)
@@ -88,10 +89,17 @@ def _insert(
     """One cut after another, so that memory holds the cells of one cut only."""
     context = facts.Context(inputs.today, computed_at, inputs.unmapped_stages)
     for done, dimension in enumerate(catalogue.dimensions, start=1):
-        measures.create_cells(connection, measures.ask(connection, catalogue, compiler, dimension))
+        asked = measures.ask(connection, catalogue, compiler, dimension)
+        is_whole = changes.find(connection, catalogue, dimension, inputs.unmapped_stages)
+        if changes.is_nothing(connection) and dimension not in ("channel", TOTAL):  # those two are made of each other
+            progress(done, len(catalogue.dimensions))
+            continue
+        measures.create_cells(connection, asked)
         if dimension == "channel":  # built first: totals over channels with spend are made of its cells
             measures.keep_channel_cells(connection, catalogue)
+        changes.remove(connection, catalogue, dimension, grains, is_whole)
         facts.insert_facts(connection, catalogue, dimension, grains, context)
+        changes.remember(connection, catalogue, dimension, inputs.unmapped_stages)
         progress(done, len(catalogue.dimensions))
 
 

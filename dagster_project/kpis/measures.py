@@ -89,11 +89,12 @@ def _create_days(connection: duckdb.DuckDBPyConnection, asked: Asked, answers: s
 
 
 def create_cells(connection: duckdb.DuckDBPyConnection, asked: Asked) -> None:
-    """Make `kpi_cells` for the dimension that was asked; the total has a row for every period and model."""
+    """Make `kpi_cells` for the changed periods of the dimension that was asked; the total has a row for every period
+    and model."""
     sources = [
         "select w.grain, w.period_start, w.through, w.which, d.* exclude (date_day) "
-        "from kpi_days as d join kpi_asked_days as w using (date_day)",
-        "from kpi_windowed",
+        "from kpi_days as d join (from kpi_asked_days semi join kpi_needed using (grain, period_start)) as w using (date_day)",
+        "from kpi_windowed semi join kpi_needed using (grain, period_start)",
     ]
     if asked.dimension == TOTAL:
         sources.append(
@@ -125,6 +126,7 @@ def create_cells(connection: duckdb.DuckDBPyConnection, asked: Asked) -> None:
         from (from kpi_long where which = 'now') as now
         full join (from compared where which = 'previous') as previous using ({key})
         left join (from compared where which = 'year_ago') as year_ago using ({key})
+        semi join kpi_changed using (grain, period_start, attribution_model)
         """
     )
 
@@ -151,6 +153,8 @@ def keep_channel_cells(connection: duckdb.DuckDBPyConnection, catalogue: Catalog
         select w.grain, w.period_start, w.through, 'all' as member, m.attribution_model,
             sums.* exclude (grain, period_start, through, attribution_model)
         from kpi_windows as w cross join kpi_models as m
+        semi join kpi_changed as c on c.grain = w.grain and c.period_start = w.period_start
+            and c.attribution_model = m.attribution_model
         left join sums on sums.grain = w.grain and sums.period_start = w.period_start
             and sums.through = w.through and sums.attribution_model = m.attribution_model
         where w.which = 'now'

@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from kpi_warehouse import Warehouse
 
 
-def big_warehouse(today: date, days: int, sessions: int, leads: int, models: int = 1) -> Warehouse:
+def big_warehouse(today: date, days: int, sessions: int, leads: int, models: int = 1, campaigns: int = 80) -> Warehouse:
     """A warehouse over `days` days until yesterday: one traffic row per session, the long tails that real sites have."""
     warehouse = Warehouse(today, today - timedelta(days), extracted_to=today - timedelta(1))
     connection = warehouse.connection
@@ -84,7 +84,7 @@ def big_warehouse(today: date, days: int, sessions: int, leads: int, models: int
         select (date '{warehouse.first_day}' + d::integer) as date_day, 'platform' || c % 3 as platform, 'media' as cost_type, 'outbound' as motion,
             ['Paid Search', 'Paid Social', 'Display', 'Cross-network'][1 + c % 4] as channel, 'source' || c % 5 as source, 'medium1' as medium,
             'campaign' || c as campaign_key, (hash(c * 1000 + d) % 5000) / 100 as amount, amount as acquisition_amount, false as is_rate_missing
-        from range({days}) t(d), range(80) u(c)
+        from range({days}) t(d), range({campaigns}) u(c)
         """
     )
     connection.execute(

@@ -1,0 +1,248 @@
+"""Which KPI rows have to be made again: those whose days, windows, coverage or definitions are no longer what they
+were made of.
+
+What the stored rows were made of is remembered by hash, in the same transaction as the rows, so that a killed build
+leaves both as they were. Nothing is told: a refresh, a backfill, a changed rule and a crash are one case.
+
+* `intermediate.kpi_built_with` (dimension, content_hash): definitions, targets, models, and the code that makes rows.
+* `intermediate.kpi_built_periods` (grain, period_start, content_hash): calendar and coverage of each period.
+* `intermediate.kpi_built_days` (dimension, attribution_model, date_day, content_hash): measures that add up.
+* `intermediate.kpi_built_windows` (dimension, attribution_model, grain, period_start, content_hash): measures that are
+  asked for whole windows.
+
+A row rests on three windows of days (its own, the one before, the one a year ago), so that one changed day makes up to
+three rows of each grain anew. A row that was not mature may have come of age since; its period is made again, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from hashlib import blake2b
+from pathlib import Path
+
+import duckdb
+
+from dagster_project.kpis.catalogue import NO_MODEL, TOTAL, Catalogue
+from dagster_project.kpis.facts import COLUMNS, create_fact_table, table_name
+from dagster_project.kpis.rows import rows_sql
+
+SCHEMA = "intermediate"
+_STATE = {
+    "kpi_built_with": "dimension varchar, content_hash varchar",
+    "kpi_built_periods": "grain varchar, period_start date, content_hash ubigint",
+    "kpi_built_days": "dimension varchar, attribution_model varchar, date_day date, content_hash ubigint",
+    "kpi_built_windows": (
+        "dimension varchar, attribution_model varchar, grain varchar, period_start date, content_hash ubigint"
+    ),
+}
+_THE_BUILD = "(build)"  # the row of kpi_built_with that names the grains and the day of the last build
+_CODE = blake2b(b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))).hexdigest()
+_NEW = {
+    # a day of a member is one row, so that no two equal hashes meet and cancel each other out
+    "kpi_built_days": "select attribution_model, date_day, bit_xor(hash(d)) as content_hash from kpi_days as d group by all",
+    "kpi_built_windows": "select attribution_model, grain, period_start, bit_xor(hash(w)) as content_hash "
+    "from kpi_windowed as w group by all",
+}
+
+
+def prepare(connection: duckdb.DuckDBPyConnection, grains: Sequence[str], today: date) -> None:
+    """Make what is missing, and `kpi_moved_periods` (grain, period_start): periods whose coverage is another one now.
+
+    Fact tables of another shape, or of other grains than the last build's, are made anew and nothing of them is kept.
+    """
+    connection.execute(f"create schema if not exists {SCHEMA}")
+    for table, columns in _STATE.items():
+        connection.execute(f"create table if not exists {SCHEMA}.{table} ({columns})")
+    if _known(connection, _THE_BUILD).split("|")[0] != ",".join(grains) or not _has_tables(connection, grains):
+        for table in _STATE:
+            connection.execute(f"delete from {SCHEMA}.{table}")
+        for grain in grains:
+            create_fact_table(connection, grain)
+    connection.execute(
+        f"""
+        create or replace temp table kpi_moved_periods as
+        with new as (
+            select grain, period_start, bit_xor(hash(c)) as content_hash from kpi_coverage as c group by all
+        )
+        select grain, period_start
+        from new full join {SCHEMA}.kpi_built_periods as built using (grain, period_start)
+        where new.content_hash is distinct from built.content_hash
+        """
+    )
+    connection.execute(
+        f"create or replace temp table kpi_maturing as {_maturing(grains)}"
+        if _known(connection, _THE_BUILD) != _build_of(grains, today)
+        else "create or replace temp table kpi_maturing as select * from (" + _maturing(grains) + ") where false"
+    )
+
+
+def find(
+    connection: duckdb.DuckDBPyConnection, catalogue: Catalogue, dimension: str, unmapped: frozenset[str]
+) -> bool:
+    """Make `kpi_changed` (grain, period_start, attribution_model) and `kpi_needed` (grain, period_start), its periods
+    and those that they are compared with. Returns whether all rows of the dimension are made again.
+    """
+    is_whole = _known(connection, dimension) != _definition(connection, catalogue, dimension, unmapped)
+    if is_whole:
+        found = f"select grain, period_start, attribution_model from kpi_windows cross join {_models()}"
+    else:
+        found = f"""
+            select w.grain, w.period_start, c.attribution_model
+            from ({_differences("kpi_built_days", dimension, ("attribution_model", "date_day"))}) as c
+            join kpi_window_days as w using (date_day)
+            union
+            select w.grain, w.period_start, c.attribution_model
+            from ({_differences("kpi_built_windows", dimension, ("attribution_model", "grain", "period_start"))}) as c
+            join kpi_windows as w on w.grain = c.grain
+                and (w.period_start = c.period_start or w.from_day = c.period_start)
+            union
+            select grain, period_start, attribution_model from kpi_moved_periods cross join {_models()}
+            union
+            select grain, period_start, attribution_model from kpi_maturing
+            where dimension = '{dimension}' {_of_channels(catalogue, dimension)}
+        """
+    connection.execute(f"create or replace temp table kpi_changed as select distinct * from ({found})")
+    connection.execute(
+        """
+        create or replace temp table kpi_needed as
+        select distinct grain, period_start from kpi_changed
+        union
+        select w.grain, w.from_day from kpi_windows as w semi join kpi_changed using (grain, period_start)
+        """
+    )
+    if dimension == "channel":  # totals over channels with spend are made of the cells by channel
+        connection.execute("create or replace temp table kpi_changed_channels as from kpi_changed")
+    return is_whole
+
+
+def is_nothing(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Whether `find` found nothing to make again."""
+    return not connection.execute("select 1 from kpi_changed limit 1").fetchall()
+
+
+def remove(
+    connection: duckdb.DuckDBPyConnection, catalogue: Catalogue, dimension: str, grains: Sequence[str], is_whole: bool
+) -> None:
+    """Delete the rows that are made again."""
+    for grain in grains:
+        rows = f"kpi.{table_name(grain)}"
+        if is_whole:
+            connection.execute(f"delete from {rows} where dimension = ?", [dimension])
+            continue
+        over_channels = _over_channels(catalogue) if dimension == TOTAL else []
+        for changed, condition in (
+            ("kpi_changed", "not list_contains($kpis, f.kpi_id)"),
+            *([("kpi_changed_channels", "list_contains($kpis, f.kpi_id)")] if over_channels else []),
+        ):
+            connection.execute(
+                f"delete from {rows} as f using {changed} as c where f.dimension = $dimension and c.grain = $grain "
+                f"and f.period_start = c.period_start and f.attribution_model = c.attribution_model and {condition}",
+                {"dimension": dimension, "grain": grain, "kpis": over_channels},
+            )
+
+
+def remember(
+    connection: duckdb.DuckDBPyConnection, catalogue: Catalogue, dimension: str, unmapped: frozenset[str]
+) -> None:
+    """The rows of the dimension are now made of what the temporary tables hold."""
+    for table, key in (
+        ("kpi_built_days", ("attribution_model", "date_day")),
+        ("kpi_built_windows", ("attribution_model", "grain", "period_start")),
+    ):
+        connection.execute(
+            f"create or replace temp table kpi_differences as {_differences(table, dimension, key)}"
+        )
+        same = " and ".join(f"b.{name} = d.{name}" for name in key)
+        connection.execute(
+            f"delete from {SCHEMA}.{table} as b using kpi_differences as d where b.dimension = '{dimension}' and {same}"
+        )
+        connection.execute(
+            f"insert into {SCHEMA}.{table} by name "
+            f"select '{dimension}' as dimension, * from kpi_differences where content_hash is not null"
+        )
+    _know(connection, dimension, _definition(connection, catalogue, dimension, unmapped))
+
+
+def finish(connection: duckdb.DuckDBPyConnection, grains: Sequence[str], today: date) -> None:
+    """All dimensions are done: remember the periods, the grains and the day."""
+    connection.execute(f"delete from {SCHEMA}.kpi_built_periods")
+    connection.execute(
+        f"insert into {SCHEMA}.kpi_built_periods "
+        "select grain, period_start, bit_xor(hash(c)) from kpi_coverage as c group by all"
+    )
+    _know(connection, _THE_BUILD, _build_of(grains, today))
+
+
+def _differences(table: str, dimension: str, key: Sequence[str]) -> str:
+    """The key and the new hash (null where nothing is left) of what is not as it was."""
+    names = ", ".join(key)
+    return f"""
+        select {names}, new.content_hash
+        from ({_NEW[table]}) as new
+        full join (from {SCHEMA}.{table} where dimension = '{dimension}') as built using ({names})
+        where new.content_hash is distinct from built.content_hash
+    """
+
+
+def _models() -> str:
+    return f"(select '{NO_MODEL}' as attribution_model union all from kpi_models)"
+
+
+def _maturing(grains: Sequence[str]) -> str:
+    return " union ".join(
+        f"select '{grain}' as grain, kpi_id, dimension, period_start, attribution_model "
+        f"from kpi.{table_name(grain)} where not is_mature"
+        for grain in grains
+    )
+
+
+def _over_channels(catalogue: Catalogue) -> list[str]:
+    return sorted(line.kpi.id for line in catalogue.lines(TOTAL) if line.kpi.channels_with)
+
+
+def _of_channels(catalogue: Catalogue, dimension: str) -> str:
+    """With the cells by channel go the totals over channels."""
+    if dimension != "channel" or not _over_channels(catalogue):
+        return ""
+    names = ", ".join(f"'{name}'" for name in _over_channels(catalogue))
+    return f"or (dimension = '{TOTAL}' and kpi_id in ({names}))"
+
+
+def _definition(
+    connection: duckdb.DuckDBPyConnection, catalogue: Catalogue, dimension: str, unmapped: frozenset[str]
+) -> str:
+    """Hash of all that rows of a dimension rest on beside measures and coverage."""
+    # totals over channels are made of the cells by channel: the two are made whole together
+    dimensions = ["channel", TOTAL] if dimension in ("channel", TOTAL) else [dimension]
+    texts = [rows_sql(lines, unmapped) for name in dimensions if (lines := catalogue.lines(name))]
+    tables = [
+        connection.execute(f"select coalesce(bit_xor(hash(t)), 0) from {table} as t").fetchall()
+        for table in ("kpi_definitions", "kpi_targets", "kpi_models")
+    ]
+    return blake2b(f"{_CODE}{texts}{tables}".encode(), digest_size=16).hexdigest()
+
+
+def _build_of(grains: Sequence[str], today: date) -> str:
+    return f"{','.join(grains)}|{today}"
+
+
+def _known(connection: duckdb.DuckDBPyConnection, dimension: str) -> str:
+    found = connection.execute(
+        f"select content_hash from {SCHEMA}.kpi_built_with where dimension = ?", [dimension]
+    ).fetchall()
+    return found[0][0] if found else ""
+
+
+def _know(connection: duckdb.DuckDBPyConnection, dimension: str, content_hash: str) -> None:
+    connection.execute(f"delete from {SCHEMA}.kpi_built_with where dimension = ?", [dimension])
+    connection.execute(f"insert into {SCHEMA}.kpi_built_with values (?, ?)", [dimension, content_hash])
+
+
+def _has_tables(connection: duckdb.DuckDBPyConnection, grains: Sequence[str]) -> bool:
+    columns = connection.execute(
+        "select table_name, list(column_name || ' ' || lower(data_type) order by column_index) from duckdb_columns() "
+        "where schema_name = 'kpi' and database_name = current_database() group by all"
+    ).fetchall()
+    shape = [f"{name} {kind.replace('timestamptz', 'timestamp with time zone')}" for name, (kind, _) in COLUMNS.items()]
+    return all((table_name(grain), shape) in columns for grain in grains)
