@@ -189,7 +189,10 @@ def sandbox(
     from dagster_project.sandbox import DEMO_TODAY
     from dagster_project.sandbox.server import run
 
-    run(today=today.date() if today else DEMO_TODAY, faults=fault or [])
+    try:
+        run(today=today.date() if today else DEMO_TODAY, faults=fault or [])
+    except ValueError as error:
+        raise _Stop(f"--fault: {error}", 2) from None
 
 
 @app.command()

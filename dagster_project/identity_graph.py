@@ -1,8 +1,9 @@
 """Who is one person: identifiers seen together, joined strongest and oldest first. What SQL cannot do well.
 
-Union-find over evidence (a CRM record, a form submission, a visit) and the ids that it carries. An e-mail
-names a person, the phone where there is no e-mail; clicks and browsers only bring together what these leave
-open: a link that would make one person of two names is refused, not followed. Links are tried in the order of
+Union-find over evidence (a CRM record, a form submission, a visit, a login, a purchase) and the ids that it
+carries. An e-mail names a person, the phone where there is no e-mail, then the id with which they log in;
+orders, clicks and browsers only bring together what these leave open: a link that would make one person of two
+names is refused, not followed. Links are tried in the order of
 strength, then time, then text: rows in another order give the same people; of two links equally strong the
 one that came first stands.
 """
@@ -14,9 +15,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 # An id kind that is not named here is a click id, which belongs to one click and so to one browser.
-STRENGTHS = {"email": 0, "phone": 1, "client_id": 3}
-_CLICK = 2
-_EMAIL, _PHONE = STRENGTHS["email"], STRENGTHS["phone"]
+STRENGTHS = {"email": 0, "phone": 1, "user_id": 2, "order_id": 3, "client_id": 5}
+_CLICK = 4
+_EMAIL, _PHONE, _LOGIN = STRENGTHS["email"], STRENGTHS["phone"], STRENGTHS["user_id"]
 _NO_RECORD = np.iinfo(np.int64).max
 
 RESULT = pa.schema(
@@ -47,7 +48,7 @@ def join_people(evidence: pa.Table) -> pa.Table:
     strength = _strengths(evidence["id_kind"])
     moments = _microseconds(evidence["seen_at"])
     groups = _Groups(len(names), len(ids))
-    groups.name(of_evidence[strength == _EMAIL], of_evidence[strength == _PHONE])
+    groups.name({name: of_evidence[strength == name] for name in (_EMAIL, _PHONE, _LOGIN)})
 
     # most ids are seen once and join nothing: only the others need the walk
     is_shared = np.bincount(of_id, minlength=len(ids))[of_id] > 1
@@ -130,35 +131,33 @@ def _ties(
 
 
 class _Groups:
-    """Union-find over `evidences` + `ids` nodes; a group knows whether an e-mail or a phone names it."""
+    """Union-find over `evidences` + `ids` nodes; a group knows whether an e-mail, a phone or a login names it."""
 
     def __init__(self, evidences: int, ids: int) -> None:
         self._evidences = evidences
         self._parent = list(range(evidences + ids))
-        self._has_email = bytearray(evidences + ids)
-        self._has_phone = bytearray(evidences + ids)
+        # bit n: named by an id of strength n
+        self._names = bytearray(evidences + ids)
 
-    def name(self, with_email: np.ndarray, with_phone: np.ndarray) -> None:
-        for flags, nodes in ((self._has_email, with_email), (self._has_phone, with_phone)):
+    def name(self, nodes_by_strength: dict[int, np.ndarray]) -> None:
+        for strength, nodes in nodes_by_strength.items():
             for node in nodes.tolist():
-                flags[node] = 1
+                self._names[node] |= 1 << strength
 
     def join(self, evidence: np.ndarray, ids: np.ndarray, strengths: np.ndarray) -> np.ndarray:
         """Try the links in the order given; returns, per link, whether it brought two groups together."""
         joined = np.zeros(len(evidence), dtype=bool)
-        has_email, has_phone, parent, find = self._has_email, self._has_phone, self._parent, self._find
+        names, parent, find = self._names, self._parent, self._find
         links = zip(evidence.tolist(), (ids + self._evidences).tolist(), strengths.tolist(), strict=True)
         for number, (left, right, strength) in enumerate(links):
             one, other = find(left), find(right)
             if one == other:
                 continue
-            if strength > _EMAIL and has_email[one] and has_email[other]:
-                continue
-            if strength > _PHONE and has_phone[one] and has_phone[other]:
+            # two names of one kind that a weaker link would join are two people
+            if names[one] & names[other] & ((1 << strength) - 1):
                 continue
             parent[other] = one
-            has_email[one] |= has_email[other]
-            has_phone[one] |= has_phone[other]
+            names[one] |= names[other]
             joined[number] = True
         return joined
 

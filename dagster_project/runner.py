@@ -18,6 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 
 from dagster_project import ingest, instance
 from dagster_project.connectors import Stream, Window
+from dagster_project.locks import file_lock
 from dagster_project.settings import Settings
 
 PROJECT_FOLDER = Path(__file__).resolve().parents[1]
@@ -40,7 +41,14 @@ class RunResult:
 
 def ensure_manifest(settings: Settings) -> None:
     """Run `dbt parse` where the dbt project changed since its manifest was written. Raises RunFailed."""
-    newest = max(p.stat().st_mtime for p in DBT_FOLDER.rglob("*") if p.is_file() and "target" not in p.parts)
+    with file_lock(MANIFEST.parent / ".parse.lock", "another run is parsing the dbt project"):
+        _parse_if_changed(settings)
+
+
+def _parse_if_changed(settings: Settings) -> None:
+    files = [path for path in DBT_FOLDER.rglob("*") if path.is_file()]
+    written_by_dbt = ("target", "logs")
+    newest = max(p.stat().st_mtime for p in files if p.relative_to(DBT_FOLDER).parts[0] not in written_by_dbt)
     if MANIFEST.exists() and MANIFEST.stat().st_mtime >= newest:
         return
     command = [sys.executable, "-m", "dbt.cli.main", "parse", "--quiet", "--project-dir", str(DBT_FOLDER),

@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, TypeVar, get_args
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
+import duckdb
 import yaml
 from dotenv import dotenv_values
 from pydantic import (
@@ -68,6 +69,19 @@ def _host_address(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
+def _pattern(text: str) -> str:
+    """A regular expression as the warehouse reads it: RE2, which has no lookaround and no backreferences."""
+    try:
+        duckdb.execute("select regexp_full_match('', ?)", ["(?i)" + text])
+    except duckdb.Error as error:
+        why = str(error).removeprefix("Invalid Input Error: ").strip()
+        raise ValueError(
+            f"not a regular expression that the warehouse can read ({why}); allowed is RE2, which knows no lookahead, "
+            "lookbehind or backreferences (github.com/google/re2/wiki/Syntax)"
+        ) from None
+    return text
+
+
 def _comma_list(value: Any) -> Any:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
@@ -75,6 +89,7 @@ def _comma_list(value: Any) -> Any:
 TimeZone = Annotated[str, AfterValidator(_time_zone)]
 Currency = Annotated[str, AfterValidator(_currency)]
 HostAddress = Annotated[str, AfterValidator(_host_address)]
+Pattern = Annotated[str, AfterValidator(_pattern)]
 CommaList = Annotated[list[str], BeforeValidator(_comma_list), Field(min_length=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Days = Annotated[int, Field(ge=1, le=3650)]
@@ -213,6 +228,7 @@ class HubspotProperties(_Strict):
     li_fat_id: str = "li_fat_id"
     ga_client_id: str = "ga_client_id"
     ym_client_id: str = "ym_client_id"
+    self_reported_source: str = "self_reported_source"  # else how_did_you_hear_about_us
     product: str = "product"
     refund_of_deal_id: str = "refund_of_deal_id"
 
@@ -250,6 +266,8 @@ class Identity(_Strict):
     people_per_click_id: int = Field(5, ge=1)  # people, or browsers, on one click id; more = a copied link
     people_per_phone: int = Field(10, ge=1)  # e-mails beside one phone; more = a switchboard
     records_per_id: int = Field(100, ge=1)  # CRM records with one e-mail or phone; more = nobody's own
+    # a browser that forgets its cookie after seven days (Safari) is 52 a year
+    browsers_per_login: int = Field(200, ge=1)  # browsers with one logged-in id; more = a shared or test login
 
 
 class GrossMargin(_Strict):
@@ -264,6 +282,8 @@ class Attribution(_Strict):
     half_life_days: float = Field(7, gt=0)
     markov_window_days: Days = 365
     earlier_conversions_reset: bool = False
+    # what people say of where they come from: a touch where nothing was tracked; beside the tracked ones; or none
+    self_reported: Literal["fallback", "always", "never"] = "fallback"
 
     @model_validator(mode="after")
     def _check(self) -> Attribution:
@@ -294,10 +314,10 @@ class ChannelRule(_Strict):
     """A user's own rule, tried before all others: the patterns given must all match whole values, any case."""
 
     channel: str
-    source: str | None = None
-    medium: str | None = None
-    campaign: str | None = None
-    landing_page: str | None = None
+    source: Pattern | None = None
+    medium: Pattern | None = None
+    campaign: Pattern | None = None
+    landing_page: Pattern | None = None
 
     @model_validator(mode="after")
     def _check(self) -> ChannelRule:
@@ -314,8 +334,27 @@ class CampaignAlias(_Strict):
     campaign: str  # id or name
 
 
+class SelfReportedAlias(_Strict):
+    """Words in the answer to "How did you hear about us?" and the source that they mean, tried before ours."""
+
+    says: str = Field(pattern=r"\w")  # words that the answer has, any case; `*` at the end = words that begin so
+    source: str = Field(min_length=1)
+    medium: str | None = None
+    channel: str | None = None  # by the channel rules where it is not given
+
+
+class Naming(_Strict):
+    """How tags are to be written; `audit_utm` lists those that are not. Patterns match whole values, case counts."""
+
+    source: Pattern | None = None
+    medium: Pattern | None = None
+    campaign: Pattern | None = None
+
+
 class Channels(_Strict):
+    naming: Naming = Naming()
     rules: tuple[ChannelRule, ...] = ()
+    self_reported: tuple[SelfReportedAlias, ...] = ()
     source_aliases: dict[str, str] = {}
     campaign_aliases: tuple[CampaignAlias, ...] = ()
 

@@ -1,4 +1,4 @@
-"""What all tests share: the optional folder of real data, and the switch for benchmarks."""
+"""What all tests share: the optional folder of real data, the switches, and which tests stay together on one worker."""
 
 from __future__ import annotations
 
@@ -6,17 +6,41 @@ from pathlib import Path
 
 import pytest
 
-PROJECT = Path(__file__).resolve().parents[1]
+TESTS = Path(__file__).resolve().parent
+PROJECT = TESTS.parent
+# What takes long begins first, so that two workers end together: the rest is short and fills the gaps.
+LONGEST_FIRST = ("pipeline", "dbt", "kpis")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--run-benchmarks", action="store_true", help="run tests/benchmarks and print their figures")
+    parser.addoption("--long", action="store_true", help="run the tests marked long, too (minutes each)")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "long: takes minutes; runs with --long only")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     if "benchmarks" in collection_path.parts and not config.getoption("--run-benchmarks"):
         return True
     return None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """A file's tests share what its fixtures build, so they stay on one worker (`-n 2 --dist loadgroup`); files that
+    share more say so with an `xdist_group` of their own."""
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(str(item.path.relative_to(TESTS))))
+        if item.get_closest_marker("long") and not config.getoption("--long"):
+            item.add_marker(pytest.mark.skip(reason="long: runs with --long"))
+    items.sort(key=_place)
+
+
+def _place(item: pytest.Item) -> int:
+    folder = item.path.relative_to(TESTS).parts[0]
+    return LONGEST_FIRST.index(folder) if folder in LONGEST_FIRST else len(LONGEST_FIRST)
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from hashlib import sha256
 from pathlib import Path
@@ -9,6 +11,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from dagster_project import publish as publish_module
 from dagster_project.publish import PublishError, publish
 
 
@@ -70,31 +73,90 @@ def test_an_empty_warehouse_is_not_published(tmp_path: Path) -> None:
     assert not (tmp_path / "published").exists()
 
 
-def test_a_polling_reader_never_fails_and_never_sees_half_a_publish(tmp_path: Path) -> None:
+# A reader as BI is one: a process of its own that opens the published files anew for each look, all day long. It says
+# which versions it saw in how many rows: in the DuckDB file, then in the Parquet files.
+READER = """
+import pathlib, sys, duckdb
+published = pathlib.Path(sys.argv[1])
+while True:
+    folder = published.resolve()
+    with duckdb.connect(str(folder / "funnelhouse.duckdb"), read_only=True) as connection:
+        everything = "(from marts.a union all from marts.b union all from kpi.k)"
+        tables = connection.execute(f"select version, count(*) from {everything} group by version").fetchall()
+        files = connection.execute(
+            f"select version, count(*) from read_parquet('{folder}/*/*.parquet') group by version"
+        ).fetchall()
+    print(*tables, *files, flush=True)
+"""
+
+
+def a_whole(version: int) -> str:
+    """What a look says when it saw this version and nothing else: three tables of a thousand rows."""
+    return f"({version}, 3000) ({version}, 3000)"
+
+
+class Reader:
+    """That process; `next_looks` waits until it has begun and ended another look, and gives what was seen meanwhile."""
+
+    def __init__(self, published: Path) -> None:
+        self.published, self.looks, self.complaints = published, list[str](), ""
+        self._news = threading.Condition()
+
+    def __enter__(self) -> Reader:
+        command = [sys.executable, "-c", READER, str(self.published)]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self._listener = threading.Thread(target=self._listen)
+        self._listener.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self._listener.join()
+        assert self.process.stderr is not None
+        self.complaints = self.process.stderr.read()
+        self.process.wait()
+
+    def _listen(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            with self._news:
+                self.looks.append(line.strip())
+                self._news.notify_all()
+
+    def next_looks(self) -> list[str]:
+        with self._news:
+            before = len(self.looks)  # the look that ends next may have begun long ago: two must end
+            in_time = self._news.wait_for(lambda: len(self.looks) >= before + 2, timeout=60)
+            assert in_time, "the reader waits, or has failed"
+            return self.looks[before:]
+
+
+def test_a_polling_reader_never_fails_never_waits_and_never_sees_half_a_publish(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of twenty publishes stands still when it is half done and when all is written, until the reader has looked."""
     publish(warehouse(tmp_path, 0), tmp_path)
-    seen, problems, stop = set(), [], threading.Event()
+    while_publishing: list[str] = []
+    with Reader(tmp_path / "published") as reader:
 
-    def poll() -> None:
-        while not stop.is_set():
-            try:
-                with duckdb.connect(str(tmp_path / "published" / "funnelhouse.duckdb"), read_only=True) as reader:
-                    versions = reader.execute(
-                        "select a.version, b.version, k.version from marts.a join marts.b using (id) join kpi.k using (id) group by all"
-                    ).fetchall()
-                if len(versions) != 1 or len(set(versions[0])) != 1:
-                    problems.append(versions)
-                seen.add(versions[0][0])
-            except Exception as error:
-                problems.append(error)
+        def stands_still(step: str) -> None:
+            carry_on = getattr(publish_module, step)
 
-    reader = threading.Thread(target=poll)
-    reader.start()
-    for version in range(1, 21):
-        publish(warehouse(tmp_path, version), tmp_path)
-    stop.set()
-    reader.join()
-    assert problems == []
-    assert len(seen) > 3, "the reader must have read while publishes went on"
+            def still(*arguments: object) -> None:
+                while_publishing.extend(reader.next_looks())
+                carry_on(*arguments)
+
+            monkeypatch.setattr(publish_module, step, still)
+
+        for step in ("_copy_comments", "_sync", "_point_at"):
+            stands_still(step)
+        for version in range(1, 21):
+            publish(warehouse(tmp_path, version), tmp_path)
+            assert set(while_publishing) == {a_whole(version - 1)}
+            while_publishing.clear()
+            assert reader.next_looks()[-1] == a_whole(version)
+    assert reader.complaints == ""
+    assert set(reader.looks) == {a_whole(version) for version in range(21)}
 
 
 def test_a_reader_with_the_old_file_open_keeps_its_picture(tmp_path: Path) -> None:

@@ -29,7 +29,14 @@ _FILED_ON = date(1970, 1, 1)
 _ACCOUNT = "funnelhouse.yml"
 TRANSITIONS = ("lead>mql", "mql>sal", "sal>sql", "sql>opportunity", "opportunity>won")
 CONVERSIONS = ("lead", "mql", "sql", "opportunity", "order")
-IDENTITY_LIMITS = ("people_per_client_id", "people_per_click_id", "people_per_phone", "records_per_id")
+NAMED = ("source", "medium", "campaign")
+IDENTITY_LIMITS = (
+    "people_per_client_id",
+    "people_per_click_id",
+    "people_per_phone",
+    "records_per_id",
+    "browsers_per_login",
+)
 
 _TEXT, _INTEGER, _DOUBLE, _FLAG, _DAY = pa.string(), pa.int64(), pa.float64(), pa.bool_(), pa.date32()
 
@@ -52,6 +59,7 @@ def _settings(settings: ConfigSettings) -> list[Row]:
             "crm_truth": ",".join(rules.crm.truth),
             "crm_customer": rules.crm.customer,
             **{f"identity_{limit}": getattr(rules.identity, limit) for limit in IDENTITY_LIMITS},
+            **{f"naming_{parameter}": getattr(rules.channels.naming, parameter) for parameter in NAMED},
             "revenue_truth": rules.revenue_truth,
             "gross_margin_default": rules.gross_margin.default,
             "attribution_default_model": rules.attribution.default_model,
@@ -59,6 +67,7 @@ def _settings(settings: ConfigSettings) -> list[Row]:
             "attribution_half_life_days": rules.attribution.half_life_days,
             "attribution_markov_window_days": rules.attribution.markov_window_days,
             "attribution_earlier_conversions_reset": rules.attribution.earlier_conversions_reset,
+            "attribution_self_reported": rules.attribution.self_reported,
             **{f"attribution_lookback_days_{kind}": rules.attribution.lookback(kind) for kind in CONVERSIONS},
             "maturity_stage_window_days": rules.maturity.stage_window_days,
             **{_stage_window(step): rules.maturity.stage_window(step) for step in TRANSITIONS},
@@ -104,6 +113,17 @@ def _campaign_aliases(settings: ConfigSettings) -> list[Row]:
     return [
         {"alias": a.alias, "platform": a.platform, "campaign": a.campaign}
         for a in settings.config.channels.campaign_aliases
+    ]
+
+
+def _self_reported_aliases(settings: ConfigSettings) -> list[Row]:
+    return [
+        {
+            "position": position,
+            "phrase": alias.says,
+            **alias.model_dump(include={"source", "medium", "channel"}),
+        }
+        for position, alias in enumerate(settings.config.channels.self_reported, start=1)
     ]
 
 
@@ -214,6 +234,7 @@ STREAMS: tuple[Stream, ...] = (
             "crm_truth": _TEXT,
             "crm_customer": _TEXT,
             **{f"identity_{limit}": _INTEGER for limit in IDENTITY_LIMITS},
+            **{f"naming_{parameter}": _TEXT for parameter in NAMED},
             "revenue_truth": _TEXT,
             "gross_margin_default": _DOUBLE,
             "attribution_default_model": _TEXT,
@@ -221,6 +242,7 @@ STREAMS: tuple[Stream, ...] = (
             "attribution_half_life_days": _DOUBLE,
             "attribution_markov_window_days": _INTEGER,
             "attribution_earlier_conversions_reset": _FLAG,
+            "attribution_self_reported": _TEXT,
             **{f"attribution_lookback_days_{kind}": _INTEGER for kind in CONVERSIONS},
             "maturity_stage_window_days": _INTEGER,
             **{_stage_window(step): _INTEGER for step in TRANSITIONS},
@@ -264,6 +286,13 @@ STREAMS: tuple[Stream, ...] = (
         ("alias", "platform"),
         {"alias": _TEXT, "platform": _TEXT, "campaign": _TEXT},
         "One row per value of utm_campaign that means a platform's campaign (id or name).",
+    ),
+    _stream(
+        "self_reported_aliases",
+        _self_reported_aliases,
+        ("position",),
+        {"position": _INTEGER, **dict.fromkeys(("phrase", "source", "medium", "channel"), _TEXT)},
+        "One row per wording of an answer to 'How did you hear about us?', in the order of trying.",
     ),
     _stream(
         "ledger",

@@ -15,7 +15,7 @@ from zoneinfo import available_timezones
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from dagster_project.connectors.file_dates import check_date_format
-from dagster_project.connectors.file_streams import FILE_STREAMS, GA4_EXPORT, FileStream
+from dagster_project.connectors.file_streams import FILE_STREAMS, GA4_EXPORT, HASHED, FileStream
 
 ENDINGS = {
     "csv": "csv",
@@ -102,7 +102,7 @@ class FileMapping(BaseModel):
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")  # becomes account_id
     stream: Literal[
-        "leads", "deals", "orders", "ad_cost", "sessions", "other_costs", "targets", "surveys", "followers",
+        "leads", "deals", "orders", "ad_cost", "sessions", "email_clicks", "other_costs", "targets", "surveys", "followers",
         "exchange_rates", "ga4_export",
     ]  # fmt: skip
     path: str  # file or glob, relative to funnelhouse.yml, or an fsspec URL; ${VARIABLES} are filled in
@@ -195,7 +195,8 @@ class FileMapping(BaseModel):
                 f"{where}: {', '.join(twice)} is both in columns and in constants; give one of them"
             )
         filled = set(self.columns) | set(self.constants)
-        if missing := [name for name in stream.required if name not in filled]:
+        plain = {hashed: name for name, hashed in HASHED.items()}
+        if missing := [each for name in stream.required if (each := plain.get(name, name)) not in filled]:
             raise ValueError(f"{where}: {', '.join(missing)} must be filled, by columns or by constants")
         if stream.name == "deals" and not filled & {"created_at", "closed_at"}:
             raise ValueError(f"{where}: created_at or closed_at must be filled")

@@ -18,7 +18,7 @@ from dagster_project.connectors.file_mappings import FileMapping
 from dagster_project.connectors.file_overlaps import joined
 from dagster_project.connectors.file_readers import read_cells
 from dagster_project.connectors.file_streams import HASHED, FileStream
-from dagster_project.connectors.identity import hash_email, hash_phone
+from dagster_project.connectors.identity import hash_email, hash_phone, redact_answer
 
 if TYPE_CHECKING:
     from dagster_project.settings import FilesSettings
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 Keyed = tuple[pa.Table, pa.Array | None, pa.Array | None]  # rows, their ids, their groups (see Gathered.add)
 
 _HASHES = {"email_hash": hash_email, "phone_hash": hash_phone}
-_URLS = ("landing_page", "landing_page_url", "referrer")
+_URLS = ("landing_page", "landing_page_url", "referrer", "url")
+_ANSWERS = ("self_reported_source",)  # open questions, into which people type what they like
 _IDS = ("gclid", "fbclid", "yclid", "msclkid", "ttclid", "refund_of")  # and all that end in _id
 
 
@@ -140,6 +141,7 @@ class RowReader:
             return self._ids(name, column, cells, file, problems)
         text = file_cells.text_of(column)
         text = file_cells.urls(text) if name in _URLS else text
+        text = file_cells.by_unique(text, redact_answer) if name in _ANSWERS else text
         return file_cells.without_addresses(text, self.hash_key)
 
     def _parsed(self, name: str, column: pa.Array, problems: _Problems) -> pa.Array:

@@ -90,6 +90,7 @@ FILE_STREAMS: dict[str, FileStream] = {
                 **_TOUCH,
                 **dict.fromkeys(("landing_page", "form", "device", "country", "owner_id"), TEXT),
                 **_CLICK_IDS,
+                "self_reported_source": TEXT,  # the answer to "How did you hear about us?"
                 "deleted": FLAG,
             },
             "One row per lead of a CRM export, with the dates of the stages that the export knows.",
@@ -213,6 +214,22 @@ FILE_STREAMS: dict[str, FileStream] = {
             id=("session_id",),
             required=("session_id", "started_at"),
             settles_after_days=1,
+        ),
+        FileStream(
+            "email_clicks",
+            "sessions",
+            "record",
+            "clicked_at",
+            {
+                "email_hash": TEXT,
+                "clicked_at": MOMENT,
+                "url": TEXT,
+                **_TOUCH,
+            },
+            "One row per click in an e-mail; its origin is that of the URL's tags, else the columns', else e-mail.",
+            replaces_by=("email_hash", "clicked_at", "campaign", "url"),
+            required=("email_hash", "clicked_at"),
+            settles_after_days=30,  # mailers drop clicks of robots afterwards
         ),
         FileStream(
             "other_costs",

@@ -83,6 +83,7 @@ def read(
     with Ga4Client(settings, tally, stream=stream.name, sleep=sleep) as client:
         for property_id in settings.property_ids:
             yield from _Reader(client, tally, property_id, last_day, page_rows).pages(questions, periods)
+            tally.read_account(property_id)
 
 
 def _last_day(settings: Ga4Settings, stream: Stream, window: Window) -> date:

@@ -19,7 +19,7 @@ import pyarrow as pa
 from dagster_project.connectors.columns import boolean, instant
 from dagster_project.connectors.contract import ConfigError, DriftError, schema
 from dagster_project.connectors.hubspot_api import SOURCE, Account, Record
-from dagster_project.connectors.identity import hash_email, hash_phone, redact_text, redact_url
+from dagster_project.connectors.identity import hash_email, hash_phone, redact_answer, redact_text, redact_url
 
 if TYPE_CHECKING:
     from dagster_project.settings import HubspotProperties
@@ -43,6 +43,9 @@ CLICK_IDS = {
     "ym_client_id": None,
 }
 TRACKING = (*UTM, *CLICK_IDS)
+# "How did you hear about us?": the configured property or form field, else the name that portals often give it
+SELF_REPORTED = "self_reported_source"
+SELF_REPORTED_ELSE = "how_did_you_hear_about_us"
 
 CONTACTS_SCHEMA = schema(
     ("id", TEXT),
@@ -70,6 +73,7 @@ CONTACTS_SCHEMA = schema(
         "stage_entered_at",
         TEXT,
     ),  # JSON {stage: moment}, the *latest* entry: hs_v2_date_entered_*, else older names
+    (SELF_REPORTED, TEXT),  # without e-mail addresses and phone numbers
     ("archived", pa.bool_()),
     ("archivedAt", MOMENT),
 )
@@ -135,6 +139,7 @@ SUBMISSIONS_SCHEMA = schema(
     ("email_hash", TEXT),
     ("phone_hash", TEXT),
     *((name, TEXT) for name in TRACKING),
+    (SELF_REPORTED, TEXT),
 )
 
 # Asked as they are, if the portal has them. Without the first ones there is nothing to count.
@@ -204,6 +209,7 @@ def contact_properties(portal: set[str], configured: HubspotProperties) -> Asked
     columns = _core(portal, CONTACT_CORE, "contacts") | {name: (name,) for name in CONTACT_OTHERS}
     for column in TRACKING:
         columns[column] = (_configured(portal, configured, column), CLICK_IDS.get(column) or "")
+    columns[SELF_REPORTED] = (_configured(portal, configured, SELF_REPORTED), SELF_REPORTED_ELSE)
     columns["phone"] = PHONES
     # hs_calculated_merged_vids is the older form, "id:moment;id:moment"
     columns["hs_merged_object_ids"] = ("hs_merged_object_ids", "hs_calculated_merged_vids")
@@ -274,6 +280,7 @@ def contact_row(record: Record, asked: Asked, account: Account, key: bytes) -> d
         row[column] = redact_text(row.get(column))
     for column in ("hs_analytics_first_url", "hs_analytics_last_url"):
         row[column] = redact_url(row.get(column))
+    row[SELF_REPORTED] = redact_answer(row.get(SELF_REPORTED))
     row["hs_merged_object_ids"] = _merged_ids(row.get("hs_merged_object_ids"))
     row["lifecyclestage_history"] = _history(record, "lifecyclestage", "contacts")
     entered = {stage: _first(properties, names) for stage, names in asked.stages.items()}
@@ -437,7 +444,9 @@ def submission_row(
     row: dict[str, Any] = {
         column: redact_text(values.get(getattr(configured, column)) or None) for column in TRACKING
     }
+    said = values.get(configured.self_reported_source) or values.get(SELF_REPORTED_ELSE)
     return row | {
+        SELF_REPORTED: redact_answer(said or None),
         "conversionId": submission.get("conversionId"),
         "form_id": form_id,
         "submittedAt": submission.get("submittedAt"),

@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl, quote, urlsplit, urlunsplit
 _NOT_DIGITS = re.compile(r"[^\d+]")
 _EMAIL = re.compile(r"^[^@\s]+@[^@\s]+\.[^@\s]+$")
 _EMAIL_ANYWHERE = re.compile(r"[^@\s/?&=#:;,]+(?:@|%40)[^@\s/?&=#%]+\.[A-Za-z]{2,}", re.IGNORECASE)
+_NUMBER_ANYWHERE = re.compile(r"\+?\d(?:[\s().\-/]{0,2}\d){6,}")  # as long as a phone number (normalise_phone)
 _PERSONAL_PARAMETERS = {
     "email", "e-mail", "mail", "phone", "tel", "mobile", "firstname", "first_name", "lastname", "last_name",
     "name", "fullname", "full_name", "address", "password", "token",
@@ -28,6 +29,12 @@ _NOBODYS_LOCAL_PARTS = {
     "no-mail", "na", "n/a", "unknown", "anonymous", "example", "fake", "dummy", "asdf", "qwerty",
     "mailer-daemon", "postmaster",
 }  # fmt: skip
+# what scripts hand on as a user id when nobody is logged in
+_NOBODYS_USER_ID = re.compile(
+    r"[0.\-x*?]*|-1|undefined|null|none|nan|nil|n/?a|unknown|anonymous|guest|\(?not set\)?|empty|test|true|false"
+    r"|\[object object\]|\$?\{.*",
+    re.IGNORECASE,
+)
 _NOBODYS_DOMAINS = {"test.com", "test.test", "none.com", "noemail.com"}
 _COUNTED_DIGITS = ("0123456789", "1234567890", "9876543210", "0987654321")
 
@@ -94,11 +101,22 @@ def redact_text(value: str | None) -> str | None:
     return _EMAIL_ANYWHERE.sub("(redacted)", value) if value else None
 
 
+def redact_answer(value: str | None) -> str | None:
+    """What somebody typed into an open question, without e-mail addresses and phone numbers; names stay."""
+    text = redact_text(value)
+    return _NUMBER_ANYWHERE.sub("(redacted)", text) if text else None
+
+
 def hash_user_id(value: str | None, key: bytes) -> str | None:
-    """Keyed hash of the id that a site gives a user; of an e-mail where it is one, so that it joins to the CRM."""
-    if not value or not value.strip():
+    """Keyed hash of the id that a site gives a user; of an e-mail where it is one, so that it joins to the CRM.
+
+    None for what says that nobody is logged in ("undefined", "0"): its one hash would join everybody.
+    """
+    if not value or _NOBODYS_USER_ID.fullmatch(value.strip()):
         return None
-    return hash_email(value, key) or _hash(b"user_id", value.strip(), key)
+    if _EMAIL.match(value.strip()):
+        return hash_email(value, key)
+    return _hash(b"user_id", value.strip(), key)
 
 
 def redact_url(value: str | None) -> str | None:

@@ -223,7 +223,7 @@ def build(seed: int = DEMO_SEED, scale: float = 1.0) -> Company:
 @lru_cache(maxsize=2)
 def _build(seed: int, scale: float) -> Company:
     # Each part has its own stream of random numbers: a change in one leaves the others as they were.
-    streams = iter(np.random.default_rng(seed).spawn(9))
+    streams = iter(np.random.default_rng(seed).spawn(10))
     ads = company_ads.simulate(next(streams), scale)
     strangers = company_web.draw_visits(next(streams), ads, scale)
     lives = company_crm.meet(next(streams), strangers, scale)
@@ -237,7 +237,8 @@ def _build(seed: int, scale: float) -> Company:
         blocked[filling.visit] = filling.is_blocked
     web, landings = company_web.finish(next(streams), visits, ads, goals, lives.shared_browsers, blocked)
     conversions = company_ads.credit(next(streams), web, ads)
-    written = company_records.write(next(streams), lives, web, landings)
+    of_records, of_rates, of_answers = streams
+    written = company_records.write(of_records, of_answers, lives, visits, web, landings)
     return Company(
         seed=seed,
         web=web,
@@ -250,7 +251,7 @@ def _build(seed: int, scale: float) -> Company:
         pipelines=company_portal.PIPELINES,
         forms=tuple(plan.form for plan in company_portal.FORMS),
         submissions=written.submissions,
-        fx_rates=company_rates.simulate(next(streams)),
+        fx_rates=company_rates.simulate(of_rates),
         landmarks=written.ids,
         _ads=ads,
         _conversions=conversions,

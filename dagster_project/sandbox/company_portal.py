@@ -130,6 +130,25 @@ FORMS = (
 OLD_DEMO_FORM = 5
 OLD_DEMO_FORM_UNTIL_MS = ms("2025-11-17T09:00")
 
+# "How did you hear about us?", which the forms ask since March 2026, and the list of a fair's visitors always. What
+# people type, by the kind of visit; some of it nobody has mapped, some is no answer.
+SELF_REPORTED = "how_did_you_hear_about_us"
+SELF_REPORTED_SINCE_MS = ms("2026-03-02T08:00")
+ANSWERS = {
+    "google_ads": ("Google", "google", "Google Anzeige", "googled you", "Google Ads", "Suchmaschine"),
+    "organic": ("Google", "gegoogelt bei Google", "google search", "Suchmaschine", "Bing", "Internet", "ChatGPT"),
+    "meta_ads": ("Instagram", "insta", "Facebook Werbung", "Facebook", "an Instagram ad"),
+    "social": ("LinkedIn", "linked in", "Instagram", "youtube"),
+    "referral": ("Artikel im Netz", "blog", "review site", "Empfehlung"),
+    "ai_assistant": ("ChatGPT", "chat gpt", "Perplexity"),
+    "email": ("newsletter", "Newsletter", "e-mail"),
+}
+ANSWERS_OF_OTHERS = (
+    "Empfehlung einer Kollegin", "a friend", "Podcast", "word of mouth", "Messe", "Steuerberater", "my accountant", "Radio",
+    "weiß nicht", "-", "von Bekannten", "via vrienden",
+)  # fmt: skip
+ANSWERS_AT_A_FAIR = ("Messe", "Messestand", "trade fair", "Ihr Stand auf der Messe", "fair")
+
 # How good the leads of a kind of visit are, against the average.
 QUALITY = {
     "organic": 1.05,

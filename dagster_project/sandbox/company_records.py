@@ -14,12 +14,17 @@ import numpy as np
 from dagster_project.sandbox.company_crm import Filling, Lives, Person, Sale
 from dagster_project.sandbox.company_days import DAY_MS, HOUR_MS, MINUTE_MS, datetime_of, ms_of
 from dagster_project.sandbox.company_portal import (
+    ANSWERS,
+    ANSWERS_AT_A_FAIR,
+    ANSWERS_OF_OTHERS,
     COMPANY_SUFFIXES,
     FORMS,
     LEAVER,
     OWNER_LEFT_AT,
     OWNERS,
     PIPELINES,
+    SELF_REPORTED,
+    SELF_REPORTED_SINCE_MS,
     SELF_SERVICE_PIPELINE,
     TRADES,
 )
@@ -32,8 +37,8 @@ from dagster_project.sandbox.company_tables import (
     Submission,
     Web,
 )
-from dagster_project.sandbox.company_tags import TrafficSource, utm_parameters
-from dagster_project.sandbox.company_web import COUNTRIES, Landings
+from dagster_project.sandbox.company_tags import KINDS, TrafficSource, utm_parameters
+from dagster_project.sandbox.company_web import COUNTRIES, Landings, Visits
 
 CLICK_PARAMETERS = ("gclid", "gbraid", "wbraid", "fbclid", "yclid", "msclkid", "ttclid", "li_fat_id")
 STAGES = {stage.id: stage for pipeline in PIPELINES for stage in pipeline.stages}
@@ -54,12 +59,21 @@ ANALYTICS_SOURCES = {
     "AI Assistant": "AI_REFERRALS",
     "Direct": "DIRECT_TRAFFIC",
 }
-# Numbers set aside for fiction by the regulators of Germany, Great Britain and the US, as people type them.
+# Numbers set aside for fiction by the regulators of Germany, Great Britain and the US, as people type them: area, line.
 PHONES = {
-    "DE": ("+49 30 23125 {:03d}", "030/23125-{:03d}", "0049 30 23125{:03d}"),
-    "GB": ("+44 7700 900{:03d}", "07700 900 {:03d}"),
-    "US": ("+1 202-555-0{:03d}", "(202) 555-0{:03d}"),
+    "DE": ("+49 {} {:03d}", "0{}-{:03d}", "0049 {}{:03d}"),
+    "GB": ("+44 {}{:03d}", "0{} {:03d}"),
+    "US": ("+1 {}-555-0{:03d}", "({}) 555-0{:03d}"),
 }
+AREAS = {
+    "DE": ("30 23125", "69 90009", "40 66969", "221 4710", "89 99998"),
+    "GB": ("7700 900", "20 7946 0", "161 496 0", "131 496 0"),
+    "US": ("202", "212", "303", "312", "404", "415", "503", "512", "617", "702", "713", "808", "917"),
+}
+FIRST_LINE = {"US": 100}  # 555-0100 to 555-0199
+HAVE_PHONE = 0.45
+# One colleague in three gives the company's switchboard for a number, where another contact has given it before.
+SWITCHBOARD_EVERY = 3
 
 
 @dataclass(frozen=True)
@@ -71,7 +85,14 @@ class Written:
     ids: Mapping[str, str]  # landmark -> ids, joined by comma
 
 
-def write(rng: np.random.Generator, lives: Lives, web: Web, landings: Landings) -> Written:
+def write(
+    rng: np.random.Generator,
+    of_answers: np.random.Generator,
+    lives: Lives,
+    visits: Visits,
+    web: Web,
+    landings: Landings,
+) -> Written:
     """Ids by order of creation, then every property with its history."""
     fillings: dict[int, list[Filling]] = defaultdict(list)
     for filling in sorted(lives.fillings, key=lambda filling: filling.at_ms):
@@ -86,9 +107,11 @@ def write(rng: np.random.Generator, lives: Lives, web: Web, landings: Landings) 
 
     sessions = _SessionIds(web, landings)
     draws = rng.random((len(lives.people), 8)).tolist()
+    phones = _numbers(lives.people, [u[1] < HAVE_PHONE for u in draws])
+    answers = _answers(of_answers, lives.people, fillings, visits)
     contacts = [
-        _contact(person, contact_ids, fillings[person.number], landings, sessions, u)
-        for person, u in zip(lives.people, draws, strict=True)
+        _contact(person, contact_ids, fillings[person.number], landings, sessions, phone, answer, u)
+        for person, phone, answer, u in zip(lives.people, phones, answers, draws, strict=True)
     ]
     draws = rng.random((len(sales), 3)).tolist()
     deals = [
@@ -96,7 +119,7 @@ def write(rng: np.random.Generator, lives: Lives, web: Web, landings: Landings) 
         for (sale, person), u in zip(sales, draws, strict=True)
     ]
     companies = _companies(rng, lives, company_ids)
-    submissions = _submissions(rng, lives, contacts, landings, sessions)
+    submissions = _submissions(rng, lives, contacts, landings, sessions, phones, answers)
     landmarks = {
         name: ",".join(
             contacts[who.number].id if isinstance(who, Person) else id_of_sale[id(who)] for who in found
@@ -146,6 +169,8 @@ def _contact(
     fillings: Sequence[Filling],
     landings: Landings,
     sessions: _SessionIds,
+    phone: tuple[str, int] | None,
+    answer: str | None,
     u: Sequence[float],
 ) -> Record:
     changes: dict[str, list[Change]] = defaultdict(list)
@@ -161,7 +186,8 @@ def _contact(
     put("firstname", person.first_name)
     put("lastname", person.last_name)
     put("country", (country if u[0] < 0.93 else country.lower()) if u[0] < 0.97 else None)
-    put("phone", _phone(country, u[1]) if u[1] < 0.45 else None)
+    put("phone", _phone(country, phone, u[1]))
+    put(SELF_REPORTED, answer)
     previous = None
     for at_ms, stage, source_type in sorted(person.stages):
         if stage != previous:
@@ -219,9 +245,53 @@ def _owners(owner: int, from_ms: int, until_ms: int | None, u: float) -> list[tu
     return [(from_ms, owner), (left_ms + int(u * 5 * HOUR_MS), successor)]
 
 
-def _phone(country: str, u: float) -> str | None:
+def _numbers(people: Sequence[Person], have_one: Sequence[bool]) -> list[tuple[str, int] | None]:
+    """Area and line of each person's telephone: their own, but for those who share a company's switchboard."""
+    given: dict[str, int] = defaultdict(int)
+    of_company: dict[int, tuple[str, int]] = {}
+    colleagues, numbers = 0, []
+    for person, has_one in zip(people, have_one, strict=True):
+        country = COUNTRIES[person.country]
+        number = numbers[person.original.number] if person.original else None
+        if number is None and has_one and country in PHONES:
+            switchboard = of_company.get(person.company) if person.company >= 0 else None
+            colleagues += switchboard is not None
+            if switchboard and colleagues % SWITCHBOARD_EVERY == 0:
+                number = switchboard
+            else:
+                number, given[country] = _line(country, given[country]), given[country] + 1
+        if number and person.company >= 0:
+            of_company.setdefault(person.company, number)
+        numbers.append(number if has_one else None)
+    return numbers
+
+
+def _line(country: str, count: int) -> tuple[str, int]:
+    areas, first = AREAS[country], FIRST_LINE.get(country, 0)
+    lines = 100 if first else 1000
+    return areas[count // lines % len(areas)], first + count * 37 % lines  # 37: neighbours in the list are none on the phone
+
+
+def _phone(country: str, number: tuple[str, int] | None, u: float) -> str | None:
     shapes = PHONES.get(country)
-    return shapes[int(u * 1000) % len(shapes)].format(100 + int(u * 220)) if shapes else None
+    return shapes[int(u * 1000) % len(shapes)].format(*number) if shapes and number else None
+
+
+def _answers(
+    rng: np.random.Generator, people: Sequence[Person], fillings: Mapping[int, Sequence[Filling]], visits: Visits
+) -> list[str | None]:
+    """What each person says of where they heard of the company, if they were asked and say anything."""
+    answers: list[str | None] = []
+    for person, (says, honest, which) in zip(people, rng.random((len(people), 3)).tolist(), strict=True):
+        asked = person.form >= 0 and FORMS[person.form].has_tag_fields and person.created_ms >= SELF_REPORTED_SINCE_MS
+        words: Sequence[str] = ()
+        if person.form < 0:
+            words = ANSWERS_AT_A_FAIR if says < 0.7 else ()
+        elif asked and says < 0.6 and fillings[person.number]:
+            kind = KINDS[visits.kind[fillings[person.number][0].visit]]
+            words = ANSWERS.get(kind, ANSWERS_OF_OTHERS) if honest < 0.7 else ANSWERS_OF_OTHERS
+        answers.append(words[int(which * len(words))] if words else None)
+    return answers
 
 
 def _analytics(source: TrafficSource) -> tuple[str, str | None, str | None]:
@@ -330,6 +400,8 @@ def _submissions(
     contacts: Sequence[Record],
     landings: Landings,
     sessions: _SessionIds,
+    phones: Sequence[tuple[str, int] | None],
+    answers: Sequence[str | None],
 ) -> list[Submission]:
     guids = rng.integers(0, 2**63, (len(lives.fillings), 2)).tolist()
     typed = rng.random(len(lives.fillings)).tolist()
@@ -340,8 +412,10 @@ def _submissions(
         # People type capitals and a space behind, or let the phone do it.
         values = [("email", f"{person.email.title()} " if u < 0.06 else person.email)]
         values += [("firstname", person.first_name), ("lastname", person.last_name)]
-        if (phone := _phone(COUNTRIES[person.country], u)) and u > 0.6:
+        if (phone := _phone(COUNTRIES[person.country], phones[person.number], u)) and u > 0.6:
             values.append(("phone", phone))
+        if (answer := answers[person.number]) and filling.at_ms == person.created_ms:
+            values.append((SELF_REPORTED, answer))
         hidden = _hidden_fields(query, sessions.client_id(filling.visit))
         values += hidden if plan.has_tag_fields else []
         submissions.append(

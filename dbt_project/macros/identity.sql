@@ -1,9 +1,9 @@
 {#
-  Ids that tell people apart. Click ids that link people: one click, so one browser. gbraid and wbraid are not among
-  them: Google makes them for groups of clicks, so that they say nothing about one person.
+  Ids that tell people apart. Those of the click ids `names` that link people: one click, so one browser. gbraid and
+  wbraid are not among them: Google makes them for groups of clicks, so that they say nothing about one person.
 #}
-{% macro linking_click_ids() -%}
-    {{ return(['gclid', 'msclkid', 'yclid', 'ttclid', 'li_fat_id', 'fbclid']) }}
+{% macro linking_click_ids(names) -%}
+    {{ return(names | reject('in', ['gbraid', 'wbraid']) | list) }}
 {%- endmacro %}
 
 {# What scripts and people write where an id is missing: '', words for nothing, an unexpanded macro, only zeros. #}
@@ -17,6 +17,14 @@
 {# An id, trimmed; null where it is a placeholder. #}
 {% macro usable_id(value) -%}
     case when not {{ is_placeholder_id(value) }} then trim({{ value }}) end
+{%- endmacro %}
+
+{# An order's number as both the shop and its books write it: '#1001' is 1001. #}
+{% macro usable_order_id(value) -%}
+    case
+        when not {{ is_placeholder_id(value) }}
+            then nullif({{ replace_matches("lower(trim(" ~ value ~ "))", "'^#+ *'") }}, '')
+    end
 {%- endmacro %}
 
 {# A browser's client id; of a whole `_ga` cookie (GA1.2.111.222) the part that Google calls the client id. #}

@@ -8,6 +8,21 @@
     unnest({{ list }})
 {%- endmacro %}
 
+{#
+  In a select list: one row per given row, its values as columns. `rows` is a list of {column: expression}, the same
+  columns in each; one pass over the table, where a union would take one a row.
+#}
+{% macro explode_rows(rows) -%}
+    {{ return(adapter.dispatch('explode_rows', 'funnelhouse')(rows)) }}
+{%- endmacro %}
+{% macro duckdb__explode_rows(rows) -%}
+    unnest([
+        {% for row in rows -%}
+        {{ '{' }}{% for column, value in row.items() %}'{{ column }}': {{ value }}{{ ', ' if not loop.last }}{% endfor %}{{ '}' }}{{ ',' if not loop.last }}
+        {% endfor %}
+    ], recursive := true)
+{%- endmacro %}
+
 {# Text to a list of its parts. #}
 {% macro split_text(value, separator) -%}
     {{ return(adapter.dispatch('split_text', 'funnelhouse')(value, separator)) }}

@@ -37,9 +37,13 @@
 
   Order of deciding (first that speaks): click id of a paid platform; UTM or the vendor's source; click id that
   proves no payment. Then source alias; AI assistants get their medium; campaign by id, by name, by alias; channel by
-  user rule, by the platform's campaign type, by GA4's rules with our source overrides before Google's list.
+  user rule, by the platform's campaign type, Direct for a referral of our own domains, payment and sign-in pages (the
+  source stays what the vendor resolved), by GA4's rules with our source overrides before Google's list.
 #}
 {% macro classify_origins(relation) -%}
+    {%- set nothing_known -%}
+        (cleaned.given_source = '(direct)' or (cleaned.given_source is null and cleaned.given_medium is null))
+    {%- endset -%}
     (
         with given as (
             select distinct {{ origin_columns() | join(', ') }}
@@ -61,17 +65,15 @@
             select
                 cleaned.*,
                 case
-                    when click_ids.is_paid then click_ids.source
-                    when cleaned.given_source is null and cleaned.given_medium is null then click_ids.source
+                    when click_ids.is_paid or (click_ids.source is not null and {{ nothing_known }}) then click_ids.source
                     else cleaned.given_source
                 end as clicked_source,
                 case
-                    when click_ids.is_paid then click_ids.medium
-                    when cleaned.given_source is null and cleaned.given_medium is null then click_ids.medium
+                    when click_ids.is_paid or (click_ids.source is not null and {{ nothing_known }}) then click_ids.medium
                     else cleaned.given_medium
                 end as clicked_medium
             from cleaned
-            left join {{ ref('click_ids') }} as click_ids on cleaned.click_id = click_ids.click_id
+            left join {{ ref('click_ids') }} as click_ids on lower(cleaned.click_id) = lower(click_ids.click_id)
         ),
 
         aliased as (
@@ -83,9 +85,21 @@
                 on clicked.clicked_source = source_aliases.alias
         ),
 
+        -- a vendor that does not know our payment pages calls the way back from them a referral
+        referring_hosts as (
+            select distinct {{ bare_host('named_source') }} as referrer_host
+            from aliased
+            where clicked_medium = 'referral' and named_source like '%.%'
+        ),
+
+        ways_back as (
+            select * from {{ ignored_hosts('referring_hosts') }} as found
+        ),
+
         looked_up as (
             select
                 aliased.*,
+                ways_back.referrer_host is not null as is_way_back,
                 coalesce(as_given.category, without_www.category) as category,
                 coalesce(as_given.platform, without_www.platform) as source_platform,
                 case
@@ -106,6 +120,8 @@
             left join {{ ref('int_sources_categorised') }} as as_given on aliased.named_source = as_given.source
             left join {{ ref('int_sources_categorised') }} as without_www
                 on {{ bare_host('aliased.named_source') }} = without_www.source
+            left join ways_back
+                on aliased.clicked_medium = 'referral' and {{ bare_host('aliased.named_source') }} = ways_back.referrer_host
         ),
 
         campaign_clues as (
@@ -230,11 +246,13 @@
             coalesce(
                 user_channel,
                 platform_channel,
+                case when is_way_back then 'Direct' end,
                 {{ classify_channel('named_source', 'named_medium', 'named_campaign', 'category') }}
             ) as channel,
             case
                 when user_channel is not null then 'user_rule'
                 when platform_channel is not null then 'platform_type'
+                when is_way_back then 'ignored_referrer'
                 else 'ga4_rules'
             end as channel_basis
         from decided

@@ -1,4 +1,34 @@
 {#
+  Those referrer_host values of `relation` that begin no visit: our own domains, payment and sign-in pages, and what
+  funnelhouse.yml names under web. Grain: referrer_host.
+#}
+{% macro ignored_hosts(relation) -%}
+    (
+        with settings as (
+            select ',' || lower(coalesce(web_own_domains, '')) || ',' || lower(coalesce(web_ignored_referrers, '')) || ',' as ignored
+            from {{ ref('stg_config__settings') }}
+        ),
+
+        -- every suffix that could be a listed domain: shop.example.co.uk, example.co.uk, co.uk
+        suffixes as (
+            select referrer_host, referrer_host as suffix from {{ relation }}
+            union
+            select referrer_host, {{ replace_matches('referrer_host', "'^[^.]+[.]'") }} as suffix from {{ relation }}
+            union
+            select referrer_host, {{ replace_matches('referrer_host', "'^[^.]+[.][^.]+[.]'") }} as suffix from {{ relation }}
+        )
+
+        select distinct suffixes.referrer_host
+        from suffixes
+        cross join settings
+        left join {{ ref('ignored_referrers') }} as ignored_referrers on suffixes.suffix = ignored_referrers.host
+        where
+            ignored_referrers.host is not null
+            or settings.ignored like '%,' || suffixes.suffix || ',%'
+    )
+{%- endmacro %}
+
+{#
   The distinct referrer_host values of `relation` as source and medium. Grain: referrer_host (of url_host()).
 
   Search engines give their name and 'organic', social networks their host and 'social', everything else its host and
@@ -13,28 +43,8 @@
             where referrer_host is not null
         ),
 
-        settings as (
-            select ',' || lower(coalesce(web_own_domains, '')) || ',' || lower(coalesce(web_ignored_referrers, '')) || ',' as ignored
-            from {{ ref('stg_config__settings') }}
-        ),
-
-        -- every suffix that could be a listed domain: shop.example.co.uk, example.co.uk, co.uk
-        suffixes as (
-            select referrer_host, referrer_host as suffix from hosts
-            union
-            select referrer_host, {{ replace_matches('referrer_host', "'^[^.]+[.]'") }} as suffix from hosts
-            union
-            select referrer_host, {{ replace_matches('referrer_host', "'^[^.]+[.][^.]+[.]'") }} as suffix from hosts
-        ),
-
         ignored_hosts as (
-            select distinct suffixes.referrer_host
-            from suffixes
-            cross join settings
-            left join {{ ref('ignored_referrers') }} as ignored_referrers on suffixes.suffix = ignored_referrers.host
-            where
-                ignored_referrers.host is not null
-                or settings.ignored like '%,' || suffixes.suffix || ',%'
+            select * from {{ ignored_hosts('hosts') }} as found
         ),
 
         -- Matomo writes google.{} for all country domains and {}.bing.com for all country prefixes

@@ -10,6 +10,11 @@
     nullif({{ decode_once(raw) }}, '')
 {%- endmacro %}
 
+{# The same for a parameter that hardly any address has: a search for its first letters is cheaper than the pattern. #}
+{% macro rare_url_param(url, name) -%}
+    case when lower({{ url }}) like '%{{ name.split('_')[0] }}%' then {{ url_param(url, name) }} end
+{%- endmacro %}
+
 {# Host of a URL in lower case, without user, port, 'www.' and 'm.'; null where the text has no host. #}
 {% macro url_host(url) -%}
     nullif({{ bare_host("lower(" ~ find_match(url, "'^(?:[A-Za-z][A-Za-z0-9+.-]*:)?//(?:[^/?#@]*@)?([^/?#:]+)'") ~ ")") }}, '')
@@ -50,8 +55,11 @@
 {# The click ids that leads are joined by, the path of the landing page and what is wrong with its tags. #}
 {% macro landing_columns(url) -%}
     {{ url_path(url) }} as landing_page
-    {%- for name in ['gclid', 'gbraid', 'wbraid', 'fbclid', 'yclid', 'msclkid', 'ttclid', 'li_fat_id'] %},
+    {%- for name in click_id_names() %},
     {{ url_param(url, name) }} as {{ name }}
+    {%- endfor %}
+    {%- for name in address_click_id_names() %},
+    {{ rare_url_param(url, name) }} as {{ name }}
     {%- endfor %},
     {{ url_problems(url) }} as tag_problems
 {%- endmacro %}

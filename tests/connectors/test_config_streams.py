@@ -17,7 +17,7 @@ from dagster_project.connectors.file_streams import FILE_STREAMS
 from dagster_project.raw_zone import RawZone
 from dagster_project.settings import Settings, load_settings
 
-ANNOUNCED = "settings stage_map channel_rules source_aliases campaign_aliases ledger targets gross_margins platform_motions goals"
+ANNOUNCED = "settings stage_map channel_rules source_aliases campaign_aliases self_reported_aliases ledger targets gross_margins platform_motions goals"
 
 
 def loaded(folder: Path, **rules: Any) -> Settings:

@@ -520,3 +520,33 @@ def test_a_url_of_another_file_system(tmp_path: Path) -> None:
         ("b", "leads_2.csv"),
     ]
     assert tally.bytes_received == 24 + 37
+
+
+def test_clicks_in_emails_need_an_address_and_keep_none(tmp_path: Path) -> None:
+    mapping = {
+        "name": "mailer", "stream": "email_clicks", "path": "clicks.csv",
+        "columns": {"email": "To", "clicked_at": "When", "url": "Link", "campaign": "Mail"},
+    }  # fmt: skip
+    write(
+        tmp_path,
+        clicks_csv="To,When,Link,Mail\nAnn@x.org,2026-03-01 10:00,https://s.example/?utm_source=n&email=ann@x.org,News\n"
+        "nobody,2026-03-01 10:00,,News\n",
+    )
+    rows, tally = swept(tmp_path, mapping)
+    (row,) = rows.to_pylist()
+    assert (row["email_hash"], row["campaign"], row["_copy"]) == (hash_email("ann@x.org", b"a key that is long enough"), "News", 1)
+    assert row["url"] == "https://s.example/?utm_source=n&email=(redacted)"
+    assert row["clicked_at"] == datetime(2026, 3, 1, 10, tzinfo=UTC)
+    assert tally.bad_row_count == 1
+    without = {**mapping, "columns": {"clicked_at": "When"}}
+    with pytest.raises(ValidationError, match="email must be filled"):
+        FileMapping.model_validate(without)
+
+
+def test_an_answer_in_a_file_keeps_no_address(tmp_path: Path) -> None:
+    write(tmp_path, leads_csv="id,created,heard\n1,2026-03-01,Ann ann@x.org 0171 1234567\n2,2026-03-01,Messe 2026\n")
+    rows, _ = swept(tmp_path, {**LEADS, "columns": {**LEADS["columns"], "self_reported_source": "heard"}})
+    answers = rows["self_reported_source"].to_pylist()
+    assert answers[1] == "Messe 2026"
+    assert "ann@x.org" not in answers[0]
+    assert "1234567" not in answers[0].replace(" ", "")

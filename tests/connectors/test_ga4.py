@@ -263,6 +263,25 @@ def test_without_a_client_id_dimension_no_day_of_sessions_is_stored(sandbox: San
     assert stored(env, tmp_path / "without") == ("off", [])
 
 
+def test_what_is_stored_of_a_property_outlives_its_leaving_the_settings(sandbox: Sandbox, tmp_path: Path) -> None:
+    zone = RawZone(tmp_path / "raw")
+    settings = load_settings({**sandbox.env, "FUNNELHOUSE_HOME": str(tmp_path)}, folder=tmp_path)
+    next(ingest.run(settings, zone, [ga4.TRAFFIC], "refresh"))
+    before = {day: zone.read_day(ga4.TRAFFIC, day) for day in zone.extracted_days(ga4.TRAFFIC)}
+    for day, rows in before.items():  # as if a second property had been read every night until now
+        column = rows.schema.get_field_index("account_id")
+        of_both = pa.concat_tables([rows, rows.set_column(column, "account_id", pa.array(["555"] * len(rows)))])
+        page = Page(of_both.select(ga4.TRAFFIC.schema.names))
+        zone.replace_days(ga4.TRAFFIC, [day], [page], extracted_at=datetime.now(UTC), checked_on=day)
+    outcome = next(ingest.run(settings, zone, [ga4.TRAFFIC], "refresh"))
+    assert outcome.tally.read_accounts == {GA4_PROPERTY_ID}
+    assert outcome.written.quality["unread_accounts"] == ["555"]
+    for day, rows in before.items():
+        after = zone.read_day(ga4.TRAFFIC, day)
+        assert set(after["account_id"].to_pylist()) == {"555", GA4_PROPERTY_ID}
+        assert pc.sum(after["sessions"]).as_py() == 2 * pc.sum(rows["sessions"]).as_py()
+
+
 def test_values_stay_the_vendors(reader: Reader) -> None:
     table = reader.rows("traffic", YEAR)
     campaigns = set(table.column("sessionCampaignName").to_pylist())

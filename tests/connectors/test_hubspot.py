@@ -82,6 +82,7 @@ def test_a_contact_becomes_a_typed_row_without_personal_data(monkeypatch: pytest
         utm_source="google",
         utm_content="for ada@example.com",
         gclid="",
+        where_from="Ada of ada@example.com, 0171 123 45 67, told me; 2 of 3 here use it",
         hs_google_click_id="EAIaIQobChMI",
         hs_analytics_source="PAID_SEARCH",
         hs_analytics_first_url="https://www.kontorra.example/demo?utm_source=google&email=ada%40example.com",
@@ -93,9 +94,12 @@ def test_a_contact_becomes_a_typed_row_without_personal_data(monkeypatch: pytest
         hs_v2_date_entered_lead="2026-09-02T08:00:00.000Z",
         hs_v2_date_entered_current_stage="2026-09-03T08:00:00.000Z",
     )
+    configured = HubspotProperties(self_reported_source="where_from")
     with serve_company(FewRecords(contacts=[record]), monkeypatch) as sandbox:
-        pages = list(hubspot.read_contacts(settings_for(sandbox.endpoints["hubspot"]), SEPTEMBER, Tally()))
+        settings = settings_for(sandbox.endpoints["hubspot"], properties=configured)
+        pages = list(hubspot.read_contacts(settings, SEPTEMBER, Tally()))
     row = by_id(pages)["51"]
+    assert row.pop("self_reported_source") == "Ada of (redacted), (redacted), told me; 2 of 3 here use it"
     assert pages[0].rows.schema == hubspot.CONTACTS.schema
     assert row["createdate"] == at("2026-09-02T08:00:00.250")
     assert row["lastmodifieddate"] == at("2026-09-03T08:00:00.250")
@@ -565,6 +569,7 @@ def test_hidden_fields_of_a_form_become_tracking_columns(monkeypatch: pytest.Mon
         utm_source="Google",
         gclid="Cj0KCQ",
         cid="12.34",
+        how_did_you_hear_about_us="a friend",
     )
     configured = HubspotProperties(ga_client_id="cid")
     with serve_company(FewRecords(forms=[DEMO], submissions=[one]), monkeypatch) as sandbox:
@@ -573,6 +578,7 @@ def test_hidden_fields_of_a_form_become_tracking_columns(monkeypatch: pytest.Mon
     assert (row["utm_source"], row["gclid"], row["ga_client_id"], row["fbclid"]) == (
         "Google", "Cj0KCQ", "12.34", None,
     )  # fmt: skip
+    assert row["self_reported_source"] == "a friend"  # the name that portals often give the field
 
 
 # ---- faults ------------------------------------------------------------------------------------------------

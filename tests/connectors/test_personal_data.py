@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from dagster_project.connectors.identity import hash_email, hash_phone, normalise_phone, redact_url
+from dagster_project.connectors.identity import (
+    hash_email,
+    hash_phone,
+    hash_user_id,
+    normalise_phone,
+    redact_answer,
+    redact_url,
+)
 
 KEY = b"k" * 32
 
@@ -79,3 +86,29 @@ def test_phones_are_e164_where_the_country_is_given(value: str | None, expected:
 )
 def test_urls_keep_their_tags_and_lose_people(url: str | None, expected: str | None) -> None:
     assert redact_url(url) == expected
+
+
+@pytest.mark.parametrize(
+    ("answer", "kept"),
+    [
+        ("a friend", "a friend"),
+        ("Anna, +49 (171) 123-45 67", "Anna, (redacted)"),
+        ("call 0301234567 or ann@example.com", "call (redacted) or (redacted)"),
+        ("Messe 2026, Halle 12", "Messe 2026, Halle 12"),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_an_open_question_keeps_words_but_no_addresses_and_numbers(answer: str | None, kept: str | None) -> None:
+    assert redact_answer(answer) == kept
+
+
+@pytest.mark.parametrize("value", ["", "  ", "0", "0000", "undefined", "NULL", "(not set)", "guest", "[object Object]", "{{user_id}}"])
+def test_a_user_id_of_nobody_has_no_hash(value: str) -> None:
+    assert hash_user_id(value, KEY) is None
+
+
+def test_a_user_id_that_is_an_address_has_its_hash() -> None:
+    assert hash_user_id(" Ann@Example.com", KEY) == hash_email("ann@example.com", KEY)
+    assert hash_user_id("noreply@x.org", KEY) is None
+    assert hash_user_id("u-10", KEY) not in (None, hash_user_id("u-1", KEY))

@@ -79,6 +79,10 @@ class DbtProject:
             parsed = dbtRunner().invoke(self.arguments("parse"))
             assert parsed.success, parsed.exception
             self.manifest = parsed.result
+            # descriptions in the warehouse are a third of dbt's time; pipeline/test_published_tables.py sees to them
+            for node in self.manifest.nodes.values():
+                if node.resource_type in ("model", "seed"):
+                    node.config.persist_docs = {}
 
         def callback(event: Any) -> None:
             if on_start and event.info.name == "NodeStart":
@@ -154,12 +158,15 @@ class House:
             raise DbtFailed(explain(result))
         return result
 
-    def copy(self, home: Path) -> House:
-        """The same raw zone with a warehouse of its own, a copy of what this one is now."""
+    def copy(self, home: Path, *, with_raw_zone: bool = False) -> House:
+        """A warehouse of its own, a copy of what this one is now, over the same raw zone or over a copy of that, too."""
         home.mkdir()
-        (home / "raw").symlink_to(self.home / "raw")
+        if with_raw_zone:
+            shutil.copytree(self.home / "raw", home / "raw")
+        else:
+            (home / "raw").symlink_to(self.home / "raw")
         twin = copy(self)
-        twin.home = home
+        twin.home, twin.zone, twin.on = home, RawZone(home / "raw"), set(self.on)
         shutil.copy(self.warehouse, twin.warehouse)
         return twin
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import random
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -94,29 +94,44 @@ def test_the_reference_removal_effects_are_exact(synthetic: House, reference: Pa
     assert {row["channel"] for row in rows} == set(effects)
 
 
-def test_last_touch_of_snowplows_own_test_set(new_house, shared_dir: Path) -> None:
-    """snowplow/dbt-snowplow-fractribution's test data (Apache-2.0) and what its models make of it.
-
-    Agrees: which sessions belong to a conversion (30 days, the session of the conversion itself included), paths
-    without repeats, last touch per channel.
-    Differs: their `shapley` weighs sets of channels by conversion rate over the journeys without conversion too, and
-    gives Direct 0.541 of the one path Organic > Direct; ours is the sum game, where each of its two channels gets
-    half. Their channels without credit are rows of 0, ours have no row.
-    """
+@pytest.fixture(scope="module")
+def snowplow(new_house, shared_dir: Path) -> tuple[House, Callable[[str], list[dict[str, str]]]]:
+    """snowplow/dbt-snowplow-fractribution's own test data (Apache-2.0), attributed, and its tables of expected results."""
     folder = shared_dir / "data" / "snowplow_fractribution_tests" / "expected"
 
     def table(name: str) -> list[dict[str, str]]:
         return read_csv(folder / f"snowplow_fractribution_{name}_expected.csv")
 
     touches = [
-        touch(f"{i:03d}", moment(row["visit_start_tstamp"]), row["channel"], row["customer_id"])
+        touch(f"{i:03d}", moment(row["visit_start_tstamp"]), row["channel"], row["customer_id"], campaign_key="(not set)")
         for i, row in enumerate(table("sessions_by_customer_id"))
     ]
     orders = [
         order(row["customer_id"], moment(row["conversion_tstamp"]), float(row["revenue"]), row["customer_id"])
         for row in table("conversions_by_customer_id")
     ]
-    house = attribute(new_house(), {"lookback_days": {"order": 30}}, touches=touches, orders=orders)
+    house = new_house()
+    with duckdb.connect(str(house.warehouse)) as connection:
+        for row in table("channel_spend"):
+            connection.execute(
+                "insert into marts.fct_costs by name select date '2022-07-01' as date_day, 'media' as cost_type, 'outbound' as motion, "
+                "$1 as channel, '(not set)' as campaign_key, $2 as amount_native, $2 as amount, false as is_rate_missing",
+                [row["channel"], Decimal(row["spend"])],
+            )
+    attribute(house, {"lookback_days": {"order": 30}}, touches=touches, orders=orders)
+    house.build("fct_conversion_paths", "fct_model_comparison")
+    return house, table
+
+
+def test_last_touch_of_snowplows_own_test_set(snowplow) -> None:
+    """Agrees: which sessions belong to a conversion (30 days, the session of the conversion itself included), paths
+    without repeats, last touch per channel and its return on spend.
+
+    Differs: their `shapley` weighs sets of channels by conversion rate over the journeys without conversion too, and
+    gives Direct 0.541 of the one path Organic > Direct; ours is the sum game, where each of its two channels gets
+    half. Their channels without credit are rows of 0, ours have no row but where they have spend.
+    """
+    house, table = snowplow
     rows = house.rows("select model, channel, sum(credit), sum(revenue) from marts.fct_attribution group by 1, 2")
     credited = {(model, channel): (float(credit), float(revenue)) for model, channel, credit, revenue in rows}
     theirs = {
@@ -125,14 +140,39 @@ def test_last_touch_of_snowplows_own_test_set(new_house, shared_dir: Path) -> No
     }  # fmt: skip
     last = {channel: values for (model, channel), values in credited.items() if model == "last"}
     assert last == {c: pytest.approx(values) for (kind, c), values in theirs.items() if kind == "last_touch"}
-    paths = house.rows(
-        "select conversion_id, string_agg(channel, ' > ' order by touch_order) filter (next_channel is distinct from channel) "
-        "from intermediate.int_conversion_touches group by 1 order by 1"
-    )
-    assert paths == sorted((row["customer_id"], row["transformed_path"]) for row in table("paths_to_conversion"))
     shapley = {channel: values[0] for (model, channel), values in credited.items() if model == "shapley"}
     assert shapley == {"Direct": 3.5, "Organic_Search": 1.5, "Video": 1.0}
     assert theirs["shapley", "Direct"][0] == pytest.approx(3 + 0.541, abs=1e-4)
+    # their report: spend without credit is there, and its return is 0
+    returns = house.rows(
+        "select channel, cast(sum(spend) as double), cast(sum(revenue_last) / sum(spend) as double) from marts.fct_model_comparison "
+        "where conversion_type = 'order' group by 1 having sum(spend) > 0 order by 1"
+    )
+    report = sorted((row["CHANNEL"], float(row["SPEND"]), float(row["ROAS"])) for row in table("report_table") if row["ATTRIBUTION_TYPE"] == "last_touch")
+    assert returns == [(channel, spend, pytest.approx(roas)) for channel, spend, roas in report]
+    assert [roas for *_, roas in report].count(0) == 3
+
+
+def test_paths_of_snowplows_own_test_set(snowplow) -> None:
+    """Agrees: the paths, how many converted by each and with what revenue; and of the 61 that came to nothing, where
+    they began and ended, which is what a Markov fit counts."""
+    house, table = snowplow
+    paths = house.rows("select conversion_id, path, full_path from marts.fct_conversion_paths where conversion_type = 'order' order by 1")
+    assert paths == sorted((row["customer_id"], row["transformed_path"], row["path"]) for row in table("paths_to_conversion"))
+    summary = table("path_summary")
+    converting = house.rows("select path, count(*), cast(sum(revenue) as double) from marts.fct_conversion_paths group by 1 order by 1")
+    assert converting == sorted(
+        (row["transformed_path"], int(row["conversions"]), float(row["revenue"])) for row in summary if int(row["conversions"])
+    )
+    begun, lost = Counter(), Counter()
+    for row in summary:
+        channels, failed = row["transformed_path"].split(" > "), int(row["non_conversions"])
+        begun[channels[0]] += failed + int(row["conversions"])
+        lost[channels[-1]] += failed
+    fit = "from intermediate.int_markov_transitions where conversion_type = 'order' and fit_month = date '2022-08-01'"
+    assert dict(house.rows(f"select to_state, transitions {fit} and from_state = '(start)'")) == begun
+    assert dict(house.rows(f"select from_state, transitions {fit} and to_state = '(null)'")) == +lost
+    assert sum(lost.values()) == 61
 
 
 # ---- a random company, credited a second time by the definitions --------------------------------------------------
@@ -290,6 +330,19 @@ def test_a_stranger_changes_nobody_elses_credit(credited_company: House, new_hou
     others = "select * from marts.fct_attribution where model != 'markov' and lead_id is distinct from 'stranger' order by all"
     assert grown.rows(others) == credited_company.rows(others)
     assert grown.rows("select sum(credit) from marts.fct_attribution where lead_id = 'stranger' and model = 'markov'") == [(2,)]
+
+
+def test_each_of_several_conversions_of_a_person_is_credited_whole(new_house) -> None:
+    """A person who buys three times is three conversions, each with the touches of its own window."""
+    days = [moment("2026-01-10"), moment("2026-02-20"), moment("2026-05-30")]
+    touches = [touch("a", days[0] - timedelta(days=1), "Email", "p"), touch("b", days[1], "Paid Search", "p")]
+    orders = [order(f"o{i}", at, amount, "p", is_new_customer=not i) for i, (at, amount) in enumerate(zip(days, (10, 0, 5), strict=True))]
+    house = attribute(new_house(), touches=touches, orders=orders)
+    rows = house.rows(
+        "select conversion_id, touch_id, cast(credit as double), cast(revenue as double) from marts.fct_attribution where model = 'linear' order by 1, 2"
+    )
+    # the second costs nothing and counts; the third is 99 days after its nearest touch
+    assert rows == [("o0", "a", 1, 10), ("o1", "a", 0.5, 0), ("o1", "b", 0.5, 0), ("o2", "(unattributed)", 1, 5)]
 
 
 def test_models_and_windows_come_from_the_settings(new_house) -> None:

@@ -180,3 +180,40 @@ def test_the_canary_sings_over_one_session_in_a_hundred(audited, house) -> None:
     house.build("+audit_channels")
     loud = house.build("assert_vendor_channels_are_understood", command="test")
     assert str(loud.result[-1].status) == "warn"  # 8 of 407
+
+
+def test_a_naming_rule_is_checked_where_people_write(warehouse) -> None:
+    rules = {**RULES, "channels": {"naming": {"medium": "cpc|email", "campaign": "[a-z0-9_]+"}}}
+    tables = {"google_ads/campaign_performance": ADS[:1], "ga4/campaigns": [*TRAFFIC, visits("bing", "organic", "(organic)", 5, "Organic Search")]}
+    house = warehouse(tables, *AUDITS, rules=rules)
+    rows = house.rows("select parameter, tag_value, sessions from marts.audit_utm where finding = 'naming_rule_broken' order by all")
+    # not "Brand DE", Google's own name for its campaign, and not the mediums that GA4 makes of a referrer
+    assert rows == [
+        ("utm_campaign", "KIT", 40),
+        ("utm_campaign", "Kit", 60),
+        ("utm_campaign", "News", 8),
+        ("utm_campaign", "{campaign}", 50),
+        ("utm_medium", "E-Mail", 8),
+        ("utm_medium", "newsletter", 20),
+    ]
+    fix = house.rows("select distinct fix from marts.audit_utm where finding = 'naming_rule_broken' and tag_value = 'KIT'")
+    assert fix == [('Write "KIT" as channels.naming in funnelhouse.yml says, or change the rule.',)]
+
+
+def test_why_the_vendors_channel_differs(warehouse) -> None:
+    rules = {**RULES, "web": {"own_domains": ["shop.example"]}, "channels": {"source_aliases": {"face book": "facebook"}}}
+    rows = [
+        visits("Face Book", "paid_social", "till", 14, "Paid Other"),
+        visits("newsletter ", "email\u200b", "News", 10, "Unassigned"),
+        visits("app.shop.example", "referral", "(referral)", 9, "Referral"),
+        visits("checkout.stripe.com", "referral", "(referral)", 8, "Organic Shopping"),
+        visits("other.example", "referral", "(referral)", 7, "Display"),
+    ]
+    house = warehouse({"ga4/campaigns": rows}, *AUDITS, rules=rules)
+    assert house.rows("select channel, source, reason, sessions from marts.audit_channels order by sessions desc") == [
+        ("Paid Social", "facebook", "source_alias", 14),
+        ("Email", "newsletter", "cleaned_value", 10),
+        ("Direct", "app.shop.example", "ignored_referrer", 9),
+        ("Direct", "checkout.stripe.com", "ignored_referrer", 8),
+        ("Referral", "other.example", "unexplained", 7),
+    ]

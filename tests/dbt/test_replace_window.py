@@ -80,11 +80,18 @@ def assert_equals_full_build(house: House, home: Path) -> None:
                 assert connection.execute(f"from {one} except all from {other}").fetchall() == [], one
 
 
-@pytest.fixture
-def filled(house: House) -> House:
+@pytest.fixture(scope="module")
+def first_build(tmp_path_factory: pytest.TempPathFactory, dbt_project: DbtProject) -> House:
+    house = House(tmp_path_factory.mktemp("first_build") / "home", dbt_project)
     fill(house)
     house.build(*WEB)
     return house
+
+
+@pytest.fixture
+def filled(first_build: House, tmp_path: Path) -> House:
+    """A copy of the first build, to change."""
+    return first_build.copy(tmp_path / "home", with_raw_zone=True)
 
 
 def sessions_by_day(house: House) -> dict[date, int]:

@@ -33,6 +33,14 @@ def test_a_report_covers_the_days_that_were_asked(house: House) -> None:
     assert web[date(2026, 3, 29)] == (True, False, "ok")
 
 
+def test_an_account_that_was_not_read_is_a_flag_of_its_days(house: House) -> None:
+    house.put("google_ads/campaign_performance", [], days=[date(2026, 3, 19)], quality={"unread_accounts": ["222"]})
+    house.put("google_ads/campaign_performance", [], days=[date(2026, 3, 20)])
+    house.build(*DAYS)
+    ads = found(house, "ads")
+    assert (ads[date(2026, 3, 19)][2], ads[date(2026, 3, 20)][2]) == ("unread_accounts", "ok")
+
+
 def test_records_cover_all_days_from_their_first_business_day(house: House) -> None:
     house.put(
         "hubspot/contacts",

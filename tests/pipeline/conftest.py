@@ -40,7 +40,7 @@ def installation(
     if not _stage:
         with serve(today=TODAY, seed=SEED, scale=SCALE, vendors=()) as nobody:
             _stage["only"] = Installation(tmp_path_factory.mktemp("installation"), nobody)
-            _stage["only"].prepare_dbt()
+            _stage["only"].ensure_manifest()
     installation = _stage["only"]
     installation.sandbox = sandbox
     sandbox.clock.set(TODAY)
@@ -98,7 +98,8 @@ def night(loaded: Installation, keep: Keep) -> Installation:
         loaded.sandbox.clock.set(TODAY + timedelta(days=1))
         before = loaded.published()
         with Reader(loaded.home) as reader:
-            processes = [loaded.start("refresh"), loaded.start("refresh")]
+            # one of them as at a customer's, with dbt's tests as checks that stop a run
+            processes = [loaded.start("refresh", with_dbt_tests=True), loaded.start("refresh")]
             for process in processes:
                 process.wait(PATIENCE_SECONDS)
                 assert process.returncode == 0, said_by(process)[-3000:]

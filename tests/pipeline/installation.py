@@ -25,6 +25,7 @@ from dbt.contracts.graph.manifest import Manifest
 
 from dagster_project import ingest, instance, kpis, runner
 from dagster_project.connectors import Window, settings_of
+from dagster_project.kpis.compiler import Compiler
 from dagster_project.publish import publish
 from dagster_project.raw_zone import RawZone
 from dagster_project.runner import DBT_FOLDER, PROJECT_FOLDER, RunResult
@@ -35,6 +36,9 @@ SEMANTIC_MANIFEST = DBT_FOLDER / "target" / "semantic_manifest.json"
 # Everything that remembers: the other models are made anew from these and from the raw zone at every build.
 INCREMENTAL_MODELS = "+config.materialized:incremental"
 OURS = ("FUNNELHOUSE_", "GA4_", "HUBSPOT_", "GOOGLE_ADS_", "GOOGLE_OAUTH_", "FX_", "DAGSTER_", "DBT_")
+# On tables as small as these a second thread of DuckDB costs more than it does: 4 s of CPU for the KPIs instead of 9.
+# Runs of the command line have all threads; that the tables are the same proves that threads change nothing.
+ONE_THREAD = {"threads": 1}
 PATIENCE_SECONDS = 600  # of a test for a process that should end by itself
 
 
@@ -49,6 +53,7 @@ class Installation:
         self.logs.mkdir(exist_ok=True)
         self.facts: dict[str, Any] = {}  # what tests noted while they made a home
         self._manifest: Manifest | None = None
+        self._compiler: Compiler | None = None
 
     # ---- environment ---------------------------------------------------------------------------------------
 
@@ -61,6 +66,7 @@ class Installation:
             "FUNNELHOUSE_RAW": str(self.home / "raw"),
             "FUNNELHOUSE_CONFIG": str(DEMO_CONFIG),
             "FUNNELHOUSE_HASH_KEY": "k" * 32,
+            "PYTHONPATH": str(PROJECT_FOLDER),  # for dbt's Python models, where the project is not installed
             "DBT_TARGET_PATH": str(self.dbt_target),
             "DBT_EXCLUDE_RESOURCE_TYPES": "test unit_test",
         }
@@ -86,12 +92,11 @@ class Installation:
     def zone(self) -> RawZone:
         return RawZone(self.settings.raw_root)
 
-    def prepare_dbt(self) -> None:
-        """The project's manifest, and one parse for this folder that all runs start from."""
+    def ensure_manifest(self) -> None:
+        """The project's own manifest, as every run of the command line would make it."""
         with self.environment():
             del os.environ["DBT_TARGET_PATH"]
             runner.ensure_manifest(self.settings)
-        self._dbt("parse")
 
     # ---- the real thing ------------------------------------------------------------------------------------
 
@@ -105,7 +110,7 @@ class Installation:
         with log.open("w") as said:
             process = subprocess.Popen(
                 [sys.executable, "-m", "dagster_project.cli", *arguments],
-                env={**others, **variables, "PYTHONPATH": str(PROJECT_FOLDER)},  # for dbt's Python models
+                env={**others, **variables},
                 cwd=PROJECT_FOLDER,
                 stdout=said,
                 stderr=subprocess.STDOUT,
@@ -133,7 +138,6 @@ class Installation:
         """The raw assets of the job alone, in this process."""
         with self.environment():
             settings = load_settings()
-            runner.ensure_manifest(settings)
             from dagster_project.definitions import defs
             from dagster_project.defs import shared
             from dagster_project.defs.ingest import raw_key
@@ -179,8 +183,9 @@ class Installation:
     def publish(self) -> Path:
         """KPI facts and publish; gives the published folder itself, not the link to it."""
         settings = self.settings
-        with duckdb.connect(str(settings.warehouse_path)) as connection:
-            kpis.build(connection, SEMANTIC_MANIFEST)
+        self._compiler = self._compiler or Compiler(SEMANTIC_MANIFEST)
+        with duckdb.connect(str(settings.warehouse_path), config=ONE_THREAD) as connection:
+            kpis.build(connection, SEMANTIC_MANIFEST, compiler=self._compiler)
         return publish(settings.warehouse_path, settings.home).folder.resolve()
 
     def quick(self, mode: ingest.Mode, window: Window | None = None) -> Path:
@@ -189,6 +194,8 @@ class Installation:
         return self.publish()
 
     def _dbt(self, command: str, *arguments: str) -> None:
+        if self._manifest is None and command != "parse":  # once for this folder; all runs start from it
+            self._dbt("parse")
         folders = ["--project-dir", DBT_FOLDER, "--profiles-dir", DBT_FOLDER, "--target-path", self.dbt_target]
         more = [*map(str, folders), "--log-path", str(self.dbt_target), "--quiet"]
         with self.environment():
@@ -200,7 +207,7 @@ class Installation:
             bad = [f"{r.node.name}: {r.message}" for r in getattr(done.result, "results", []) if r.status == "error"]
             raise AssertionError(f"dbt {command} failed: {done.exception or bad}")
         if command == "parse":
-            self._manifest = done.result
+            self._manifest = without_descriptions(done.result)
 
     # ---- keeping homes -------------------------------------------------------------------------------------
 
@@ -218,6 +225,14 @@ class Installation:
     def published(self, name: str | Literal[""] = "") -> Path:
         """The publish that readers of this home, or of a kept one, see."""
         return ((self.folder / "kept" / name if name else self.home) / "published").resolve()
+
+
+def without_descriptions(manifest: Manifest) -> Manifest:
+    """The models without the writing of descriptions into the warehouse: a third of dbt's time, for no row."""
+    for node in manifest.nodes.values():
+        if node.resource_type in ("model", "seed"):
+            node.config.persist_docs = {}
+    return manifest
 
 
 def said_by(process: subprocess.Popen[str]) -> str:

@@ -76,6 +76,11 @@ def kill_when(process: subprocess.Popen[str], moment: Callable[[], bool], *, wit
         assert process.poll() is None, f"the run ended before the moment came:\n{said_by(process)[-3000:]}"
         assert time.monotonic() < until, "the moment never came"
         time.sleep(1 / LOOKS_PER_SECOND)
+    kill(process, with_children=with_children)
+
+
+def kill(process: subprocess.Popen[str], *, with_children: bool = True) -> None:
+    """SIGKILL the process, by default with all its children."""
     if with_children:
         os.killpg(process.pid, signal.SIGKILL)
     else:

@@ -16,6 +16,7 @@ from dagster_project.publish import DATABASE
 
 STAMPS = ("computed_at",)  # when a row was made: the only thing in which two equal publishes may differ
 SCHEMAS = ("marts", "kpi")
+LOOK_EVERY_SECONDS = 0.3  # a look costs a tenth of a second of one core, which the runs that are watched need, too
 FACTS = [f"kpi.fct_kpi_{grain}" for grain in ("daily", "weekly", "monthly", "quarterly", "yearly")]
 
 
@@ -84,6 +85,13 @@ def column_bytes(published: Path) -> dict[tuple[str, int, str], bytes]:
     return found
 
 
+def differing_files(one: Path, other: Path) -> list[tuple[str, int, str]]:
+    """File, row group and column of all Parquet bytes that are not the same in both publishes, stamps aside."""
+    first, second = column_bytes(one), column_bytes(other)
+    assert first
+    return [key for key in sorted(first.keys() | second.keys()) if first.get(key) != second.get(key)]
+
+
 @dataclass
 class Look:
     """One look at the published folder by one reader."""
@@ -125,7 +133,7 @@ class Reader:
             except Exception as error:  # whatever a reader meets is what the test is about
                 self.failures.append(f"{type(error).__name__}: {error}")
             self.slowest_seconds = max(self.slowest_seconds, time.perf_counter() - started)
-            self._stop.wait(0.05)
+            self._stop.wait(LOOK_EVERY_SECONDS)
 
     def _look(self) -> None:
         link = self.home / "published"

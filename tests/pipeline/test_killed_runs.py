@@ -2,45 +2,84 @@
 
 from __future__ import annotations
 
+import random
+import time
+from collections import Counter
 from datetime import timedelta
 
 import duckdb
+import pytest
 from conftest import TODAY
 from installation import Installation
-from killing import has_begun, has_stored, is_building, is_publishing, is_reading, kill_when
+from killing import has_begun, has_stored, is_building, is_publishing, is_reading, kill, kill_when, steps_begun
 from published import Reader, differences
 
+pytestmark = pytest.mark.xdist_group("loaded home")
 NIGHT = TODAY + timedelta(days=1)
+ROUNDS, KILLS_A_ROUND, SEED = 5, 5, 20261002
 
 
-def test_a_refresh_killed_again_and_again_ends_as_if_it_had_not_been(night: Installation) -> None:
+@pytest.fixture
+def evening(night: Installation) -> Installation:
+    """The home "loaded" on the next night, before its refresh; the home "night" is what should come of it."""
     night.go_back("loaded")
     night.sandbox.clock.set(NIGHT)
-    before = night.published()
-    night.sandbox.calls.clear()
+    return night
+
+
+def test_a_refresh_killed_again_and_again_ends_as_if_it_had_not_been(evening: Installation) -> None:
+    before = evening.published()
+    evening.sandbox.calls.clear()
     moments = {
-        "while the vendors are asked": is_reading(night, calls=12),
-        "while days are stored": has_stored(night, "ga4/traffic", f"{TODAY}"),
-        "while dbt replaces days": is_building(night, "marts.fct_web_traffic"),
-        "while KPI facts are built": has_begun(night, "build_kpis", seconds_ago=1.0),
-        "while a publish is written": is_publishing(night),
+        "while the vendors are asked": is_reading(evening, calls=12),
+        "while days are stored": has_stored(evening, "ga4/traffic", f"{TODAY}"),
+        # dbt alone lives on: the next run waits for it
+        "while dbt replaces days, alone": is_building(evening, "marts.fct_web_traffic"),
+        "while dbt replaces days": is_building(evening, "marts.fct_web_traffic"),
+        "while KPI facts are built": has_begun(evening, "build_kpis", seconds_ago=1.0),
+        "while a publish is written": is_publishing(evening),
     }
-    with Reader(night.home) as reader:
+    with Reader(evening.home) as reader:
         for name, moment in moments.items():
-            kill_when(night.start("refresh"), moment)
-            assert night.published() == before, name
-        night.run("refresh")
-    assert differences(night.published("night"), night.published()) == {}
+            kill_when(evening.start("refresh"), moment, with_children=not name.endswith("alone"))
+            assert evening.published() == before, name
+        evening.run("refresh")
+    assert differences(evening.published("night"), evening.published()) == {}
     assert reader.failures == []
-    assert reader.publishes == [before.name, night.published().name]
-    assert list((night.home / ".publishes").glob("*.partial")) == []
-
-
-def test_dbt_that_outlives_its_killed_parent_does_not_stop_the_next_run(night: Installation) -> None:
-    night.go_back("loaded")
-    night.sandbox.clock.set(NIGHT)
-    kill_when(night.start("refresh"), is_building(night, "marts.fct_web_traffic"), with_children=False)
-    night.run("refresh")
-    assert differences(night.published("night"), night.published()) == {}
-    with duckdb.connect(str(night.home / "warehouse.duckdb")):  # and nobody holds the warehouse open
+    assert reader.publishes == [before.name, evening.published().name]
+    assert list((evening.home / ".publishes").glob("*.partial")) == []
+    with duckdb.connect(str(evening.home / "warehouse.duckdb")):  # and nobody holds the warehouse open
         pass
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("number", range(ROUNDS))
+def test_refreshes_killed_at_random_moments_end_as_if_they_had_not_been(evening: Installation, number: int) -> None:
+    """In each round a refresh is killed at five moments, spread over the time that a whole one takes; then one ends."""
+    chance, before = random.Random(SEED + number), evening.published()
+    started = time.monotonic()
+    evening.run("refresh")
+    whole_seconds = time.monotonic() - started
+    evening.go_back("loaded")
+    slices = list(range(ROUNDS * KILLS_A_ROUND))[number::ROUNDS]
+    chance.shuffle(slices)
+    killed: Counter[str] = Counter()
+    with Reader(evening.home) as reader:
+        for part in slices:
+            seconds = whole_seconds * (part + chance.random()) / (ROUNDS * KILLS_A_ROUND)
+            process, until = evening.start("refresh"), time.monotonic() + seconds
+            while process.poll() is None and time.monotonic() < until:
+                time.sleep(0.01)
+            if process.poll() is None:
+                kill(process)
+                killed[(steps_begun(evening) or ["before the first step"])[-1]] += 1
+            else:  # this one was quicker than the one that was timed
+                assert process.returncode == 0
+                killed["not killed"] += 1
+        evening.run("refresh")
+    print(f"\nround {number}: killed in {dict(killed)}; a whole refresh took {whole_seconds:.0f} s")
+    assert killed.total() - killed["not killed"] >= KILLS_A_ROUND - 1
+    assert differences(evening.published("night"), evening.published()) == {}
+    assert reader.failures == []
+    assert reader.publishes[0] == before.name
+    assert reader.publishes[-1] == evening.published().name

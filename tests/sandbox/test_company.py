@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
+from dagster_project.connectors.identity import normalise_phone
 from dagster_project.sandbox import company as company_module
 from dagster_project.sandbox.company import (
     AD_CLICKS,
@@ -659,3 +660,34 @@ def test_a_rate_is_not_known_before_four_in_the_afternoon_in_frankfurt(company: 
     assert latest("2026-10-01T13:59") == date(2026, 9, 30)
     assert latest("2026-10-01T14:00") == date(2026, 10, 1)
     assert latest("2026-12-01T14:30") == date(2026, 11, 30)
+
+
+def test_a_phone_is_one_persons_but_for_a_few_switchboards(company: Company) -> None:
+    """Colleagues of one company may give its number; two contacts that are one human being give theirs twice."""
+    owners: dict[str, set[str]] = {}
+    for contact in company.contacts:
+        for change in contact.changes.get("phone", []):
+            owners.setdefault(normalise_phone(change.value) or "", set()).add(contact.id)
+    shared = [who for who in owners.values() if len(who) > 1]
+    assert "" not in owners
+    assert 3 <= len(shared) <= 20
+    assert max(map(len, shared)) <= 3
+    assert len(owners) > 600
+    phone_of = {contact.id: normalise_phone(value_at(contact, "phone")[-1]) for contact in company.contacts if "phone" in contact.changes}
+    for submission in company.submissions:
+        if phone := dict(submission.values).get("phone"):
+            assert normalise_phone(phone)[-7:] == phone_of[submission.contact_id][-7:]  # with or without the country
+
+
+def test_forms_ask_where_one_heard_of_the_company_and_some_answer(company: Company) -> None:
+    said = {c.id: c.changes["how_did_you_hear_about_us"][0] for c in company.contacts if "how_did_you_hear_about_us" in c.changes}
+    imported = {c.id for c in company.contacts if c.changes["lifecyclestage"][0].source_type == "IMPORT"}
+    since = datetime(2026, 3, 2, 8, tzinfo=UTC)
+    asked = [c for c in company.contacts if c.id not in imported and c.created_at >= since]
+    assert all(said[c.id].at == c.created_at for c in company.contacts if c.id in said)
+    assert not [c.id for c in company.contacts if c.id in said and c.id not in imported and c.created_at < since]
+    assert 0.4 < len([c for c in asked if c.id in said]) / len(asked) < 0.65
+    assert 0.5 < len(imported & said.keys()) / len(imported) < 0.9
+    typed = {s.contact_id: v for s in company.submissions for n, v in s.values if n == "how_did_you_hear_about_us"}
+    assert typed
+    assert all(said[contact_id].value == answer for contact_id, answer in typed.items())

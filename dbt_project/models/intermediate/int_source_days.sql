@@ -119,6 +119,8 @@ stream_days as (
         coalesce(extractions.is_thresholded, false) as is_thresholded,
         coalesce(extractions.has_other_row, false) as has_other_row,
         coalesce(extractions.is_truncated, false) as is_truncated,
+        -- an account could not be read when the others were: what stands for it is what it said before
+        coalesce(extractions.has_unread_accounts, false) as has_unread_accounts,
         streams.is_stale
     from streams
     cross join settings
@@ -154,6 +156,7 @@ flagged as (
             ('bool_or(is_thresholded)', 'thresholded'),
             ('bool_or(has_other_row)', 'other_row'),
             ('bool_or(is_truncated)', 'truncated'),
+            ('bool_or(has_unread_accounts)', 'unread_accounts'),
         ]) }} as vendor_quality,
         {{ joined_text('distinct stale_source', ';', 'stale_source') }} as stale_sources
     from staleness

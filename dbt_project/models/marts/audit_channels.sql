@@ -16,6 +16,12 @@ overrides as (
 
 ),
 
+aliases as (
+
+    select alias from {{ ref('stg_config__source_aliases') }}
+
+),
+
 compared as (
 
     select
@@ -27,11 +33,16 @@ compared as (
             when tags.channel_basis = 'platform_type' then 'platform_type'
             when tags.medium = 'ai-assistant' then 'ai_assistant'
             when overrides.source is not null then 'source_override'
+            when tags.channel_basis = 'ignored_referrer' then 'ignored_referrer'
+            -- the vendor reads a value as it was written: with another spelling of the source, or with what nobody sees
+            when aliases.alias is not null then 'source_alias'
+            when tags.is_cleaned then 'cleaned_value'
             else 'unexplained'
         end as reason
     from tags
     left join vendor_channels
         on tags.source_system = vendor_channels.vendor and lower(tags.vendor_channel) = vendor_channels.vendor_value
+    left join aliases on {{ normalise_utm('tags.vendor_source') }} = aliases.alias
     left join overrides on {{ bare_host('tags.source') }} = overrides.source
 
 )

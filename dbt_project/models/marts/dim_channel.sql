@@ -4,12 +4,14 @@ with known as (
 
 ),
 
--- channels that the user's own rules and ledger invent
+-- channels that the user's own rules, wordings and ledger invent
 rules as (
 
     select distinct channel from {{ ref('int_channel_rule_parts') }}
     union
     select distinct channel from {{ ref('int_cost_lines') }}
+    union
+    select distinct channel from {{ ref('stg_config__self_reported_aliases') }} where channel is not null
 
 )
 

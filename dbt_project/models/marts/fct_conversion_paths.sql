@@ -29,21 +29,12 @@ conversions as (
 
 ),
 
-placed as (
-
-    select
-        *,
-        lag(channel) over (partition by conversion_key order by touch_order) as previous_channel
-    from touches
-
-),
-
 paths as (
 
     select
         conversion_key,
         {{ joined_text('channel', ' > ', 'touch_order') }} as full_path,
-        {{ joined_text("case when channel is distinct from previous_channel then channel end", ' > ', 'touch_order') }} as path,
+        {{ joined_text("case when next_channel is distinct from channel then channel end", ' > ', 'touch_order') }} as path,
         count(*) as touches,
         count(distinct channel) as distinct_channels,
         {{ earliest('channel', 'touch_order') }} as first_channel,
@@ -52,7 +43,7 @@ paths as (
         max(touched_at) as last_touch_at,
         -- a touch is known to the minute, so the one that is the conversion itself may seem to come after it
         greatest(max(seconds_before), 0) / 86400.0 as days_to_convert
-    from placed
+    from touches
     group by conversion_key
 
 )

@@ -44,8 +44,8 @@ path_ends as (
 
     select
         leads.lead_id,
-        {{ earliest('touchpoints.touch_id', '(touchpoints.touched_at, touchpoints.touch_id)') }} as first_touch_id,
-        {{ latest('touchpoints.touch_id', '(touchpoints.touched_at, touchpoints.touch_id)') }} as last_touch_id
+        {{ earliest('touchpoints.touch_id', '(touchpoints.is_fallback, touchpoints.touched_at, touchpoints.touch_id)') }} as first_touch_id,
+        {{ latest('touchpoints.touch_id', '(not touchpoints.is_fallback, touchpoints.touched_at, touchpoints.touch_id)') }} as last_touch_id
     from leads
     inner join touchpoints on leads.lead_id = touchpoints.person_id and touchpoints.touched_at <= leads.lead_at
     group by leads.lead_id

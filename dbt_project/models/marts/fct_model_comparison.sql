@@ -17,20 +17,37 @@ settings as (
 
 ),
 
-credits as (
+-- summed long before it is laid out wide: each of millions of shares is looked at once, not once a column
+credits_by_model as (
 
     select
         cast(date_trunc('month', conversion_date) as date) as month_start,
         channel,
         campaign_key,
         conversion_type,
+        model,
         bool_or(is_rate_missing) as is_revenue_unconverted,
+        sum(credit) as credit,
+        sum(revenue) as revenue
+    from attribution
+    group by cast(date_trunc('month', conversion_date) as date), channel, campaign_key, conversion_type, model
+
+),
+
+credits as (
+
+    select
+        month_start,
+        channel,
+        campaign_key,
+        conversion_type,
+        bool_or(is_revenue_unconverted) as is_revenue_unconverted,
         {% for model in attribution_models() -%}
         sum(case when model = '{{ model }}' then credit else 0 end) as credit_{{ model }},
         sum(case when model = '{{ model }}' then revenue else 0 end) as revenue_{{ model }}{{ ',' if not loop.last }}
         {% endfor %}
-    from attribution
-    group by cast(date_trunc('month', conversion_date) as date), channel, campaign_key, conversion_type
+    from credits_by_model
+    group by month_start, channel, campaign_key, conversion_type
 
 ),
 

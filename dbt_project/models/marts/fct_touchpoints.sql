@@ -49,7 +49,15 @@ select
     touchpoints.yclid,
     touchpoints.msclkid,
     touchpoints.ttclid,
-    touchpoints.li_fat_id
+    touchpoints.li_fat_id,
+    touchpoints.dclid,
+    touchpoints.twclid,
+    touchpoints.sccid,
+    touchpoints.epik,
+    touchpoints.rdt_cid,
+
+    ---------- what it counts for
+    touchpoints.is_fallback
 
 from touchpoints
 cross join settings

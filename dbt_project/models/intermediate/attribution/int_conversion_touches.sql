@@ -1,5 +1,5 @@
 -- The path to each conversion: its people's touches inside the lookback window, to the second and with both ends.
-with conversions as (
+with conversion_keys as (
 
     select distinct
         conversion_key,
@@ -11,6 +11,13 @@ with conversions as (
         lead_at,
         opportunity_at
     from {{ ref('int_conversions') }}
+
+),
+
+-- paths are grouped and joined again and again: by a number that takes half the time that it takes by a text
+conversions as (
+
+    select *, row_number() over () as conversion_number from conversion_keys
 
 ),
 
@@ -28,7 +35,12 @@ touchpoints as (
 
 channels as (
 
-    select * from {{ ref('channels') }}
+    select
+        touched.channel,
+        row_number() over () as channel_number,
+        channels.is_paid
+    from (select distinct channel from touchpoints) as touched
+    left join {{ ref('channels') }} as channels on touched.channel = channels.channel
 
 ),
 
@@ -41,6 +53,7 @@ web_truth as (
 paths as (
 
     select
+        conversions.conversion_number,
         conversions.conversion_key,
         conversions.conversion_type,
         conversions.conversion_id,
@@ -48,6 +61,7 @@ paths as (
         touchpoints.person_id,
         touchpoints.touched_at,
         touchpoints.channel,
+        channels.channel_number,
         touchpoints.source,
         touchpoints.medium,
         touchpoints.campaign,
@@ -59,7 +73,8 @@ paths as (
         coalesce(channels.is_paid, false) as is_paid,
         {{ days_between('touchpoints.touched_at', 'conversions.path_end_at') }} * 86400 as seconds_before,
         coalesce(touchpoints.touched_at <= conversions.lead_at, false) as is_before_lead,
-        coalesce(touchpoints.touched_at <= conversions.opportunity_at, false) as is_before_opportunity
+        coalesce(touchpoints.touched_at <= conversions.opportunity_at, false) as is_before_opportunity,
+        coalesce(touchpoints.is_fallback, false) as is_fallback
     from conversions
     cross join web_truth
     inner join conversion_people on conversions.conversion_key = conversion_people.conversion_key
@@ -71,9 +86,39 @@ paths as (
             and (conversions.earlier_conversion_at is null or touchpoints.touched_at > conversions.earlier_conversion_at)
     left join channels on touchpoints.channel = channels.channel
 
+),
+
+-- what people say themselves counts where nothing was tracked; few paths have such a touch at all
+doubtful_paths as (
+
+    select distinct conversions.conversion_number
+    from conversions
+    inner join conversion_people on conversions.conversion_key = conversion_people.conversion_key
+    inner join touchpoints on conversion_people.person_id = touchpoints.person_id
+    where touchpoints.is_fallback
+
+),
+
+tracked_paths as (
+
+    select distinct paths.conversion_number
+    from paths
+    inner join doubtful_paths on paths.conversion_number = doubtful_paths.conversion_number
+    where not paths.is_fallback
+
+),
+
+counted as (
+
+    select paths.*
+    from paths
+    left join tracked_paths on paths.conversion_number = tracked_paths.conversion_number
+    where not paths.is_fallback or tracked_paths.conversion_number is null
+
 )
 
 select
+    conversion_number,
     conversion_key,
     conversion_type,
     conversion_id,
@@ -82,6 +127,7 @@ select
     row_number() over path as touch_order,
     touched_at,
     channel,
+    channel_number,
     lead(channel) over path as next_channel,
     source,
     medium,
@@ -89,11 +135,12 @@ select
     is_direct,
     is_paid,
     seconds_before,
+    seconds_before - min(seconds_before) over (partition by conversion_number) as seconds_to_last,
     is_before_lead,
     is_before_opportunity
-from paths
+from counted
 window path as (
-    partition by conversion_key
+    partition by conversion_number
     -- within one minute: by session where the source has sessions, else by what the touch says
     order by touched_at, vendor_session nulls last, source, medium, campaign nulls last, touch_id
 )

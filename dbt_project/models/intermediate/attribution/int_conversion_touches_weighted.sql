@@ -27,13 +27,12 @@ settings as (
 path_touches as (
 
     select
-        touches.conversion_key as conversion_id,
-        touches.touch_id,
+        touches.conversion_number as conversion_id,
         touches.touch_order,
-        touches.channel,
+        touches.channel_number as channel,
         touches.is_direct,
         touches.is_paid,
-        touches.seconds_before,
+        touches.seconds_to_last,
         touches.is_before_lead,
         touches.is_before_opportunity,
         settings.attribution_half_life_days,
@@ -57,8 +56,7 @@ weighted as (
 )
 
 select
-    conversion_id as conversion_key,
-    touch_id,
+    conversion_id as conversion_number,
     touch_order,
     touches_in_path,
     {% for model in attribution_models() -%}

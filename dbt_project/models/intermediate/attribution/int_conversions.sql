@@ -82,7 +82,9 @@ entries as (
         orders.is_new_customer,
         orders.is_rate_missing
     from orders
-    left join orders as refunded on orders.is_refund and orders.refund_of_order_key = refunded.order_key
+    -- one equality, so that the engine can hash it: with the flag beside it, it compares every order with every other
+    left join orders as refunded
+        on case when orders.is_refund then orders.refund_of_order_key end = refunded.order_key
 
 ),
 

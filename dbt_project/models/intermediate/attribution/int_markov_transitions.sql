@@ -33,9 +33,29 @@ conversion_people as (
 
 ),
 
-touchpoints as (
+all_touchpoints as (
 
     select * from {{ ref('int_touchpoints_unioned') }}
+
+),
+
+-- what people say themselves counts where nothing was tracked
+tracked_people as (
+
+    select distinct tracked.person_id
+    from all_touchpoints as tracked
+    inner join all_touchpoints as said on tracked.person_id = said.person_id and said.is_fallback
+    where not coalesce(tracked.is_fallback, false)
+
+),
+
+touchpoints as (
+
+    select all_touchpoints.*
+    from all_touchpoints
+    left join tracked_people
+        on case when all_touchpoints.is_fallback then all_touchpoints.person_id end = tracked_people.person_id
+    where tracked_people.person_id is null
 
 ),
 

@@ -6,6 +6,12 @@ with tags as (
 
 ),
 
+settings as (
+
+    select * from {{ ref('stg_config__settings') }}
+
+),
+
 -- auto-tagging brings a campaign's own name, which nobody wrote in a link
 ad_names as (
 
@@ -22,6 +28,8 @@ used as (
         tags.vendor_{{ parameter }} as tag_value,
         {{ normalise_utm('tags.vendor_' ~ parameter) }} as normalised_value,
         {{ 'ad_names.campaign_name is not null' if parameter == 'campaign' else 'false' }} as is_platforms_own,
+        -- source and medium of a visit without a campaign may be the vendor's, made of the referrer
+        tags.is_tagged_paid or not coalesce({{ full_match('tags.vendor_campaign', "'[(].*[)]|'") }}, true) as is_in_a_link,
         tags.sessions
     from tags
     {% if parameter == 'campaign' -%}
@@ -40,6 +48,7 @@ written as (
         tag_value,
         {{ replace_matches('normalised_value', "'[\\s_.+-]+'") }} as bare_value,
         bool_or(is_platforms_own) as is_platforms_own,
+        bool_or(is_in_a_link) as is_in_a_link,
         sum(sessions) as sessions
     from used
     where tag_value != '' and not {{ full_match('tag_value', "'[(].*[)]'") }}
@@ -92,6 +101,18 @@ broken as (
     select parameter, tag_value, '{{ finding }}' as finding
     from written_values
     where {{ condition }}
+    union all
+    {% endfor -%}
+
+    {% for parameter in parameters -%}
+    select distinct written.parameter, written.tag_value, 'naming_rule_broken' as finding
+    from written
+    cross join settings
+    where
+        written.parameter = 'utm_{{ parameter }}'
+        and written.is_in_a_link
+        and not written.is_platforms_own
+        and not {{ full_match('written.tag_value', 'settings.naming_' ~ parameter) }}
     {{ 'union all' if not loop.last }}
     {% endfor %}
 )
@@ -104,7 +125,7 @@ select
     case
         when broken.finding = 'spaces'
             then {{ replace_matches(normalise_utm('broken.tag_value'), "'[\\s\\x{00A0}]+'", "'_'") }}
-        when broken.finding not in ('unexpanded_macro', 'broken_encoding', 'placeholder')
+        when broken.finding not in ('unexpanded_macro', 'broken_encoding', 'placeholder', 'naming_rule_broken')
             then {{ normalise_utm('broken.tag_value') }}
     end as better_value
 from broken

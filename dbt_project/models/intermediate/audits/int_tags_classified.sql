@@ -101,6 +101,10 @@ select
     tagged.channel,
     tagged.channel_basis,
     {{ is_paid_or_display_medium(normalise_utm('tagged.vendor_medium')) }} as is_tagged_paid,
+    {% for parameter in ['source', 'medium', 'campaign'] -%}
+    coalesce(lower(tagged.vendor_{{ parameter }}) != {{ normalise_utm('tagged.vendor_' ~ parameter) }}, false) {{ 'or' if not loop.last }}
+    {% endfor -%}
+    as is_cleaned,
     cast(tagged.sessions as bigint) as sessions
 from tagged
 left join {{ ref('int_ad_campaigns') }} as campaigns on tagged.campaign_key = campaigns.campaign_key

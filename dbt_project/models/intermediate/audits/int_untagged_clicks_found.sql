@@ -1,10 +1,9 @@
 -- visits with the click id of a paid platform, whose tags do not say that they were paid for
-{%- set names = ['gclid', 'gbraid', 'wbraid', 'msclkid', 'yclid', 'ttclid', 'li_fat_id'] %}
 with sessions as (
 
     select
         int_sessions.*,
-        {{ click_id_of('int_sessions', names) }} as click_id
+        {{ click_id_of('int_sessions', paid_click_ids()) }} as click_id
     from {{ ref('int_sessions') }} as int_sessions
     inner join {{ ref('int_web_truth') }} as web_truth on int_sessions.source_system = web_truth.web_truth
     where not {{ is_paid_or_display_medium(normalise_utm('int_sessions.vendor_medium')) }}
@@ -20,6 +19,6 @@ select
     coalesce(sessions.vendor_source, '(none)') || ' / ' || coalesce(sessions.vendor_medium, '(none)') as tagged_as,
     count(*) as sessions
 from sessions
-inner join {{ ref('click_ids') }} as click_ids on sessions.click_id = click_ids.click_id
+inner join {{ ref('click_ids') }} as click_ids on sessions.click_id = lower(click_ids.click_id)
 left join {{ ref('int_ad_campaigns') }} as campaigns on sessions.campaign_key = campaigns.campaign_key
 group by all

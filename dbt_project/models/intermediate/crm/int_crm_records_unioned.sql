@@ -53,7 +53,8 @@ hubspot_records as (
         contacts.first_conversion,
         cast(null as varchar) as form,
         cast(null as varchar) as device,
-        contacts.country
+        contacts.country,
+        contacts.self_reported_source
     from hubspot_contacts as contacts
     inner join hubspot_merged on contacts.contact_id = hubspot_merged.contact_id
     where not hubspot_merged.is_merged and not hubspot_merged.is_deleted
@@ -89,7 +90,8 @@ files_records as (
         cast(null as varchar) as first_conversion,
         form,
         device,
-        country
+        country,
+        self_reported_source
     from files_leads
     where not is_deleted
 

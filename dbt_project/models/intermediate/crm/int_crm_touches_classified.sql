@@ -137,10 +137,9 @@ addresses as (
 
 address_click_ids as (
 
-    select addresses.touch_id, {{ earliest('click_ids.click_id', 'click_ids.precedence') }} as click_id
+    select addresses.touch_id, {{ first_click_id('addresses.tagged_url', 'click_ids') }} as click_id
     from addresses
-    inner join click_ids on addresses.tagged_url like '%' || click_ids.click_id || '=_%'
-    where {{ full_match('addresses.tagged_url', "'.*[?&#;]' || click_ids.click_id || '=[^&#].*'") }}
+    cross join click_ids
     group by addresses.touch_id
 
 ),
@@ -155,7 +154,10 @@ address_tags as (
         {{ url_param('addresses.tagged_url', 'utm_' ~ name) }} as utm_{{ name }},
         {% endfor -%}
         {% for column in click_id_columns -%}
-        {{ url_param('addresses.tagged_url', column) }} as {{ column }}{{ ',' if not loop.last }}
+        {{ url_param('addresses.tagged_url', column) }} as {{ column }},
+        {% endfor -%}
+        {% for column in address_click_id_names() -%}
+        {{ rare_url_param('addresses.tagged_url', column) }} as {{ column }}{{ ',' if not loop.last }}
         {% endfor %}
     from addresses
     left join address_click_ids on addresses.touch_id = address_click_ids.touch_id
@@ -190,6 +192,9 @@ tagged as (
         coalesce(events.utm_content, address_tags.utm_content) as content,
         {% for column in click_id_columns -%}
         coalesce(events.{{ column }}, address_tags.{{ column }}) as {{ column }},
+        {% endfor -%}
+        {% for column in address_click_id_names() -%}
+        address_tags.{{ column }},
         {% endfor -%}
         -- where the tags come from, there the visit began
         {{ url_path('coalesce(address_tags.tagged_url, events.landing_url)') }} as landing_page,
@@ -281,6 +286,7 @@ select
     term,
     content,
     {{ click_id_columns | join(',\n    ') }},
+    {{ address_click_id_names() | join(',\n    ') }},
     landing_page,
     form,
     device,

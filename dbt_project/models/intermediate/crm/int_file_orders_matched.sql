@@ -1,4 +1,5 @@
--- Orders of files with the person and the deal that they name themselves: by lead, by deal, by e-mail, in this order.
+-- Orders of files with the person and the deal that they name themselves: by lead, by deal, by e-mail, in this order;
+-- an order that names nobody is of whose browser it was made in.
 with orders as (
 
     select * from {{ ref('stg_files__orders') }}
@@ -20,6 +21,15 @@ deal_people as (
 person_keys as (
 
     select * from {{ ref('int_person_keys_resolved') }} where key_kind = 'email'
+
+),
+
+order_people as (
+
+    select evidence, min(person_id) as person_id
+    from {{ ref('int_identity_links') }}
+    where evidence_kind = 'order' and is_link
+    group by evidence
 
 ),
 
@@ -45,7 +55,8 @@ select
     'files:' || orders.account_id || ':' || orders.refund_of_order_id as refund_of_order_key,
     named_deals.deal_key,
     'files:customer:' || orders.customer_id as customer_key,
-    coalesce(own_leads.person_id, other_leads.person_id, deal_people.person_id, person_keys.person_id) as person_id,
+    coalesce(own_leads.person_id, other_leads.person_id, deal_people.person_id, person_keys.person_id, order_people.person_id)
+        as person_id,
     orders.ordered_at,
     orders.amount,
     orders.currency_code,
@@ -58,3 +69,4 @@ left join lead_ids as other_leads on orders.lead_id = other_leads.lead_id and ot
 left join named_deals on orders.deal_id = named_deals.deal_id
 left join deal_people on named_deals.deal_key = deal_people.deal_key
 left join person_keys on orders.email_hash = person_keys.key_value
+left join order_people on 'order:' || orders.account_id || ':' || orders.order_id = order_people.evidence

@@ -122,6 +122,7 @@ select
     {% for name in click_id_names() -%}
     {{ known('identified.' ~ name) }} as {{ name }},
     {% endfor -%}
-    session_matches.session_touch_id
+    session_matches.session_touch_id,
+    identified.self_reported_source
 from identified
 left join session_matches on identified.submission_id = session_matches.submission_id

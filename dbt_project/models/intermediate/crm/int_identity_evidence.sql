@@ -1,6 +1,7 @@
--- What was seen together with what: each CRM record, form submission and visit with the ids that it carries. An id that
--- is seen with too many people says nothing about who somebody is: it is marked, and links nobody.
-{%- set click_ids = linking_click_ids() %}
+-- What was seen together with what: each CRM record, form submission, visit, login and purchase with the ids that it
+-- carries. An id that is seen with too many people says nothing about who somebody is: it is marked, and links nobody.
+{%- set click_ids = linking_click_ids(landing_click_ids()) %}
+{%- set field_click_ids = linking_click_ids(click_id_names()) %}
 with records as (
 
     select * from {{ ref('int_crm_records_unioned') }}
@@ -46,6 +47,41 @@ settings as (
 
 ),
 
+export_events as (
+
+    select
+        account_id,
+        client_id,
+        coalesce(session_id, client_id) as session_id,
+        user_id_hash,
+        {{ usable_order_id('transaction_id') }} as order_id,
+        event_at
+    from {{ ref('stg_ga4_export__events') }}
+    where client_id is not null and (user_id_hash is not null or transaction_id is not null)
+
+),
+
+deals as (
+
+    select * from {{ ref('stg_files__deals') }}
+
+),
+
+orders as (
+
+    select
+        'order:' || orders.account_id || ':' || orders.order_id as evidence,
+        {{ usable_order_id('orders.order_id') }} as order_id,
+        orders.account_id,
+        orders.ordered_at,
+        coalesce(orders.email_hash, deals.email_hash) as email_hash,
+        coalesce(orders.lead_id, deals.lead_id) as lead_id
+    from {{ ref('stg_files__orders') }} as orders
+    left join deals on orders.deal_id = deals.deal_id and orders.account_id = deals.account_id
+    where not orders.is_refund
+
+),
+
 named as (
 
     select
@@ -57,7 +93,7 @@ named as (
         phone_hash,
         ga_client_id,
         ym_client_id,
-        {{ click_ids | join(', ') }}
+        {{ field_click_ids | join(', ') }}
     from records
 
     union all
@@ -71,7 +107,7 @@ named as (
         phone_hash,
         ga_client_id,
         ym_client_id,
-        {{ click_ids | join(', ') }}
+        {{ field_click_ids | join(', ') }}
     from submissions
 
 ),
@@ -85,6 +121,19 @@ further_emails as (
 
 ),
 
+-- a click may be known from the address of a page only
+addresses as (
+
+    select 'record:' || record_key as evidence, created_at as seen_at, first_url as url from records where first_url like '%=%'
+    union all
+    select 'record:' || record_key as evidence, created_at as seen_at, last_url as url from records where last_url like '%=%'
+    union all
+    select 'submission:' || submission_id as evidence, submitted_at as seen_at, page_url as url
+    from submissions
+    where page_url like '%=%'
+
+),
+
 named_ids as (
 
     select evidence, 'email' as id_kind, email_hash as id_value, evidence_at as seen_at from named
@@ -94,9 +143,14 @@ named_ids as (
     select evidence, 'client_id' as id_kind, ga_client_id as id_value, evidence_at as seen_at from named
     union all
     select evidence, 'client_id' as id_kind, ym_client_id as id_value, evidence_at as seen_at from named
-    {%- for column in click_ids %}
+    {%- for column in field_click_ids %}
     union all
     select evidence, '{{ column }}' as id_kind, {{ column }} as id_value, evidence_at as seen_at from named
+    {%- endfor %}
+    {%- for column in click_ids %}
+    union all
+    select evidence, '{{ column }}' as id_kind, {{ usable_id(rare_url_param('url', column)) }} as id_value, seen_at
+    from addresses
     {%- endfor %}
 
     union all
@@ -159,6 +213,102 @@ linking_landings as (
 
 ),
 
+-- who was logged in where; an e-mail as user id is that e-mail
+logins as (
+
+    select
+        'login:' || account_id || ':' || session_id || ':' || user_id_hash as evidence,
+        client_id,
+        user_id_hash,
+        min(event_at) as seen_at
+    from export_events
+    where user_id_hash is not null
+    group by account_id, session_id, client_id, user_id_hash
+
+),
+
+user_uses as (
+
+    select user_id_hash, count(distinct client_id) as browsers from logins group by user_id_hash
+
+),
+
+browser_users as (
+
+    select client_id, count(distinct user_id_hash) as users from logins group by client_id
+
+),
+
+emails as (
+
+    select distinct id_value as email_hash from named_ids where id_kind = 'email' and id_value is not null
+    union
+    select email_hash from orders where email_hash is not null
+
+),
+
+-- only where they bring something together, or keep it apart; of one user alone at a browser the first login says it all
+linking_logins as (
+
+    select
+        logins.evidence,
+        logins.client_id,
+        logins.user_id_hash,
+        logins.seen_at,
+        user_uses.browsers,
+        case when emails.email_hash is not null then 'email' else 'user_id' end as user_kind
+    from logins
+    inner join user_uses on logins.user_id_hash = user_uses.user_id_hash
+    inner join browser_users on logins.client_id = browser_users.client_id
+    left join emails on logins.user_id_hash = emails.email_hash
+    where user_uses.browsers > 1 or browser_users.users > 1 or emails.email_hash is not null
+    qualify
+        browser_users.users > 1
+        or row_number() over (partition by logins.client_id, logins.user_id_hash order by logins.seen_at, logins.evidence) = 1
+
+),
+
+-- who bought: the order that the shop's books have, and the browser in which it was made
+purchases as (
+
+    select
+        'purchase:' || export_events.account_id || ':' || export_events.session_id || ':' || export_events.order_id as evidence,
+        export_events.client_id,
+        export_events.order_id,
+        min(export_events.event_at) as seen_at
+    from export_events
+    inner join (select distinct order_id from orders where order_id is not null) as known_orders
+        on export_events.order_id = known_orders.order_id
+    group by export_events.account_id, export_events.session_id, export_events.client_id, export_events.order_id
+
+),
+
+order_uses as (
+
+    select order_id, count(distinct client_id) as browsers from purchases group by order_id
+
+),
+
+bought_orders as (
+
+    select orders.*
+    from orders
+    inner join order_uses on orders.order_id = order_uses.order_id
+
+),
+
+-- an order names its lead by the lead's id in its own file or in the CRM
+order_records as (
+
+    select bought_orders.order_id, bought_orders.ordered_at, 'record:' || records.record_key as evidence
+    from bought_orders
+    inner join records
+        on
+            bought_orders.lead_id = records.crm_record_id
+            and (records.crm != 'files' or records.account_id = bought_orders.account_id)
+
+),
+
 all_ids as (
 
     select evidence, id_kind, id_value, seen_at from named_ids where id_value is not null
@@ -166,6 +316,69 @@ all_ids as (
     select evidence, id_kind, id_value, started_at as seen_at from linking_landings
     union all
     select evidence, 'client_id' as id_kind, client_id as id_value, started_at as seen_at from linking_landings
+    union all
+    select evidence, user_kind as id_kind, user_id_hash as id_value, seen_at from linking_logins
+    union all
+    select evidence, 'client_id' as id_kind, client_id as id_value, seen_at from linking_logins
+    union all
+    select evidence, 'order_id' as id_kind, order_id as id_value, seen_at from purchases
+    union all
+    select evidence, 'client_id' as id_kind, client_id as id_value, seen_at from purchases
+    union all
+    select evidence, 'order_id' as id_kind, order_id as id_value, ordered_at as seen_at from bought_orders
+    union all
+    select evidence, 'email' as id_kind, email_hash as id_value, ordered_at as seen_at
+    from bought_orders
+    where email_hash is not null
+    union all
+    select evidence, 'order_id' as id_kind, order_id as id_value, ordered_at as seen_at from order_records
+
+),
+
+-- who each evidence names; a record that names nobody may be anybody
+heads as (
+
+    select
+        evidence,
+        evidence_kind,
+        evidence_at,
+        record_rank,
+        email_hash,
+        coalesce(email_hash, phone_hash, case when evidence_kind = 'record' then evidence end) as person_name
+    from named
+
+    union all
+
+    select
+        evidence,
+        'login' as evidence_kind,
+        seen_at as evidence_at,
+        cast(null as integer) as record_rank,
+        case when user_kind = 'email' then user_id_hash end as email_hash,
+        user_id_hash as person_name
+    from linking_logins
+
+    union all
+
+    select distinct
+        evidence,
+        'purchase' as evidence_kind,
+        seen_at as evidence_at,
+        cast(null as integer) as record_rank,
+        cast(null as varchar) as email_hash,
+        cast(null as varchar) as person_name
+    from purchases
+
+    union all
+
+    select distinct
+        evidence,
+        'order' as evidence_kind,
+        ordered_at as evidence_at,
+        cast(null as integer) as record_rank,
+        email_hash,
+        email_hash as person_name
+    from bought_orders
 
 ),
 
@@ -181,18 +394,16 @@ described as (
 
     select
         evidence_ids.evidence,
-        coalesce(named.evidence_kind, 'session') as evidence_kind,
+        coalesce(heads.evidence_kind, 'session') as evidence_kind,
         evidence_ids.id_kind,
         evidence_ids.id_value,
         evidence_ids.seen_at,
-        coalesce(named.evidence_at, evidence_ids.seen_at) as evidence_at,
-        named.record_rank,
-        named.email_hash,
-        -- a record that names nobody may be anybody
-        coalesce(named.email_hash, named.phone_hash, case when named.evidence_kind = 'record' then named.evidence end)
-            as person_name
+        coalesce(heads.evidence_at, evidence_ids.seen_at) as evidence_at,
+        heads.record_rank,
+        heads.email_hash,
+        heads.person_name
     from evidence_ids
-    left join named on evidence_ids.evidence = named.evidence
+    left join heads on evidence_ids.evidence = heads.evidence
 
 ),
 
@@ -225,7 +436,16 @@ select
             then 'shared_phone'
         when described.id_kind = 'client_id' and id_uses.people > settings.identity_people_per_client_id then 'shared_device'
         when
-            described.id_kind not in ('email', 'phone', 'client_id')
+            described.evidence_kind = 'login'
+            and described.id_kind in ('email', 'user_id')
+            and user_uses.browsers > settings.identity_browsers_per_login
+            then 'shared_login'
+        when
+            described.id_kind = 'order_id'
+            and greatest(id_uses.people, coalesce(order_uses.browsers, 0)) > settings.identity_people_per_click_id
+            then 'repeated_order'
+        when
+            described.id_kind not in ('email', 'phone', 'client_id', 'user_id', 'order_id')
             and greatest(id_uses.people, coalesce(landed_clicks.browsers, 0)) > settings.identity_people_per_click_id
             then 'copied_link'
     end as quarantined_for
@@ -234,3 +454,5 @@ cross join settings
 inner join id_uses on described.id_kind = id_uses.id_kind and described.id_value = id_uses.id_value
 left join landed_clicks
     on described.id_kind = landed_clicks.id_kind and described.id_value = landed_clicks.id_value
+left join user_uses on described.id_kind in ('email', 'user_id') and described.id_value = user_uses.user_id_hash
+left join order_uses on described.id_kind = 'order_id' and described.id_value = order_uses.order_id

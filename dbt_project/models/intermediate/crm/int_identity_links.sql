@@ -1,4 +1,4 @@
--- Why two are one: each CRM record, submission and visit with each of its ids, whose both are, and what ties them.
+-- Why two are one: each CRM record, submission, visit, login and purchase with each of its ids, whose both are, and what ties them.
 with evidence as (
 
     select * from {{ ref('int_identity_evidence') }}
@@ -17,12 +17,12 @@ groups as (
 
 ),
 
--- a group without a record, an e-mail or a phone is a browser, nobody in particular
+-- a group without a record, an e-mail, a phone or a login is a browser, nobody in particular
 people as (
 
     select distinct id_root as group_id, true as is_somebody
     from joined
-    where id_kind in ('email', 'phone') or id_root like 'record:%'
+    where id_kind in ('email', 'phone', 'user_id') or id_root like 'record:%'
 
 ),
 

@@ -1,6 +1,6 @@
 -- The touch that made each lead: the session of the form submission; else the UTM or click id that the form or the
 -- record carries; else the CRM's own word for the source; else nothing.
-{%- set click_id_columns = click_id_names() %}
+{%- set click_id_columns = click_id_names() + address_click_id_names() %}
 {%- set origin = ['channel', 'source', 'medium', 'campaign', 'campaign_key', 'term', 'content'] %}
 with leads as (
 

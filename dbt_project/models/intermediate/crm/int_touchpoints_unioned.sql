@@ -1,7 +1,9 @@
--- Touches of known visitors and people: sessions, forms outside any session, and what a CRM record says of its origin
--- where the person has nothing else.
+-- Touches of known visitors and people: sessions, forms and e-mail clicks outside any session, what a CRM record says of
+-- its origin where the person has nothing else, and what people say themselves.
 {%- set click_id_columns = click_id_names() %}
 {%- set origin = ['channel', 'source', 'medium', 'campaign', 'campaign_key', 'term', 'content'] %}
+{#- the newer ids stand last: readers take columns by place -#}
+{%- set address_click_ids = address_click_id_names() %}
 {%- set place = ['landing_page', 'device', 'country'] %}
 with sessions as (
 
@@ -36,6 +38,34 @@ lead_touches as (
 
 ),
 
+email_clicks as (
+
+    select * from {{ ref('int_email_clicks_matched') }}
+
+),
+
+answers as (
+
+    select * from {{ ref('int_self_reported_answers') }} where person_id is not null and channel != '(not set)'
+
+),
+
+settings as (
+
+    select * from {{ ref('stg_config__settings') }}
+
+),
+
+-- a visit that GA4 calls Direct though a click in an e-mail began it
+session_clicks as (
+
+    select *
+    from email_clicks
+    where session_touch_id is not null
+    qualify row_number() over (partition by session_touch_id order by clicked_at, touch_id) = 1
+
+),
+
 session_forms as (
 
     select session_touch_id, {{ earliest('form', '(submitted_at, submission_id)') }} as form
@@ -53,13 +83,21 @@ session_touches as (
         identified.person_id,
         sessions.client_id as visitor_id,
         date_trunc('minute', sessions.started_at) as touched_at,
-        {% for column in origin + click_id_columns + place -%}
+        {% for column in origin -%}
+        case when sessions.channel = 'Direct' and session_clicks.session_touch_id is not null then session_clicks.{{ column }} else sessions.{{ column }} end
+            as {{ column }},
+        {% endfor -%}
+        {% for column in click_id_columns + place -%}
         sessions.{{ column }},
         {% endfor -%}
         session_forms.form
+        {%- for column in address_click_ids %},
+        sessions.{{ column }}
+        {%- endfor %}
     from sessions
     left join identified on sessions.touch_id = identified.touch_id
     left join session_forms on sessions.touch_id = session_forms.session_touch_id
+    left join session_clicks on sessions.touch_id = session_clicks.session_touch_id
 
 ),
 
@@ -89,6 +127,12 @@ submission_touches as (
         crm_touches.device,
         crm_touches.country,
         crm_touches.form
+        {%- for column in address_click_ids %},
+        case
+            when crm_touches.touch_basis = 'none' and lead_touches.touch_basis != 'none' then lead_touches.{{ column }}
+            else crm_touches.{{ column }}
+        end as {{ column }}
+        {%- endfor %}
     from crm_touches
     inner join submissions on crm_touches.touch_id = 'submission:' || submissions.submission_id
     left join lead_touches on crm_touches.touch_id = lead_touches.touch_id
@@ -103,9 +147,37 @@ submission_touches as (
 
 ),
 
+email_touches as (
+
+    select
+        touch_id,
+        'email_click' as touch_kind,
+        person_id,
+        case when person_id is null then 'email:' || email_hash end as visitor_id,
+        date_trunc('minute', clicked_at) as touched_at,
+        {% for column in origin -%}
+        {{ column }},
+        {% endfor -%}
+        {% for column in click_id_columns -%}
+        cast(null as varchar) as {{ column }},
+        {% endfor -%}
+        landing_page,
+        cast(null as varchar) as device,
+        cast(null as varchar) as country,
+        cast(null as varchar) as form
+        {%- for column in address_click_ids %},
+        cast(null as varchar) as {{ column }}
+        {%- endfor %}
+    from email_clicks
+    where session_touch_id is null
+
+),
+
 people_touched as (
 
     select person_id from session_touches where person_id is not null
+    union
+    select person_id from email_touches where person_id is not null
     union
     select person_id from submission_touches where person_id is not null
 
@@ -123,6 +195,9 @@ record_touches as (
         crm_touches.{{ column }},
         {% endfor -%}
         crm_touches.form
+        {%- for column in address_click_ids %},
+        crm_touches.{{ column }}
+        {%- endfor %}
     from crm_touches
     left join people_touched on crm_touches.person_id = people_touched.person_id
     left join lead_touches on crm_touches.touch_id = lead_touches.touch_id
@@ -140,10 +215,66 @@ record_touches as (
             crm_touches.touch_id
     ) = 1
 
+),
+
+tracked_touches as (
+
+    select * from session_touches
+    union all
+    select * from submission_touches
+    union all
+    select * from email_touches
+    union all
+    select * from record_touches
+
+),
+
+-- what the visit in which it was said says as well
+repeated_answers as (
+
+    select distinct answers.answer_id
+    from answers
+    inner join tracked_touches
+        on
+            answers.person_id = tracked_touches.person_id
+            and {{ falls_in_session('answers.answered_at', 'tracked_touches.touched_at') }}
+            and (
+                answers.source = tracked_touches.source
+                or (answers.channel = tracked_touches.channel and answers.channel != 'Unassigned')
+            )
+
+),
+
+self_reported_touches as (
+
+    select
+        answers.answer_id as touch_id,
+        'self_reported' as touch_kind,
+        answers.person_id,
+        cast(null as varchar) as visitor_id,
+        answers.touched_at,
+        answers.channel,
+        answers.source,
+        answers.medium,
+        '(not set)' as campaign,
+        '(not set)' as campaign_key,
+        cast(null as varchar) as term,
+        cast(null as varchar) as content,
+        {% for column in click_id_columns + place -%}
+        cast(null as varchar) as {{ column }},
+        {% endfor -%}
+        answers.form
+        {%- for column in address_click_ids %},
+        cast(null as varchar) as {{ column }}
+        {%- endfor %},
+        settings.attribution_self_reported = 'fallback' as is_fallback
+    from answers
+    cross join settings
+    left join repeated_answers on answers.answer_id = repeated_answers.answer_id
+    where repeated_answers.answer_id is null and settings.attribution_self_reported != 'never'
+
 )
 
-select * from session_touches
+select *, false as is_fallback from tracked_touches
 union all
-select * from submission_touches
-union all
-select * from record_touches
+select * from self_reported_touches

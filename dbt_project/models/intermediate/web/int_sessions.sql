@@ -1,7 +1,8 @@
 {%- set columns = [
     'raw_day', 'source_system', 'account_id', 'session_id', 'client_id', 'started_at', 'vendor_source', 'vendor_medium',
     'vendor_campaign', 'vendor_campaign_id', 'click_id', 'term', 'content', 'landing_page', 'gclid', 'gbraid', 'wbraid',
-    'fbclid', 'yclid', 'msclkid', 'ttclid', 'li_fat_id', 'tag_problems', 'device', 'country', 'is_engaged',
+    'fbclid', 'yclid', 'msclkid', 'ttclid', 'li_fat_id', 'dclid', 'twclid', 'sccid', 'epik', 'rdt_cid', 'tag_problems', 'device',
+    'country', 'is_engaged',
     'is_new_visitor', 'key_events', 'page_views', 'engagement_seconds', 'origin_key',
 ] -%}
 
@@ -30,7 +31,8 @@ ad_clicks as (
 ),
 
 -- GA4 knows Google's click ids only: another platform's click without UTM is organic or a referral to it. Where the
--- vendor saw no paid visit the click id decides; and the platform itself says which campaign was clicked
+-- vendor saw no paid visit the click id decides; and the platform itself says which campaign was clicked. fbclid proves
+-- no payment, but where the visit came from when the vendor saw nothing: apps send no referrer
 clicked as (
 
     select
@@ -45,7 +47,16 @@ clicked as (
             sessions.click_id,
             case
                 when not {{ is_paid_or_display_medium(normalise_utm('sessions.vendor_medium')) }}
-                    then {{ click_id_of('sessions', ['gclid', 'gbraid', 'wbraid', 'msclkid', 'yclid', 'ttclid', 'li_fat_id']) }}
+                    then {{ click_id_of('sessions', paid_click_ids()) }}
+            end,
+            case
+                when
+                    sessions.fbclid is not null
+                    and (
+                        {{ normalise_utm('sessions.vendor_source') }} = '(direct)'
+                        or coalesce(sessions.vendor_source, sessions.vendor_medium) is null
+                    )
+                    then 'fbclid'
             end
         ) as click_id
     from sessions
@@ -124,6 +135,11 @@ select
     keyed.msclkid,
     keyed.ttclid,
     keyed.li_fat_id,
+    keyed.dclid,
+    keyed.twclid,
+    keyed.sccid,
+    keyed.epik,
+    keyed.rdt_cid,
     keyed.tag_problems,
     keyed.is_engaged,
     keyed.is_new_visitor,

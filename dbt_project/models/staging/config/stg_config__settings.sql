@@ -41,6 +41,10 @@ renamed as (
         identity_people_per_click_id,
         identity_people_per_phone,
         identity_records_per_id,
+        identity_browsers_per_login,
+        naming_source,
+        naming_medium,
+        naming_campaign,
 
         ---------- attribution
         attribution_default_model,
@@ -48,6 +52,7 @@ renamed as (
         attribution_half_life_days,
         attribution_markov_window_days,
         attribution_earlier_conversions_reset,
+        attribution_self_reported,
         attribution_lookback_days_lead,
         attribution_lookback_days_mql,
         attribution_lookback_days_sql,

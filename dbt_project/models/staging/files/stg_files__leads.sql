@@ -38,8 +38,9 @@ renamed as (
         {{ usable_id('source.li_fat_id') }} as li_fat_id,
         {{ usable_client_id('source.ga_client_id') }} as ga_client_id,
         {{ usable_client_id('source.ym_client_id') }} as ym_client_id,
-        {{ placeholder_ids('source', linking_click_ids() + ['ga_client_id', 'ym_client_id']) }} as placeholder_ids,
+        {{ placeholder_ids('source', linking_click_ids(click_id_names()) + ['ga_client_id', 'ym_client_id']) }} as placeholder_ids,
         {{ known('landing_page') }} as landing_page,
+        {{ known('source.self_reported_source') }} as self_reported_source,
 
         ---------- strings
         {{ known('stage') }} as stage,

@@ -12,6 +12,7 @@ renamed as (
         user_pseudo_id as client_id,
         -- the event has no session where consent was not given
         user_pseudo_id || '.' || ga_session_id as session_id,
+        {{ known('user_id_hash') }} as user_id_hash,
         transaction_id,
         event_bundle_sequence_id,
         _copy as copy_number,

@@ -41,13 +41,14 @@ renamed as (
         {{ usable_id('source.li_fat_id') }} as li_fat_id,
         {{ usable_client_id('source.ga_client_id') }} as ga_client_id,
         {{ usable_client_id('source.ym_client_id') }} as ym_client_id,
-        {{ placeholder_ids('source', linking_click_ids() + ['ga_client_id', 'ym_client_id']) }} as placeholder_ids,
+        {{ placeholder_ids('source', linking_click_ids(click_id_names()) + ['ga_client_id', 'ym_client_id']) }} as placeholder_ids,
         hs_analytics_source as original_source,
         hs_analytics_source_data_1 as original_source_detail_1,
         hs_analytics_source_data_2 as original_source_detail_2,
         hs_analytics_first_url as first_url,
         hs_analytics_last_url as last_url,
         first_conversion_event_name as first_conversion,
+        {{ known('source.self_reported_source') }} as self_reported_source,
 
         ---------- strings
         lifecyclestage as lifecycle_stage,

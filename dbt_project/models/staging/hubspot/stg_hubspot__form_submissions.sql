@@ -16,7 +16,7 @@ renamed as (
         phone_hash,
         {{ usable_client_id('source.ga_client_id') }} as ga_client_id,
         {{ usable_client_id('source.ym_client_id') }} as ym_client_id,
-        {{ placeholder_ids('source', linking_click_ids() + ['ga_client_id', 'ym_client_id']) }} as placeholder_ids,
+        {{ placeholder_ids('source', linking_click_ids(click_id_names()) + ['ga_client_id', 'ym_client_id']) }} as placeholder_ids,
 
         ---------- touch
         utm_source,
@@ -35,6 +35,7 @@ renamed as (
 
         ---------- strings
         pageUrl as page_url,
+        {{ known('source.self_reported_source') }} as self_reported_source,
 
         ---------- timestamps
         submittedAt as submitted_at

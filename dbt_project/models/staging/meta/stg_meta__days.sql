@@ -31,6 +31,7 @@ renamed as (
         coalesce(is_thresholded, false) as is_thresholded,
         coalesce(has_other_row, false) as has_other_row,
         coalesce(is_truncated, false) as is_truncated,
+        {{ json_text('quality', "'unread_accounts'") }} is not null as has_unread_accounts,
 
         ---------- timestamps
         extracted_at

@@ -1,0 +1,41 @@
+"""What is published explains itself: every table and column carries its description, and `show` and `explain` say
+what the tables say."""
+
+from __future__ import annotations
+
+import pytest
+from installation import Installation
+from published import query, tables
+
+pytestmark = pytest.mark.xdist_group("loaded home")
+
+
+def test_every_table_and_column_is_described(night: Installation) -> None:
+    published = night.published("night")
+    without = query(
+        published,
+        "select schema_name || '.' || table_name || '.' || column_name from duckdb_columns() "
+        "where not internal and schema_name in ('marts', 'kpi') and coalesce(trim(comment), '') = '' "
+        "union all select schema_name || '.' || table_name from duckdb_tables() "
+        "where not internal and schema_name in ('marts', 'kpi') and coalesce(trim(comment), '') = ''",
+    )
+    assert without == []
+    assert len(tables(published)) >= 20
+
+
+def test_show_and_explain_say_what_the_tables_say(night: Installation) -> None:
+    night.go_back("night")
+    [(leads,)] = query(
+        night.published(),
+        "select value from kpi.fct_kpi_monthly where kpi_id = 'leads' and dimension = 'total' "
+        "and period_start = date '2026-09-01'",
+    )
+    assert leads > 10
+    shown = night.run("show", "leads", "--grain", "month", "--periods", "2")
+    [september] = [line for line in shown.splitlines() if "2026-09" in line]
+    assert [cell.strip() for cell in september.split("│")][2:4] == [f"{leads:.0f}"] * 2  # value, numerator
+    explained = night.run("explain", "leads", "--period", "2026-09", "--by", "channel")
+    assert f"2026-09-01 … 2026-09-30: {leads:.0f}\n" in explained
+    parts = [line.split("│")[2:4] for line in explained.splitlines() if line.count("│") == 6 and "hubspot" not in line]
+    assert sum(int(value) for value, _ in parts) == leads
+    assert "│hubspot │ contacts " in explained  # the source days it rests on
