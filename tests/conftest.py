@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,6 +11,11 @@ TESTS = Path(__file__).resolve().parent
 PROJECT = TESTS.parent
 # What takes long begins first, so that two workers end together: the rest is short and fills the gaps.
 LONGEST_FIRST = ("pipeline", "dbt", "kpis")
+# Files of tests/pipeline that start from the same finished homes.
+TOGETHER = (
+    ("test_backfills.py", "test_failed_source.py", "test_killed_runs.py", "test_published_tables.py", "test_runs_at_once.py"),
+    ("test_nights.py", "test_year_of_backfill.py"),
+)  # fmt: skip
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -28,11 +34,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """A file's tests share what its fixtures build, so they stay on one worker (`-n 2 --dist loadgroup`); files that
-    share more say so with an `xdist_group` of their own."""
     for item in items:
-        if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(str(item.path.relative_to(TESTS))))
         if item.get_closest_marker("long") and not config.getoption("--long"):
             item.add_marker(pytest.mark.skip(reason="long: runs with --long"))
     items.sort(key=_place)
@@ -41,6 +43,21 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def _place(item: pytest.Item) -> int:
     folder = item.path.relative_to(TESTS).parts[0]
     return LONGEST_FIRST.index(folder) if folder in LONGEST_FIRST else len(LONGEST_FIRST)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With `-n 2`, a file's tests stay on one worker, since they share what its fixtures build; so do the files of
+    TOGETHER. (`--dist loadgroup` of pytest-xdist 3.8 does nothing under pytest 9.2, which took `_nodeid` away.)"""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class FilesTogether(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            return next((group[0] for group in TOGETHER if Path(file).name in group), file)
+
+    config.option.loadscopereorder = False  # they begin as they are collected
+    return FilesTogether(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ from datetime import date
 import duckdb
 
 from dagster_project.kpis.catalogue import NO_MODEL, TOTAL, Catalogue, Kpi
-from dagster_project.kpis.facts import table_name
+from dagster_project.kpis.facts import COLUMNS, table_name
 from dagster_project.kpis.inputs import fill
 
 DIM_GRAIN = "Grain: KPI. The catalogue, as the semantic layer defines it."
@@ -125,5 +125,6 @@ def create_scoreboard(connection: duckdb.DuckDBPyConnection, today: date) -> Non
         {"today": today},
     )
     connection.execute(f"comment on table kpi.kpi_scoreboard is '{BOARD_GRAIN}'")
-    for name, description in BOARD_COLUMNS.items():
+    repeated = {name: COLUMNS[name][1] for name in BOARD_FACTS}
+    for name, description in (BOARD_COLUMNS | repeated).items():
         connection.execute(f"comment on column kpi.kpi_scoreboard.{name} is '{description}'")

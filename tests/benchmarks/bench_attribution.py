@@ -132,13 +132,16 @@ def ours(file: Path, seconds: Seconds) -> Credit:
         connection.register("effects", effects)
     with timed("nine models by channel", seconds):
         connection.execute(
+            "create temp table numbered_effects as select channel_number, removal_effect from channels join effects using (channel)"
+        )
+        connection.execute(
             "create temp view weighable as select touches.*, removal_effect as markov_effect from touches "
-            "join channels on touches.channel = channels.channel_number join effects on channels.channel = effects.channel"
+            "join numbered_effects on touches.channel = numbered_effects.channel_number"
         )
         sums = ", ".join(f"sum(weight_{model})" for model in MODELS)
         by_channel = connection.execute(
-            f"select channels.channel, {sums} from ({weights('weighable')}) as w "
-            "join channels on w.channel = channels.channel_number group by 1"
+            f"select channels.channel, w.* exclude (number) from (select channel as number, {sums} from ({weights('weighable')}) group by 1) as w "
+            "join channels on w.number = channels.channel_number"
         ).fetchall()
     credit = {model: {row[0]: row[i] for row in by_channel} for i, model in enumerate(MODELS, start=1)}
     return {**credit, "markov, classic total": dict(zip(*effects.select(["channel", "conversions"]).to_pydict().values(), strict=True))}

@@ -6,14 +6,12 @@ import itertools
 import random
 from datetime import timedelta
 
-import pytest
 from conftest import PERIOD
 from installation import INCREMENTAL_MODELS, Installation
 from published import differences, differing_files, query, tables
 
 from dagster_project.connectors import Window
 
-pytestmark = pytest.mark.xdist_group("loaded home")
 SEED = 20261001
 
 

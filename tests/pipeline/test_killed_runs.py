@@ -14,7 +14,6 @@ from installation import Installation
 from killing import has_begun, has_stored, is_building, is_publishing, is_reading, kill, kill_when, steps_begun
 from published import Reader, differences
 
-pytestmark = pytest.mark.xdist_group("loaded home")
 NIGHT = TODAY + timedelta(days=1)
 ROUNDS, KILLS_A_ROUND, SEED = 5, 5, 20261002
 

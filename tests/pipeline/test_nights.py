@@ -18,7 +18,6 @@ from published import differences, query
 from dagster_project.connectors import Window
 from dagster_project.sandbox.company import HISTORY_START
 
-pytestmark = pytest.mark.xdist_group("nights")
 LAST_NIGHT = date(2026, 10, 10)
 DEEP_NIGHT = date(2026, 10, 7)  # GA4 is looked at again 30 days back, and so the burst that left after 12 is found
 BUILT_NIGHTS = (date(2026, 10, 3), date(2026, 10, 5), DEEP_NIGHT)

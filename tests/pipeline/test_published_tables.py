@@ -3,11 +3,8 @@ what the tables say."""
 
 from __future__ import annotations
 
-import pytest
 from installation import Installation
 from published import query, tables
-
-pytestmark = pytest.mark.xdist_group("loaded home")
 
 
 def test_every_table_and_column_is_described(night: Installation) -> None:

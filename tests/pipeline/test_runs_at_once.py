@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import itertools
 
-import pytest
 from conftest import NIGHT_FACTS
 from installation import Installation
 from published import column_bytes, differing_files, query, tables
 
-pytestmark = pytest.mark.xdist_group("loaded home")
 POOLED = ("dbt_build", "build_kpis", "published__funnelhouse")
 
 

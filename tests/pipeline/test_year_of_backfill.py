@@ -13,7 +13,6 @@ from installation import Installation
 from dagster_project import ingest, instance
 from dagster_project.connectors import Window
 
-pytestmark = pytest.mark.xdist_group("nights")
 YEAR = Window(TODAY - timedelta(days=365), TODAY)
 CLICK_DAYS = 90  # Google Ads gives click_view for 90 days, one day a query
 # HubSpot: a search page, a batch of records with history, a batch of associations, a page of a listing
