@@ -157,7 +157,7 @@ def demo(
     """The whole pipeline against the sandbox, no account needed; then the scoreboard and where to look."""
     from dagster_project.connectors import Window
     from dagster_project.reading import scoreboard
-    from dagster_project.sandbox import DEMO_CONFIG, DEMO_TODAY, HISTORY_START, serve
+    from dagster_project.sandbox import DEMO_CONFIG, DEMO_TODAY, HISTORY_START, serve_apart
 
     home = _demo_home()
     if not keep and home.exists():
@@ -165,12 +165,15 @@ def demo(
 
         shutil.rmtree(home)
     places = {"FUNNELHOUSE_HOME": str(home), "FUNNELHOUSE_CONFIG": str(DEMO_CONFIG)}
-    with serve(today=DEMO_TODAY) as sandbox, _environment({**sandbox.env, **places}):
-        settings = load_settings()
-        out.print(f"The sandbox plays GA4, HubSpot, Google Ads and the ECB on loopback; today is {settings.today}.")
-        _run(settings, "backfill", Window(HISTORY_START, settings.today), None)
-        out.print(scoreboard(settings))
-        where = _shown(settings.published_folder)
+    with serve_apart(DEMO_TODAY) as variables:
+        import dagster_dbt  # noqa: F401  as slow to load as the sandbox is to start: side by side
+
+        with _environment({**variables(), **places}):
+            settings = load_settings()
+            out.print(f"The sandbox plays GA4, HubSpot, Google Ads and the ECB on loopback; today is {settings.today}.")
+            _run(settings, "backfill", Window(HISTORY_START, settings.today), None)
+            out.print(scoreboard(settings))
+            where = _shown(settings.published_folder)
     out.print(f"""
 Look further (FUNNELHOUSE_HOME={_shown(home)}):
   .venv/bin/funnelhouse show cpl --by channel
