@@ -14,6 +14,7 @@ from dagster_project.sandbox import DEMO_CONFIG, Sandbox, serve
 
 TODAY = date(2026, 10, 1)
 Said = tuple[int, str]
+FRAME = dict.fromkeys(map(ord, "│╭╮╰╯─"), " ")  # typer draws a box around what was typed wrong, and wraps inside it
 
 
 @pytest.fixture
@@ -32,7 +33,7 @@ def funnelhouse(
         except SystemExit as end:
             code = int(end.code or 0)
         captured = capsys.readouterr()
-        return code, " ".join((captured.out + captured.err).split())
+        return code, " ".join((captured.out + captured.err).translate(FRAME).split())
 
     return run
 
@@ -48,7 +49,7 @@ def sandbox() -> Iterator[Sandbox]:
     [
         ("backfill --start 2026-09-30 --end 2026-09-01", 2, "--end 2026-09-01 is before --start 2026-09-30"),
         ("backfill --start 2026-10-01 --end 2026-10-01", 2, "--start 2026-10-01 is not over yet: today is 2026-10-01"),
-        ("backfill --start 01.09.2026 --end 2026-09-01", 2, "for '--start': '01.09.2026' does not"),
+        ("backfill --start 01.09.2026 --end 2026-09-01", 2, "'01.09.2026' does not match the format"),
         ("refresh --source ga5", 2, "--source 'ga5' is not a source; allowed: "),
         ("show cpl", 1, "nothing is published yet; run `funnelhouse refresh`"),
         ("explain cpl --period 2026-09", 1, "nothing is published yet; run `funnelhouse refresh`"),
