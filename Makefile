@@ -25,7 +25,7 @@ bench: $(READY)         ## print the benchmarks' figures
 
 $(READY): requirements.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Funnelhouse needs Python 3.11 or 3.12; set PYTHON=/path/to/it" >&2; exit 1; }
-	@echo "Setting up .venv with $(PYTHON) (once; about a minute) ..."
+	@echo "Setting up .venv with $(PYTHON) (once; a minute or two) ..."
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
