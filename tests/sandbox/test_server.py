@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import subprocess
 import sys
@@ -162,7 +163,9 @@ def test_the_log_filters_by_vendor_and_path() -> None:
 
 
 def test_the_blocking_sandbox_prints_its_environment_and_ends_on_interrupt() -> None:
-    code = "from dagster_project.sandbox import run; run(today='2026-09-01', faults=['hubspot:slow'])"
+    # a shell that starts the tests in the background has them, and what they start, ignore Ctrl-C
+    code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    code += "from dagster_project.sandbox import run; run(today='2026-09-01', faults=['hubspot:slow'])"
     process = subprocess.Popen([sys.executable, "-u", "-c", code], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     lines = []
@@ -174,7 +177,7 @@ def test_the_blocking_sandbox_prints_its_environment_and_ends_on_interrupt() -> 
     assert env["FUNNELHOUSE_TODAY"] == "2026-09-01"
     [fault] = requests.get(env["FX_ECB_URL"] + "/_sandbox/faults", timeout=5).json()
     assert (fault["vendor"], fault["kind"], fault["remaining"]) == ("hubspot", "slow", 1)
-    process.send_signal(2)
+    process.send_signal(signal.SIGINT)
     rest, _ = process.communicate(timeout=20)
     assert process.returncode == 0
     assert "has ended" in rest
