@@ -78,7 +78,6 @@ def test_a_million_visits_and_a_hundred_thousand_contacts(tmp_path: Path) -> Non
     assert house.rows("select count(*) from marts.audit_identity where id_value in ('kiosk', 'copied')") == [(2,)]
     (people,) = house.rows("select count(distinct person_id) from intermediate.int_people_deduplicated")[0]
     assert CONTACTS * 0.8 < people < CONTACTS
-    assert sum(seconds.values()) < 120  # a busy machine; alone it is a tenth of that
 
 
 def schema(model: str) -> str:
