@@ -37,7 +37,8 @@ PART = "part-0.parquet"
 LEDGER = "_days.parquet"
 STATUS = "_status.json"
 SPILL_AT_BYTES = 256 * 2**20  # rows kept in memory while a window is read; the rest waits in a local temp folder
-SYNCS_AT_ONCE = 16
+SYNCS_AT_ONCE = 4  # days are small: with 16 threads a stream took half as much CPU again, in handing over Python's lock
+SMALL_TABLE_BYTES = 2**20  # below, zstd saves nothing (most of the file is its footer) and takes twice snappy's time
 LITTER_AGE_SECONDS = 3600
 SHRINK_LIMIT = 0.2  # a sweep that loses more than this share of the ids is refused (an empty answer is not a fact)
 DAY_NUMBER = "_day_number"  # while rows are sorted
@@ -480,7 +481,7 @@ class RawZone:
         metadata = {f"funnelhouse.{name}": value for name, value in (footer or {}).items()}
         table = table.replace_schema_metadata(metadata or None)
         sink = pa.BufferOutputStream()
-        pq.write_table(table, sink, compression="zstd")
+        pq.write_table(table, sink, compression="zstd" if table.nbytes > SMALL_TABLE_BYTES else "snappy")
         content = sink.getvalue()
         if not self._is_local:  # object stores publish an object only when it is whole
             return content.size, lambda: self._fs.pipe_file(path, content.to_pybytes()), lambda: None
