@@ -4,6 +4,9 @@ A publish is a folder, written whole beside the old one; `<home>/published` is a
 to point at it. So the DuckDB file and all Parquet files change together, in one instant: a reader that has
 the old file open keeps a consistent picture, a new reader gets the new one, nobody waits, and a publish
 that is killed half-way is never seen. The publish before is kept for readers that are between two files.
+
+A table that has not changed since the last publish is not written again: the DuckDB file begins as a copy of the
+last one, and an unchanged Parquet file is the same file under a second name.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ import shutil
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
@@ -47,7 +51,7 @@ def publish(warehouse: Path, home: Path) -> Published:
     folder = store / f"{_next_number(store):06d}-{uuid.uuid4().hex[:6]}.partial"
     folder.mkdir()
     try:
-        tables = _copy(warehouse, folder)
+        tables = _copy(warehouse, folder, _to_start_from(home / "published"))
         if not any(name.startswith("kpi.") for name in tables):
             raise PublishError(f"{warehouse} holds no KPI tables yet; run `funnelhouse refresh` first")
         _sync(folder)
@@ -62,7 +66,10 @@ def publish(warehouse: Path, home: Path) -> Published:
     return Published(home / "published", tables, size)
 
 
-def _copy(warehouse: Path, folder: Path) -> dict[str, int]:
+def _copy(warehouse: Path, folder: Path, before: Path | None) -> dict[str, int]:
+    """Write the tables into `folder`; those that say what they said in the publish `before` are taken from there."""
+    if before is not None:
+        shutil.copyfile(before / DATABASE, folder / DATABASE)
     tables: dict[str, int] = {}
     with duckdb.connect(str(folder / DATABASE)) as connection:
         connection.execute(f"attach '{_quoted(warehouse)}' as warehouse (read_only)")
@@ -72,21 +79,85 @@ def _copy(warehouse: Path, folder: Path) -> dict[str, int]:
             "and (table_schema in (select unnest($schemas)) or (table_schema, table_name) = ($staging, $days)) order by all",
             {"schemas": list(SCHEMAS), "staging": SOURCE_DAYS[0], "days": SOURCE_DAYS[1]},
         ).fetchall()
+        _drop_others(connection, found)
         for schema, table in found:
             connection.execute(f"create schema if not exists {schema}")
-            order = _order(connection, schema, table)
-            connection.execute(f'create table {schema}."{table}" as from warehouse.{schema}."{table}" order by {order}')
-            _copy_comments(connection, schema, table)
+            is_same = _said(connection, "warehouse", schema, table) == _said(connection, _OURS, schema, table)
+            if not is_same:
+                order = _order(connection, schema, table)
+                connection.execute(
+                    f'create or replace table {schema}."{table}" as from warehouse.{schema}."{table}" order by {order}'
+                )
+                _copy_comments(connection, schema, table)
             if schema not in SCHEMAS:
                 continue
+            file = Path(schema, f"{table}.parquet")
             (folder / schema).mkdir(exist_ok=True)
-            parquet = _quoted(folder / schema / f"{table}.parquet")
-            connection.execute(f"""copy (from {schema}."{table}") to '{parquet}' (format parquet, compression zstd)""")
+            if not (before is not None and is_same and _linked(before / file, folder / file)):
+                connection.execute(
+                    f"""copy (from {schema}."{table}") to '{_quoted(folder / file)}' (format parquet, compression zstd)"""
+                )
             rows = connection.execute(f'select count(*) from {schema}."{table}"').fetchall()
             tables[f"{schema}.{table}"] = rows[0][0]
         connection.execute("detach warehouse")
         connection.execute("checkpoint")
     return tables
+
+
+_OURS = DATABASE.removesuffix(".duckdb")  # DuckDB's name for the file that is open
+
+
+def _said(connection: duckdb.DuckDBPyConnection, database: str, schema: str, table: str) -> list[Any]:
+    """All that readers see of a table, its rows as a count and two sums over their hashes; empty where there is none.
+
+    Two tables that differ and say the same are as likely as two random 64-bit numbers that agree.
+    """
+    place = [database, schema, table]
+    columns = connection.execute(
+        "select column_name, data_type, comment from duckdb_columns() "
+        "where database_name = ? and schema_name = ? and table_name = ? order by column_index",
+        place,
+    ).fetchall()
+    if not columns:
+        return []
+    comments = connection.execute(
+        "select comment from duckdb_tables() where database_name = ? and schema_name = ? and table_name = ?", place
+    ).fetchall()
+    rows = connection.execute(
+        f'select count(*), bit_xor(hash(t)), sum(hash(t)) from "{database}".{schema}."{table}" as t'
+    ).fetchall()
+    return [columns, [comment for (comment,) in comments if comment is not None], rows]
+
+
+def _drop_others(connection: duckdb.DuckDBPyConnection, found: list[tuple[str, str]]) -> None:
+    """Take out the tables of the publish before that the warehouse has no more."""
+    ours = connection.execute("select schema_name, table_name from duckdb_tables() where database_name = ?", [_OURS])
+    for schema, table in ours.fetchall():
+        if (schema, table) not in found:
+            connection.execute(f'drop table {schema}."{table}"')
+
+
+def _linked(existing: Path, new: Path) -> bool:
+    """The same file under a second name: nothing is written, and tidying one publish leaves the other's."""
+    try:
+        os.link(existing, new)
+    except OSError:  # a file system without hard links, or somebody removed the file
+        return False
+    return True
+
+
+def _to_start_from(link: Path) -> Path | None:
+    """The publish that the next one is made from: the one that readers see, unless its file is missing, of no use to
+    this DuckDB or more than half empty (each publish leaves holes where changed tables were)."""
+    if not (link / DATABASE).is_file():
+        return None
+    try:
+        with duckdb.connect(str(link / DATABASE), read_only=True) as connection:
+            sizes = connection.execute("select used_blocks, free_blocks from pragma_database_size()").fetchall()
+    except duckdb.Error:
+        return None
+    used, free = sizes[0]
+    return link.resolve() if free <= used else None
 
 
 def _order(connection: duckdb.DuckDBPyConnection, schema: str, table: str) -> str:

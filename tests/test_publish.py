@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+import time
 from hashlib import sha256
 from pathlib import Path
 
@@ -53,6 +54,72 @@ def test_the_same_content_has_the_same_bytes(tmp_path: Path) -> None:
     assert digests() == first
 
 
+def inodes(home: Path) -> dict[str, int]:
+    return {p.stem: p.stat().st_ino for p in (home / "published").rglob("*.parquet")}
+
+
+def test_what_has_not_changed_is_not_written_again(tmp_path: Path) -> None:
+    path = warehouse(tmp_path, 1)
+    for _ in range(4):  # more often than publishes are kept: tidying takes a name away, not the file
+        publish(path, tmp_path)
+    before = inodes(tmp_path)
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("update marts.b set version = 2 where id = 500")
+    publish(path, tmp_path)
+    after = inodes(tmp_path)
+    assert {table for table in after if after[table] != before[table]} == {"b"}
+    with duckdb.connect(str(tmp_path / "published" / "funnelhouse.duckdb"), read_only=True) as reader:
+        for source in ("marts.b", f"'{tmp_path}/published/marts/b.parquet'"):
+            rows = reader.execute(f"select version, count(*) from {source} group by all order by all").fetchall()
+            assert rows == [(1, 999), (2, 1)]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "comment on column marts.a.version is 'Said better.'",
+        "comment on table marts.a is 'What it holds.'",
+        "alter table marts.a rename column version to build",
+        "alter table marts.a alter column version type bigint",
+        "insert into marts.a from marts.a where id = 1",
+        "insert into marts.a select id, version from marts.a, range(2) where id = 1",  # twice: a plain xor sees nothing
+        "delete from marts.a",
+        "drop table marts.a",
+        "create table marts.c as select 1 as x",
+    ],
+)
+def test_a_publish_upon_another_is_like_one_from_nothing(tmp_path: Path, change: str) -> None:
+    def seen(home: Path) -> dict[str, object]:
+        folder = home / "published"
+        files = {str(p.relative_to(folder)): sha256(p.read_bytes()).hexdigest() for p in folder.rglob("*.parquet")}
+        with duckdb.connect(str(folder / "funnelhouse.duckdb"), read_only=True) as reader:
+            tables = reader.execute("select schema_name, table_name, comment from duckdb_tables() order by all").fetchall()
+            columns = reader.execute(
+                "select table_name, column_name, data_type, comment from duckdb_columns() order by all"
+            ).fetchall()
+            rows = [reader.execute(f"from {schema}.{table} order by all").fetchall() for schema, table, _ in tables]
+        return {"files": files, "tables": tables, "columns": columns, "rows": rows}
+
+    path = warehouse(tmp_path / "upon", 1)
+    publish(path, tmp_path / "upon")
+    with duckdb.connect(str(path)) as connection:
+        connection.execute(change)
+    publish(path, tmp_path / "upon")
+    publish(path, tmp_path / "anew")
+    assert seen(tmp_path / "upon") == seen(tmp_path / "anew")
+
+
+def test_a_damaged_publish_is_replaced_by_a_whole_one(tmp_path: Path) -> None:
+    path = warehouse(tmp_path, 1)
+    publish(path, tmp_path)
+    (tmp_path / "published" / "funnelhouse.duckdb").write_bytes(b"half of a file")
+    (tmp_path / "published" / "marts" / "a.parquet").unlink()
+    assert publish(path, tmp_path).tables == {"kpi.k": 1000, "marts.a": 1000, "marts.b": 1000}
+    assert duckdb.sql(f"select count(*) from '{tmp_path}/published/*/*.parquet'").fetchall() == [(3000,)]
+    with duckdb.connect(str(tmp_path / "published" / "funnelhouse.duckdb"), read_only=True) as reader:
+        assert reader.execute("select count(*) from marts.a").fetchall() == [(1000,)]
+
+
 def test_a_publish_that_fails_leaves_the_one_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     publish(warehouse(tmp_path, 1), tmp_path)
 
@@ -76,9 +143,10 @@ def test_an_empty_warehouse_is_not_published(tmp_path: Path) -> None:
 # A reader as BI is one: a process of its own that opens the published files anew for each look, all day long. It says
 # which versions it saw in how many rows: in the DuckDB file, then in the Parquet files.
 READER = """
-import pathlib, sys, duckdb
+import pathlib, sys, time, duckdb
 published = pathlib.Path(sys.argv[1])
 while True:
+    began = time.monotonic_ns()
     folder = published.resolve()
     with duckdb.connect(str(folder / "funnelhouse.duckdb"), read_only=True) as connection:
         everything = "(from marts.a union all from marts.b union all from kpi.k)"
@@ -86,7 +154,7 @@ while True:
         files = connection.execute(
             f"select version, count(*) from read_parquet('{folder}/*/*.parquet') group by version"
         ).fetchall()
-    print(*tables, *files, flush=True)
+    print(began, *tables, *files, flush=True)
 """
 
 
@@ -99,7 +167,7 @@ class Reader:
     """That process; `next_looks` waits until it has begun and ended another look, and gives what was seen meanwhile."""
 
     def __init__(self, published: Path) -> None:
-        self.published, self.looks, self.complaints = published, list[str](), ""
+        self.published, self.looks, self.complaints, self.last_began = published, list[str](), "", 0
         self._news = threading.Condition()
 
     def __enter__(self) -> Reader:
@@ -120,13 +188,16 @@ class Reader:
         assert self.process.stdout is not None
         for line in self.process.stdout:
             with self._news:
-                self.looks.append(line.strip())
+                began, _, saw = line.strip().partition(" ")
+                self.last_began = int(began)
+                self.looks.append(saw)
                 self._news.notify_all()
 
     def next_looks(self) -> list[str]:
+        now = time.monotonic_ns()  # one clock for all processes of a machine
         with self._news:
-            before = len(self.looks)  # the look that ends next may have begun long ago: two must end
-            in_time = self._news.wait_for(lambda: len(self.looks) >= before + 2, timeout=60)
+            before = len(self.looks)
+            in_time = self._news.wait_for(lambda: self.last_began > now, timeout=60)
             assert in_time, "the reader waits, or has failed"
             return self.looks[before:]
 
