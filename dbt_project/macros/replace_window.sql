@@ -40,7 +40,7 @@
     {%- endif -%}
 {%- endmacro %}
 
-{# ISO days whose hash, or whose model's own SQL, is not what they were built from. #}
+{# ISO days whose hash, or the code behind whose model, is not what they were built from. #}
 {% macro changed_days(window_table) -%}
     {% set query -%}
         select cast(coalesce(wanted.date_day, built.date_day) as varchar) as date_day
@@ -54,9 +54,47 @@
 {%- endmacro %}
 
 {% macro wanted_days(window_table) -%}
-    select date_day, content_hash || ':{{ local_md5(model.raw_code) }}' as content_hash
+    select date_day, content_hash || ':{{ hash_of_code() }}' as content_hash
     from {{ window_table }}
     where model = '{{ model.name }}'
+{%- endmacro %}
+
+{#
+  A hash of all code that this model's days come from: its SQL and that of every model above it, the macros that these
+  call, and the seeds. A rule that an upgrade changes then holds for old days too, without anybody's --full-refresh.
+  Macros are read from dbt's own object behind their name, the one place where a template can see their text.
+#}
+{% macro hash_of_code() -%}
+    {% if not execute -%}
+        {{ return('') }}
+    {%- endif %}
+    {% set code, seen, open = [], [], [model.unique_id] -%}
+    {% for _ in range(graph.nodes | length) if open -%}
+        {% set name = open.pop() -%}
+        {% set node = graph.nodes.get(name) -%}
+        {% if node and name not in seen -%}
+            {% do seen.append(name) -%}
+            {% do code.append(name ~ (node.raw_code or '') ~ (node.checksum.checksum or '')) -%}
+            {% do code.extend(code_of_macros(node.depends_on.macros, seen)) -%}
+            {% do open.extend(node.depends_on.get('nodes', [])) -%}
+        {%- endif %}
+    {%- endfor %}
+    {{ return(local_md5(code | sort | join('|'))) }}
+{%- endmacro %}
+
+{# The text of our own macros among `names`, and of those that they call; adds what it has read to `seen`. #}
+{% macro code_of_macros(names, seen) -%}
+    {% set code, open = [], names | list -%}
+    {% for _ in range(1000) if open -%}
+        {% set name = open.pop() -%}
+        {% if name.startswith('macro.' ~ project_name ~ '.') and name not in seen -%}
+            {% do seen.append(name) -%}
+            {% set macro = context[name.split('.') | last].macro -%}
+            {% do code.append(name ~ macro.macro_sql) -%}
+            {% do open.extend(macro.depends_on.macros) -%}
+        {%- endif %}
+    {%- endfor %}
+    {{ return(code) }}
 {%- endmacro %}
 
 {% macro get_incremental_replace_window_sql(arg_dict) -%}

@@ -1,0 +1,66 @@
+"""A night: the whole refresh of one more day, on a month of history and on all that the sandbox has.
+
+Run it alone:
+
+    python -m pytest tests/benchmarks/bench_nightly.py --run-benchmarks -s
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import sys
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from dagster_project import instance
+from dagster_project.runner import PROJECT_FOLDER
+from dagster_project.sandbox import DEMO_CONFIG, DEMO_TODAY, HISTORY_START, serve
+
+STEPS = ("read_days", "read_listings", "index_raw_days", "dbt_build", "build_kpis", "published__funnelhouse")
+
+
+def run(environment: dict[str, str], *arguments: str) -> tuple[float, float]:
+    """Wall and CPU seconds of one command line, with all that it starts."""
+    before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    command = [sys.executable, "-m", "dagster_project.cli", *arguments]
+    done = subprocess.run(command, env=environment, cwd=PROJECT_FOLDER, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.perf_counter() - began, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def seconds_by_step(home: Path) -> dict[str, float]:
+    with_history = instance.open_instance(home)
+    try:
+        run_id = with_history.get_run_records(limit=1)[0].dagster_run.run_id
+        steps = {stats.step_key: stats for stats in with_history.get_run_step_stats(run_id)}
+        return {step: (steps[step].end_time or 0) - (steps[step].start_time or 0) for step in STEPS if step in steps}
+    finally:
+        with_history.dispose()
+
+
+@pytest.mark.parametrize("days", [30, (DEMO_TODAY - HISTORY_START).days])
+def test_bench_a_night(days: int, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    with serve(today=DEMO_TODAY) as sandbox:
+        environment = {
+            **os.environ, **sandbox.env, "PYTHONPATH": str(PROJECT_FOLDER), "FUNNELHOUSE_HOME": str(home),
+            "FUNNELHOUSE_CONFIG": str(DEMO_CONFIG), "FUNNELHOUSE_RAW": str(home / "raw"),
+        }  # fmt: skip
+        start = DEMO_TODAY - timedelta(days=days)
+        first = run(environment, "backfill", "--start", str(start), "--end", str(DEMO_TODAY - timedelta(days=1)))
+        print(f"\n{days} days of history: first load {first[0]:.0f} s, {first[1]:.0f} CPU s (the sandbox not counted)")
+        for night in (1, 2):
+            sandbox.clock.set(DEMO_TODAY + timedelta(days=night))
+            wall, cpu = run(environment | sandbox.env, "refresh")
+            steps = ", ".join(f"{step} {seconds:.1f}" for step, seconds in seconds_by_step(home).items())
+            print(f"  night {night}: {wall:.1f} s, {cpu:.1f} CPU s; wall by step: {steps}")
+    with duckdb.connect(str(home / "warehouse.duckdb"), read_only=True) as connection:
+        rows = connection.execute("select count(*) from kpi.fct_kpi_daily").fetchall()[0][0]
+    print(f"  {rows:,} daily KPI rows")
