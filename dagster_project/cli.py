@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from dagster_project.settings import Settings, SettingsError, load_settings
 
@@ -50,7 +52,7 @@ def main() -> None:
     try:
         app()
     except (*mendable, _Stop) as error:
-        err.print(f"[red]error[/red] {error}", soft_wrap=True)
+        err.print(f"[red]error[/red] {escape(str(error))}", soft_wrap=True)
         sys.exit(getattr(error, "code", 1))
     except KeyboardInterrupt:
         err.print("stopped; run the same command again and it goes on where it was")
@@ -102,13 +104,16 @@ def _run(settings: Settings, mode: str, window: object, sources: list[str] | Non
             settings, mode, window, sources=sources, allow_shrink=allow_shrink, reporter=reporter  # type: ignore[arg-type]
         )
     for stream, reason in result.failed.items():
-        err.print(f"[yellow]stale[/yellow] {stream}: {reason}", soft_wrap=True)
+        err.print(f"[yellow]stale[/yellow] {stream}: {escape(reason)}", soft_wrap=True)
     if result.error:
         raise _Stop(f"nothing was published, readers see what they saw before. {result.error}")
     seconds = (datetime.now() - started).total_seconds()
     out.print(f"{mode} of {window} done in {seconds:.0f} s; published to {_shown(settings.published_folder)}")
+    problems = [result.postgres] if result.postgres else []
     if result.failed:
-        raise _Stop(f"{len(result.failed)} streams could not be read; what depends on them is marked stale")
+        problems.append(f"{len(result.failed)} streams could not be read; what depends on them is marked stale")
+    if problems:
+        raise _Stop("\n".join(problems))
 
 
 @app.command()
@@ -209,6 +214,8 @@ def ui(port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 3000) -> 
     ensure_manifest(settings)
     command = Path(sys.executable).with_name("dagster")
     os.chdir(PROJECT_FOLDER)
+    # a script's shell has what it starts in the background ignore Ctrl-C; Dagster would then ignore SIGTERM as well
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     os.execv(command, [str(command), "dev", "-w", "workspace.yaml", "-h", "127.0.0.1", "-p", str(port)])
 
 

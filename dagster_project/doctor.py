@@ -33,7 +33,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
             missing = ", ".join(required_variables(source)) or "a mapping under `files:` in funnelhouse.yml"
             yield Finding(source, "off", f"switch on with {missing}")
             continue
-        streams = importlib.import_module(module).STREAMS
+        streams = [s for s in importlib.import_module(module).STREAMS if s.is_on(source_settings)]
         stream = next((s for s in streams if s.read is not None), streams[0])
         window, tally, started = Window.of_day(settings.today - timedelta(days=1)), Tally(), time.perf_counter()
         finding = Finding(source, "on", "")
@@ -46,7 +46,8 @@ def examine(settings: Settings) -> Iterator[Finding]:
             rows = page.rows.num_rows if page else 0
             quota = "".join(f"; {name} {left:g}" for name, left in sorted(tally.quota.items()))
             took = time.perf_counter() - started
-            finding.answer = f"answers: {rows} rows of {stream.name}, {tally.api_calls} calls, {took:.1f} s{quota}"
+            calls = f"{tally.api_calls} calls, " if tally.api_calls else ""  # none where files are read
+            finding.answer = f"answers: {rows} rows of {stream.name}, {calls}{took:.1f} s{quota}"
             zone = (page.quality if page else {}).get("time_zone")
             if zone and zone != settings.rules.reporting.time_zone:
                 finding.warnings.append(

@@ -23,6 +23,7 @@ from dagster_project.connectors import (
     SourceError,
     Stream,
     Tally,
+    VendorError,
     Window,
     all_streams,
     settings_of,
@@ -50,7 +51,11 @@ class Reading:
 
 @dataclass
 class Outcome:
-    """What became of one reading. `failed` and `off` leave the stored days as they were."""
+    """What became of one reading. `failed` and `off` leave the stored days as they were.
+
+    `may_pass`: the vendor failed, so asking again soon may help; refused credentials, used-up quotas and changed
+    fields stay what they are until somebody mends them or the day is over.
+    """
 
     stream: Stream
     status: Literal["ok", "failed", "off", "skipped"]
@@ -58,6 +63,7 @@ class Outcome:
     written: Written = field(default_factory=Written)
     tally: Tally = field(default_factory=Tally)
     error: str = ""
+    may_pass: bool = False
     seconds: float = 0.0
 
 
@@ -232,6 +238,7 @@ def _read(
         outcome = Outcome(stream, "ok", reading.window if reading else None, written, tally)
     except (SourceError, RawZoneError) as error:
         outcome = _failed(stream, zone, str(error), settings.now, tally, reading)
+        outcome.may_pass = isinstance(error, VendorError)
     except Exception as error:  # a bug in one connector must not stop the others; the traceback is in the log
         log.exception("%s failed", stream.id)
         why = f"{stream.id}: unexpected {type(error).__name__}: {error}"

@@ -1,8 +1,8 @@
 """This home's Dagster instance: its dagster.yaml, and the mending of what a killed run left behind.
 
 Run history, schedules and the writer pool live in `<home>/dagster`. A run that was killed cannot say so: its
-place in the pool would stay taken and the next run would wait for ever. Each run of the command line carries
-its process id; a run whose process is gone is marked failed and its places are freed.
+place in the pool would stay taken and the next run would wait for ever. Each run carries its process id, whoever
+started it; a run whose process is gone is marked failed and its places are freed, by the next one that begins.
 """
 
 from __future__ import annotations
@@ -35,8 +35,9 @@ concurrency:
   runs:
     max_concurrent_runs: 4
 run_monitoring:
-  enabled: true           # frees what a killed run of the daemon held
-  free_slots_after_run_end_seconds: 60
+  enabled: true           # frees what a killed run of the daemon held, also where no other run begins
+  poll_interval_seconds: 30
+  free_slots_after_run_end_seconds: 30
 run_retries:
   enabled: true
   max_retries: 0          # runs ask for retries themselves (defs/schedules.py)
@@ -70,9 +71,20 @@ def open_instance(home: Path) -> dg.DagsterInstance:
     return instance
 
 
-def this_process() -> str:
-    """`pid:start time`: a pid alone may have been given to another process since."""
-    return f"{os.getpid()}:{_started(os.getpid())}"
+def begin(instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
+    """What a run does first, whoever started it: say which process it is, and free what dead runs hold.
+
+    Dagster's daemon would wait for the places of a killed run until its monitor comes round, two to three minutes;
+    and where the daemon was killed together with its runs, nobody would ever say that those are dead.
+    """
+    instance.add_run_tags(run.run_id, {PROCESS_TAG: this_process(run.run_id)})
+    bury_dead_runs(instance)
+
+
+def this_process(run_id: str) -> str:
+    """`run:pid:start time`: a pid alone may have been given to another process since, and Dagster copies the tags of
+    a run to those that repeat it."""
+    return f"{run_id}:{os.getpid()}:{_started(os.getpid())}"
 
 
 def _started(pid: int) -> str:
@@ -84,7 +96,7 @@ def _started(pid: int) -> str:
 
 def is_alive(process: str) -> bool:
     """Whether the process that `this_process` named is still running."""
-    pid, _, started = process.partition(":")
+    _, pid, started = process.split(":")
     try:
         os.kill(int(pid), 0)
     except ProcessLookupError:
@@ -95,15 +107,30 @@ def is_alive(process: str) -> bool:
 
 
 def bury_dead_runs(instance: dg.DagsterInstance) -> list[str]:
-    """Mark runs of the command line whose process is gone as failed and free their pool places; returns their ids."""
+    """Mark runs whose process is gone as failed, free the pool places of ended runs; returns the ids of the dead."""
     unfinished = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.NOT_STARTED]
     dead = []
     for run in instance.get_runs(dg.RunsFilter(statuses=unfinished)):
-        process = run.tags.get(PROCESS_TAG)
-        if process is None or is_alive(process):
+        process = run.tags.get(PROCESS_TAG, "")
+        if not process.startswith(f"{run.run_id}:") or is_alive(process) or _has_ended(instance, run.run_id):
             continue
         log.info("run %s was killed; marking it failed and freeing what it held", run.run_id[:8])
         instance.report_run_failed(run, "the process of this run is gone")
-        instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
         dead.append(run.run_id)
+    _free_places_of_ended_runs(instance)
     return dead
+
+
+def _free_places_of_ended_runs(instance: dg.DagsterInstance) -> None:
+    storage = instance.event_log_storage
+    for pool in storage.get_concurrency_keys():
+        places = storage.get_concurrency_info(pool)
+        for run_id in places.active_run_ids | places.pending_run_ids:
+            if _has_ended(instance, run_id):
+                storage.free_concurrency_slots_for_run(run_id)
+
+
+def _has_ended(instance: dg.DagsterInstance, run_id: str) -> bool:
+    """By the history as it is now: what was listed a moment ago may have ended well since."""
+    run = instance.get_run_by_id(run_id)
+    return run is None or run.is_finished

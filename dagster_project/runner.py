@@ -19,6 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from dagster_project import ingest, instance
 from dagster_project.connectors import Stream, Window
 from dagster_project.locks import file_lock
+from dagster_project.run_errors import why_it_failed
 from dagster_project.settings import Settings
 
 PROJECT_FOLDER = Path(__file__).resolve().parents[1]
@@ -32,11 +33,13 @@ class RunFailed(Exception):
 
 @dataclass
 class RunResult:
-    """`failed` are the streams that could not be read, with the reason; `error` is set when nothing was published."""
+    """`failed` are the streams that could not be read, with the reason; `error` is set when nothing was published,
+    `postgres` when what was published could not be copied there."""
 
     run_id: str
     failed: dict[str, str] = field(default_factory=dict)
     error: str = ""
+    postgres: str = ""
 
 
 def ensure_manifest(settings: Settings) -> None:
@@ -53,7 +56,7 @@ def _parse_if_changed(settings: Settings) -> None:
         return
     command = [sys.executable, "-m", "dbt.cli.main", "parse", "--quiet", "--project-dir", str(DBT_FOLDER),
                "--profiles-dir", str(DBT_FOLDER)]  # fmt: skip
-    environment = {**os.environ, **settings.dbt_environment()}
+    environment = {**os.environ, **settings.dbt_environment(), "DBT_TARGET_PATH": str(MANIFEST.parent)}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RunFailed(f"the dbt project does not parse:\n{done.stdout[-3000:]}{done.stderr[-1000:]}")
@@ -114,25 +117,27 @@ def run_refresh(
     from dagster_project.defs.publish import failed_streams_of
 
     backfill = f"{window.start}_{window.last}_{'-'.join(sorted(sources or ['all']))}" if mode == "backfill" else ""
+    result = RunResult(str(uuid.uuid4()))
     tags = {
         shared.MODE_TAG: mode,
         shared.SOURCES_TAG: ",".join(sources or []),
         shared.SHRINK_TAG: "true" if allow_shrink else "false",
-        instance.PROCESS_TAG: instance.this_process(),
+        shared.RETRIES_TAG: "0",  # whoever started it sees how it ends; a daemon that runs beside has no part in it
+        instance.PROCESS_TAG: instance.this_process(result.run_id),
         **shared.range_tags(window),
         **({shared.BACKFILL_TAG: backfill} if backfill else {}),
         **(more_tags or {}),
     }
     dagster = instance.open_instance(settings.home)
-    result = RunResult(str(uuid.uuid4()))
     said = settings.home / "last_run.log"  # what dbt prints; the run's own log is in Dagster
     try:
         with said.open("w") as file, contextlib.redirect_stdout(file):
             done = _execute(defs().resolve_job_def("refresh"), dagster, tags, result.run_id, reporter)
-        result.failed = failed_streams_of(dagster, result.run_id)
+        result.failed = {name: why.error for name, why in failed_streams_of(dagster, result.run_id).items()}
         published = {e.asset_key.path[0] for e in done.get_asset_materialization_events() if e.asset_key}
         if "published" not in published:  # also where steps were skipped and nothing failed
-            result.error = _first_error(done)
+            result.error = why_it_failed(done.all_events, settings, MANIFEST)
+        result.postgres = _said_of_postgres(done)
     finally:
         dagster.dispose()
     if backfill and not result.failed and not result.error:
@@ -151,11 +156,7 @@ def _execute(job: Any, dagster: Any, tags: dict[str, str], run_id: str, reporter
     )
 
 
-def _first_error(done: Any) -> str:
-    for event in done.all_events:
-        if event.is_step_failure:
-            error = event.step_failure_data.error
-            while error and error.cause:
-                error = error.cause
-            return f"step {event.step_key}: {error.message.strip() if error else 'no reason given'}"
-    return "the run ended without a reason; look at it with `funnelhouse ui`"
+def _said_of_postgres(done: Any) -> str:
+    failures = [event.step_failure_data.user_failure_data for event in done.all_events if event.is_step_failure]
+    said = [failure.metadata["postgres"].value for failure in failures if failure and "postgres" in failure.metadata]
+    return said[0] if said else ""

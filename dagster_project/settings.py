@@ -231,6 +231,7 @@ class HubspotProperties(_Strict):
     self_reported_source: str = "self_reported_source"  # else how_did_you_hear_about_us
     product: str = "product"
     refund_of_deal_id: str = "refund_of_deal_id"
+    order_id: str | None = None  # of deals: the shop's order number, GA4's transaction_id; not read unless named
 
 
 class StageRule(_Strict):

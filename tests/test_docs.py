@@ -10,7 +10,7 @@ import yaml
 
 from dagster_project import kpis
 from dagster_project.cli import app
-from dagster_project.connectors import SOURCES
+from dagster_project.connectors import SOURCES, all_streams
 from dagster_project.settings import (
     Config,
     FxSettings,
@@ -80,6 +80,22 @@ def test_every_mart_and_kpi_table_is_in_the_readme() -> None:
     assert missing == []
     for table in kpis.TABLES:
         assert table in listed or f"`_{table.rpartition('_')[2]}`" in listed
+
+
+@pytest.mark.parametrize(
+    ("row", "streams"),
+    [
+        ("GA4", ["ga4/traffic", "ga4/key_events", "ga4/visitors_month", "ga4/sessions"]),
+        ("Google Ads", ["google_ads/campaign_performance", "google_ads/ad_performance"]),
+        ("HubSpot", ["hubspot/contacts", "hubspot/deals"]),
+        ("exchange rates", ["fx/rates"]),
+    ],
+)
+def test_the_nights_of_the_readme_are_those_of_the_streams(row: str, streams: list[str]) -> None:
+    [line] = [line for line in README.splitlines() if re.match(rf"\| {row} \| \d", line)]
+    nightly, deep = (int(re.findall(r"\d+", cell)[0]) for cell in line.split("|")[2:4])
+    known = {stream.id: stream for group in all_streams().values() for stream in group}
+    assert {(known[name].restate_days, known[name].deep_restate_days) for name in streams} == {(nightly, deep)}
 
 
 @pytest.mark.parametrize("source", list(SOURCES))

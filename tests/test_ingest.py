@@ -12,7 +12,19 @@ import pyarrow as pa
 import pytest
 
 from dagster_project import ingest
-from dagster_project.connectors import Page, Stream, Tally, VendorError, Window, schema
+from dagster_project.connectors import (
+    AuthError,
+    ConfigError,
+    DriftError,
+    Page,
+    QuotaError,
+    SourceError,
+    Stream,
+    Tally,
+    VendorError,
+    Window,
+    schema,
+)
 from dagster_project.raw_zone import RawZone
 from dagster_project.settings import Settings, load_settings
 
@@ -141,7 +153,28 @@ def test_a_failed_stream_keeps_its_days_and_stops_nobody(zone, stream, vendor) -
     assert {name: o.status for name, o in outcomes.items()} == {"traffic": "failed", "buggy": "failed", "campaigns": "ok"}
     assert outcomes["traffic"].error == "ga4/traffic: out of order"
     assert "ZeroDivisionError" in outcomes["buggy"].error
+    assert (outcomes["traffic"].may_pass, outcomes["buggy"].may_pass) == (True, False)
     assert zone.ledger(stream).to_pylist() == before
+
+
+@pytest.mark.parametrize(
+    ("error", "may_pass"),
+    [
+        (VendorError("answers 503"), True),
+        (AuthError("refuses the token"), False),
+        (QuotaError("used up until midnight"), False),
+        (DriftError("has no field n"), False),
+        (ConfigError("no such file"), False),
+    ],
+)
+def test_asking_again_soon_helps_only_where_the_vendor_failed(
+    zone: RawZone, stream: Stream, error: SourceError, may_pass: bool
+) -> None:
+    def fails(*_: object) -> Iterator[Page]:
+        raise error
+
+    outcome = go("2026-10-01", zone, replace(stream, read=fails), "refresh")
+    assert (outcome.status, outcome.error, outcome.may_pass) == ("failed", str(error), may_pass)
 
 
 def test_an_account_that_left_keeps_its_rows_and_the_outcome_says_so(zone, stream) -> None:  # type: ignore[no-untyped-def]

@@ -36,8 +36,12 @@ def test_many_who_open_a_new_home_at_once_make_one_history(home: Path) -> None:
 def test_a_run_whose_process_is_gone_is_failed_and_gives_its_place_in_the_pool_back(home: Path) -> None:
     opened = instance.open_instance(home)
     storage = opened.event_log_storage
-    alive = opened.create_run_for_job(job, tags={instance.PROCESS_TAG: instance.this_process()})
-    gone = opened.create_run_for_job(job, tags={instance.PROCESS_TAG: f"{2**22 + 1}:1"})  # above Linux's largest pid
+    alive, gone = opened.create_run_for_job(job), opened.create_run_for_job(job)
+    instance.begin(opened, alive)
+    above_linux_largest_pid = f"{2**22 + 1}:1"
+    opened.add_run_tags(gone.run_id, {instance.PROCESS_TAG: f"{gone.run_id}:{above_linux_largest_pid}"})
+    # Dagster gives a run that repeats another one its tags: it is not yet a process, and not dead either
+    repeats = opened.create_run_for_job(job, tags={instance.PROCESS_TAG: f"{gone.run_id}:{above_linux_largest_pid}"})
     storage.initialize_concurrency_limit_to_default("duckdb_writer")
     assert storage.claim_concurrency_slot("duckdb_writer", gone.run_id, "dbt_build").is_claimed
     assert not storage.claim_concurrency_slot("duckdb_writer", alive.run_id, "dbt_build").is_claimed
@@ -45,9 +49,25 @@ def test_a_run_whose_process_is_gone_is_failed_and_gives_its_place_in_the_pool_b
 
     again = instance.open_instance(home)
     assert again.get_run_by_id(gone.run_id).status == dg.DagsterRunStatus.FAILURE  # type: ignore[union-attr]
-    assert again.get_run_by_id(alive.run_id).status == dg.DagsterRunStatus.NOT_STARTED  # type: ignore[union-attr]
+    for run in (alive, repeats):
+        assert again.get_run_by_id(run.run_id).status == dg.DagsterRunStatus.NOT_STARTED  # type: ignore[union-attr]
     assert again.event_log_storage.claim_concurrency_slot("duckdb_writer", alive.run_id, "dbt_build").is_claimed
     again.dispose()
+
+
+def test_a_run_that_begins_frees_the_places_of_runs_that_have_ended(home: Path) -> None:
+    """The daemon marks a killed run failed at once and repeats it; its places it frees some minutes later."""
+    opened = instance.open_instance(home)
+    storage = opened.event_log_storage
+    killed, waiting, repeats = (opened.create_run_for_job(job) for _ in range(3))
+    storage.initialize_concurrency_limit_to_default("duckdb_writer")
+    assert storage.claim_concurrency_slot("duckdb_writer", killed.run_id, "dbt_build").is_claimed
+    assert not storage.claim_concurrency_slot("duckdb_writer", waiting.run_id, "dbt_build").is_claimed
+    for run in (killed, waiting):
+        opened.report_run_failed(run, "Run execution process unexpectedly exited")
+    instance.begin(opened, repeats)
+    assert storage.claim_concurrency_slot("duckdb_writer", repeats.run_id, "dbt_build").is_claimed
+    opened.dispose()
 
 
 @dg.op

@@ -73,6 +73,49 @@ def translate(text: pa.Array, values: dict[str, str | None]) -> pa.Array:
     return pc.if_else(pc.is_null(text), values[""], translated) if values.get("") else translated
 
 
+def first_filled(columns: list[pa.Array], values: dict[str, str | None]) -> pa.Array:
+    """The first of several columns that says something, each translated. The name "" stands for where none does."""
+    named = {theirs: ours for theirs, ours in values.items() if theirs}
+    texts = [text_of(column) for column in columns]
+    text = pc.coalesce(*(text_of(translate(text, named)) if named else text for text in texts))
+    return pc.fill_null(text, values[""]) if values.get("") else text
+
+
+_ITEM = r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|[^,\[\]'\"\s][^,\[\]'\"]*"
+_LIST = re.compile(rf"\s*\[\s*(?:(?:{_ITEM})\s*(?:,\s*(?:{_ITEM})\s*)*)?\]\s*", re.DOTALL)
+
+
+def item_counts(cells: pa.Array) -> Parsed:
+    """How many items the lists in the cells have, as whole numbers; cells that are no list fail."""
+    if pa.types.is_list(cells.type) or pa.types.is_large_list(cells.type):
+        return pc.list_value_length(cells).cast(pa.int64()), none_failed(cells)
+    text = text_of(cells)
+    counts = by_unique(text, _count_of_items).cast(pa.int64())
+    return counts, newly_null(text, counts)
+
+
+def _count_of_items(cell: str) -> str | None:
+    return str(len(re.findall(_ITEM, cell, re.DOTALL))) if _LIST.fullmatch(cell) else None
+
+
+_ESCAPES = {"t": "\t", "n": "\n", "r": "\r", "b": "\b", "f": "\f", "v": "\v", "0": "\0"}
+
+
+def unescaped(text: pa.Array) -> pa.Array:
+    """Text without its backslash escapes; a backslash before any other letter means that letter, \\N is nothing."""
+    if not may_contain(text, b"\\"):
+        return text
+    has_escape = pc.fill_null(pc.match_substring(text, "\\"), False)
+    plain = by_unique(pc.if_else(has_escape, text, None), _without_escapes)
+    return pc.if_else(has_escape, plain, text)
+
+
+def _without_escapes(cell: str) -> str | None:
+    if cell == "\\N":
+        return None
+    return re.sub(r"\\(.)", lambda escape: _ESCAPES.get(escape[1], escape[1]), cell, flags=re.DOTALL)
+
+
 def by_unique(text: pa.Array, function: Callable[[str], str | None]) -> pa.Array:
     """`function` applied once to each distinct text."""
     encoded = pc.dictionary_encode(text)

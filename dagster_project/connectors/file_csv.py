@@ -10,7 +10,7 @@ import csv
 import itertools
 import re
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
-from dagster_project.connectors.file_cells import may_contain
+from dagster_project.connectors.file_cells import may_contain, unescaped
 from dagster_project.connectors.file_drops import (
     BATCH_ROWS,
     BadLine,
@@ -50,6 +50,18 @@ class _Csv:
     done_line: int
     skipped: deque[pyarrow.csv.InvalidRow] = field(default_factory=deque)
 
+    @property
+    def has_quotes(self) -> bool:
+        return self.mapping.escapes == "quotes"
+
+    def cells(self, wanted: dict[str, pa.Array], lines: pa.Array) -> Cells:
+        """The wanted columns of some rows, as the file means them."""
+        if not self.has_quotes:
+            # lists escape what they quote, and are read as such: the comma in ['a\'b, c'] parts nothing
+            lists = {name for ours in self.mapping.counts for name in self.mapping.columns[ours]}
+            wanted = {name: cells if name in lists else unescaped(cells) for name, cells in wanted.items()}
+        return Cells(wanted, lines)
+
 
 def read_csv(file: DropFile, mapping: FileMapping, names: Sequence[str], bad: BadLine) -> Iterator[Cells]:
     """The columns `names` in batches; see `file_readers.read_cells`."""
@@ -62,12 +74,13 @@ def read_csv(file: DropFile, mapping: FileMapping, names: Sequence[str], bad: Ba
 
 def _open_csv(file: DropFile, mapping: FileMapping, names: Sequence[str]) -> _Csv:
     encoding = mapping.encoding or encoding_by_mark(file)
-    delimiter = mapping.delimiter or ("\t" if ".tsv" in file.name.lower() else ",")
+    has_quotes = mapping.escapes == "quotes"
+    delimiter = mapping.delimiter or ("\t" if ".tsv" in file.name.lower() or not has_quotes else ",")
     with opened(file) as stream:
         lines = text_lines(stream, encoding)
         for _ in itertools.islice(lines, mapping.skip_lines):
             pass
-        reader = csv.reader(lines, delimiter=delimiter)
+        reader = csv.reader(lines, delimiter=delimiter, quoting=_quoting(has_quotes))
         header = [cell.strip().removeprefix("\ufeff") for cell in next(reader, [])]
         header_lines = reader.line_num
     if not any(header):
@@ -93,6 +106,10 @@ def _open_csv(file: DropFile, mapping: FileMapping, names: Sequence[str]) -> _Cs
             raise drift(mapping, file, f"there is no column {name!r}{hint}")
         positions[name] = header.index(name)
     return _Csv(file, mapping, encoding, delimiter, header, positions, mapping.skip_lines + header_lines)
+
+
+def _quoting(has_quotes: bool) -> int:
+    return csv.QUOTE_MINIMAL if has_quotes else csv.QUOTE_NONE
 
 
 def _read_csv_fast(csv_file: _Csv, bad: BadLine) -> Iterator[Cells]:
@@ -121,7 +138,8 @@ def _read_csv_fast(csv_file: _Csv, bad: BadLine) -> Iterator[Cells]:
             ),
             pyarrow.csv.ParseOptions(
                 delimiter=csv_file.delimiter,
-                newlines_in_values=True,
+                quote_char='"' if csv_file.has_quotes else False,
+                newlines_in_values=csv_file.has_quotes,
                 ignore_empty_lines=False,
                 invalid_row_handler=skip,
             ),
@@ -147,7 +165,7 @@ def _read_csv_fast(csv_file: _Csv, bad: BadLine) -> Iterator[Cells]:
             csv_file.done_line = int(lines[-1] + breaks[-1])
             filled = sum(pc.binary_length(column).to_numpy() for column in batch.columns) > 0
             keep = pa.array(filled)
-            yield Cells(
+            yield csv_file.cells(
                 {name: batch.column(position).filter(keep) for name, position in csv_file.positions.items()},
                 pa.array(lines, pa.int64()).filter(keep),
             )
@@ -185,7 +203,7 @@ def _read_csv_carefully(csv_file: _Csv, bad: BadLine) -> Iterator[Cells]:
     with opened(csv_file.file) as stream:
         lines = enumerate(text_lines(stream, csv_file.encoding), start=1)
         for number, row in _logical_rows(
-            itertools.islice(lines, csv_file.done_line, None), csv_file.delimiter, width, bad
+            itertools.islice(lines, csv_file.done_line, None), csv_file, bad
         ):
             if not any(row):
                 continue
@@ -200,17 +218,18 @@ def _read_csv_carefully(csv_file: _Csv, bad: BadLine) -> Iterator[Cells]:
                 rows.append(row)
                 numbers.append(number)
             if len(rows) == BATCH_ROWS:
-                yield _cells(rows, numbers, csv_file.positions)
+                yield _cells(csv_file, rows, numbers)
                 rows, numbers = [], []
     if rows:
-        yield _cells(rows, numbers, csv_file.positions)
+        yield _cells(csv_file, rows, numbers)
 
 
 def _logical_rows(
-    lines: Iterator[tuple[int, str]], delimiter: str, width: int, bad: BadLine
+    lines: Iterator[tuple[int, str]], csv_file: _Csv, bad: BadLine
 ) -> Iterator[tuple[int, list[str]]]:
     """(first line, cells). A row that spans lines and is not well-formed is a quote left open: its first line
     is bad, the lines that it swallowed are read again."""
+    delimiter, width, quoting = csv_file.delimiter, len(csv_file.header), _quoting(csv_file.has_quotes)
     again: deque[tuple[int, str]] = deque()
     while True:
         taken: list[tuple[int, str]] = []
@@ -225,7 +244,7 @@ def _logical_rows(
 
         row: list[str] | None
         try:
-            row = next(csv.reader(feed(), delimiter=delimiter, strict=True), None)
+            row = next(csv.reader(feed(), delimiter=delimiter, quoting=quoting, strict=True), None)
         except csv.Error:
             row = None
         if not taken:
@@ -241,11 +260,12 @@ def _logical_rows(
             again.extendleft(reversed(taken[1:]))
 
 
-def _cells(rows: list[list[str]], numbers: list[int], positions: Mapping[str, int]) -> Cells:
+def _cells(csv_file: _Csv, rows: list[list[str]], numbers: list[int]) -> Cells:
     columns = {
-        name: pa.array([row[position] for row in rows], pa.string()) for name, position in positions.items()
+        name: pa.array([row[position] for row in rows], pa.string())
+        for name, position in csv_file.positions.items()
     }
-    return Cells(columns, pa.array(numbers, pa.int64()))
+    return csv_file.cells(columns, pa.array(numbers, pa.int64()))
 
 
 def _wrong_length(actual: int, expected: int) -> str:

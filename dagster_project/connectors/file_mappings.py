@@ -12,6 +12,7 @@ from difflib import get_close_matches
 from typing import Annotated, Any, Literal
 from zoneinfo import available_timezones
 
+import pyarrow as pa
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from dagster_project.connectors.file_dates import check_date_format
@@ -111,6 +112,9 @@ class FileMapping(BaseModel):
     # --- how cells are written
     delimiter: str | None = Field(None, min_length=1, max_length=1)  # comma, or tab for .tsv
     encoding: Annotated[str, AfterValidator(_encoding)] | None = None  # by its byte order mark, else UTF-8
+    # quotes as in CSV; backslash: a quote is a letter, \t \n \\ and \N (nothing) are escapes, as ClickHouse, Metrica's
+    # Logs API, MySQL and PostgreSQL write tab-separated text
+    escapes: Literal["quotes", "backslash"] = "quotes"
     skip_lines: int = Field(0, ge=0)  # lines above the header (report titles)
     decimal: Literal[".", ","] | None = None
     thousands: Literal[".", ",", " ", "'"] | None = None
@@ -130,6 +134,8 @@ class FileMapping(BaseModel):
     keep_where_in: dict[str, str] = {}  # our column -> stream of files that must have the same value in it
     # --- what goes where
     columns: dict[str, Names] = {}  # several columns of the file are joined with "-"
+    otherwise: dict[str, Names] = {}  # where such a column is empty: the first of these that is not
+    counts: Annotated[tuple[str, ...], BeforeValidator(_as_list)] = ()  # [12,34] in the file is 2 in our column
     constants: dict[str, Text] = {}
     values: dict[str, dict[Text, Text | None]] = {}  # our column -> their value -> ours; "" is an empty cell
     key_events: tuple[str, ...] = DEFAULT_KEY_EVENTS  # ga4_export only
@@ -184,7 +190,7 @@ class FileMapping(BaseModel):
 
     def _check_columns(self, stream: FileStream) -> None:
         where = f"files entry {self.name!r} ({stream.name})"
-        for setting in ("columns", "constants", "values", "keep_where_in"):
+        for setting in ("columns", "otherwise", "counts", "constants", "values", "keep_where_in"):
             for name in getattr(self, setting):
                 if name not in stream.mappable:
                     raise ValueError(
@@ -216,5 +222,18 @@ class FileMapping(BaseModel):
                 )
         if useless := sorted(set(self.values) - set(self.columns)):
             raise ValueError(f"{where}: values.{useless[0]} translates a column that is not in columns")
+        if useless := sorted(set(self.otherwise) - set(self.columns)):
+            raise ValueError(f"{where}: otherwise.{useless[0]} stands in for a column that is not in columns")
+        if self.escapes == "backslash" and self.file_format != "csv":
+            raise ValueError(f"{where}: escapes are of text with columns; {self.file_format} has its own")
+        self._check_counts(where, stream)
         if "key_events" in self.model_fields_set:
             raise ValueError(f"{where}: key_events is for the stream ga4_export only")
+
+    def _check_counts(self, where: str, stream: FileStream) -> None:
+        numbers = [name for name, kind in stream.columns.items() if pa.types.is_integer(kind)]
+        for name in self.counts:
+            if name not in numbers:
+                raise ValueError(f"{where}: counts: {name} is no whole number; allowed are {', '.join(numbers) or 'none'}")
+            if len(self.columns.get(name, ())) != 1 or name in self.otherwise or name in self.values:
+                raise ValueError(f"{where}: counts: {name} needs one column of the file, without values or otherwise")

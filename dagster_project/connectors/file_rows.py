@@ -56,9 +56,11 @@ class RowReader:
         self.hash_key = self.settings.hash_key.get_secret_value().encode()
         self.sources = {HASHED.get(ours, ours): theirs for ours, theirs in mapping.columns.items()}
         self.values = {HASHED.get(ours, ours): values for ours, values in mapping.values.items()}
+        self.otherwise = {HASHED.get(ours, ours): theirs for ours, theirs in mapping.otherwise.items()}
         self.constants = {HASHED.get(o, o): self._constant(o, text) for o, text in mapping.constants.items()}
         keys = [*mapping.key, *mapping.replace_by]
-        self.wanted = list(dict.fromkeys([*(n for names in mapping.columns.values() for n in names), *keys]))
+        named = [*mapping.columns.values(), *mapping.otherwise.values(), keys]
+        self.wanted = list(dict.fromkeys(name for names in named for name in names))
         needed = [name for ours in (*stream.required, stream.day) for name in mapping.columns.get(ours, ())]
         self.needed = [*needed, *keys]
 
@@ -76,7 +78,7 @@ class RowReader:
                 raise drift(self.mapping, file, f"{first_reason} (the mapping is strict: nothing was taken)")
             self.tally.bad_row(f"{self.mapping.name}: {file.name}, line {line}: {reason}")
 
-        self.tally.call(file.size)
+        self.tally.receive(file.size)
         try:
             for cells in read_cells(file, self.mapping, self.wanted, self.needed, bad_row):
                 rows, is_good = self._typed(cells, file, schema, bad_row)
@@ -127,9 +129,14 @@ class RowReader:
     def _column(self, name: str, cells: Cells, file: DropFile, problems: _Problems) -> pa.Array:
         theirs = [cells.columns[column] for column in self.sources[name]]
         column, kind = theirs[0], self.stream.columns[name]
+        if name in self.mapping.counts:
+            return self._counted(name, column, problems)
         if len(theirs) > 1:
             column = file_cells.with_dashes([file_cells.ids(part)[0] for part in theirs])
-        if name in self.values:
+        if name in self.otherwise:
+            parts = [column, *(cells.columns[other] for other in self.otherwise[name])]
+            column = file_cells.first_filled(parts, self.values.get(name, {}))
+        elif name in self.values:
             column = file_cells.translate(file_cells.text_of(column), self.values[name])
         if name in _HASHES:
             return file_cells.by_unique(
@@ -153,6 +160,17 @@ class RowReader:
                 failed, lambda row: f"{self._label(name)} {why(texts[row].as_py() or '', kind, self.formats)}"
             )
         return values
+
+    def _counted(self, name: str, column: pa.Array, problems: _Problems) -> pa.Array:
+        counts, failed = file_cells.item_counts(column)
+        if pc.any(failed).as_py():
+
+            def reason(row: int) -> str:
+                seen = file_cells.shown(str(column[row].as_py()))
+                return f"{self._label(name)} {seen!r} is not a list such as [12,34]; counts takes lists only"
+
+            problems.add(failed, reason)
+        return counts
 
     def _ids(
         self, name: str, column: pa.Array, cells: Cells, file: DropFile, problems: _Problems

@@ -55,6 +55,10 @@ def sweep(name: str, settings: FilesSettings, tally: Tally, within: tuple[str, .
             yield Page(rows)
 
 
+def _is_mapped(name: str, settings: FilesSettings) -> bool:
+    return any(mapping.stream == name for mapping in settings.mappings)
+
+
 def _schema(stream: FileStream) -> pa.Schema:
     more = [("_file", pa.string()), ("_line", pa.int64())]
     if not stream.id:
@@ -131,6 +135,7 @@ STREAMS: tuple[Stream, ...] = tuple(
         restate_days=stream.settles_after_days,
         deep_restate_days=stream.settles_after_days,
         sweep=partial(sweep, stream.name),
+        is_on=partial(_is_mapped, stream.name),
         description=stream.description,
     )
     for stream in FILE_STREAMS.values()

@@ -77,7 +77,7 @@ def sweep(settings: FilesSettings, tally: Tally) -> Iterator[Page]:
         file_number = 0
         for mapping in settings.mappings:
             for file in list_drops(mapping, settings.base_folder):
-                tally.call(file.size)
+                tally.receive(file.size)
                 for events in _read(file, mapping, settings, tally):
                     keys = [events.column(name).combine_chunks() for name in _IDENTITY]
                     gathered.add(events, file_number, None, joined(keys))

@@ -92,6 +92,7 @@ DEALS_SCHEMA = schema(
     ("hubspot_owner_id", TEXT),
     ("product", TEXT),
     ("refund_of_deal_id", TEXT),
+    ("order_id", TEXT),  # null unless crm.hubspot_properties names its property
     ("hs_merged_object_ids", TEXT),
     ("dealstage_history", HISTORY),  # null for an archived deal: not asked
     (
@@ -225,6 +226,8 @@ def deal_properties(portal: set[str], configured: HubspotProperties) -> Asked:
     columns = _core(portal, DEAL_CORE, "deals") | {name: (name,) for name in DEAL_OTHERS}
     for column in ("product", "refund_of_deal_id"):
         columns[column] = (_configured(portal, configured, column),)
+    if configured.order_id:
+        columns["order_id"] = (_configured(portal, configured, "order_id"),)
     return Asked(_present(columns, portal))
 
 
@@ -237,7 +240,7 @@ def _core(portal: set[str], names: Sequence[str], stream: str) -> dict[str, tupl
 
 def _configured(portal: set[str], configured: HubspotProperties, column: str) -> str:
     name = getattr(configured, column)
-    if name != column and name not in portal:
+    if name != type(configured).model_fields[column].default and name not in portal:
         raise ConfigError(
             f"funnelhouse.yml, crm.hubspot_properties.{column}: the portal has no property {name!r}; "
             "write its internal name (Settings > Properties), or leave the key out",
@@ -301,6 +304,7 @@ def deal_row(
     row["hs_lastmodifieddate"] = version_moment(record, "hs_lastmodifieddate", "deals")
     row["deal_currency_code"] = row.get("deal_currency_code") or account.currency
     row["product"] = redact_text(row.get("product"))
+    row["order_id"] = redact_text(row.get("order_id"))
     row["hs_merged_object_ids"] = _merged_ids(row.get("hs_merged_object_ids"))
     row["dealstage_history"] = _history(record, "dealstage", "deals")
     row["contacts"], row["company_ids"] = None, None

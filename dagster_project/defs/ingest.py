@@ -127,7 +127,7 @@ def _results(outcome: ingest.Outcome, zone: Any) -> Iterator[Any]:
         asset_key=key,
         check_name="was_read",
         severity=dg.AssetCheckSeverity.ERROR,
-        metadata={"error": outcome.error} if outcome.error else {},
+        metadata={"error": outcome.error, "may_pass": outcome.may_pass} if outcome.error else {},
     )
     is_ok = outcome.status == "ok"
     missing = sorted(set(outcome.written.days) - set(zone.extracted_days(stream))) if is_ok else []

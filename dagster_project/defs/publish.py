@@ -1,13 +1,18 @@
-"""The last step: publish what was built, then fail the run if a stream could not be read, so that somebody looks."""
+"""The last step: publish what was built, then fail the run if a stream could not be read, so that somebody looks.
+
+It decides whether Dagster's daemon repeats the run (schedules.py): only where a vendor or the PostgreSQL target failed,
+which may pass. Refused credentials asked three times a night are three alarms, and quota, for nothing.
+"""
 
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import dagster as dg
 
 from dagster_project.defs.kpis import KPI_KEYS
 from dagster_project.defs.resources import Installation
-from dagster_project.defs.shared import WRITER_POOL
+from dagster_project.defs.shared import REPEAT_TAG, WRITER_POOL
 from dagster_project.locks import warehouse_lock
 from dagster_project.publish import DATABASE, PublishError, publish
 from dagster_project.publish_postgres import publish_to_postgres
@@ -41,25 +46,37 @@ def published(context: dg.AssetExecutionContext, installation: Installation) -> 
             metadata |= {"postgres_rows": sum(copied.values()), "postgres_seconds": round(time.perf_counter() - started, 3)}
         except PublishError as error:
             problems.append(str(error))
+    of_postgres = {"postgres": problems[0]} if problems else {}
     yield dg.MaterializeResult(metadata=metadata)
     failed = failed_streams_of(context.instance, context.run.run_id)
+    may_pass = bool(of_postgres) or any(failure.may_pass for failure in failed.values())
+    context.instance.add_run_tags(context.run.run_id, {REPEAT_TAG: str(may_pass).lower()})
     if failed:
         problems.append(
             "these streams could not be read and are marked stale: "
-            + "; ".join(f"{name} ({error})" for name, error in failed.items())
+            + "; ".join(f"{name} ({failure.error})" for name, failure in failed.items())
         )
     if problems:
-        raise dg.Failure(f"published what is there, but {' | '.join(problems)}", allow_retries=False)
+        said = f"published what is there, but {' | '.join(problems)}"
+        raise dg.Failure(said, metadata=of_postgres, allow_retries=False)
 
 
-def failed_streams_of(instance: dg.DagsterInstance, run_id: str) -> dict[str, str]:
-    """The streams whose `was_read` check failed in a run, with the error."""
+@dataclass(frozen=True)
+class FailedStream:
+    error: str
+    may_pass: bool
+
+
+def failed_streams_of(instance: dg.DagsterInstance, run_id: str) -> dict[str, FailedStream]:
+    """The streams whose `was_read` check failed in a run."""
     records = instance.get_records_for_run(run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION).records
     failed = {}
     for record in records:
         event = record.event_log_entry.dagster_event
         evaluation = event.asset_check_evaluation_data if event else None
         if evaluation and evaluation.check_name == "was_read" and not evaluation.passed:
-            error = evaluation.metadata.get("error")
-            failed["/".join(evaluation.asset_key.path)] = str(error.value) if error else "no reason given"
+            said = {name: value.value for name, value in evaluation.metadata.items()}
+            failed["/".join(evaluation.asset_key.path)] = FailedStream(
+                str(said.get("error", "no reason given")), bool(said.get("may_pass"))
+            )
     return failed

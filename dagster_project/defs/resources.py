@@ -11,6 +11,7 @@ import dagster as dg
 from dagster_dbt import DbtCliResource
 from packaging.version import Version
 
+from dagster_project import instance
 from dagster_project.connectors import Stream
 from dagster_project.defs.shared import dbt_project
 from dagster_project.raw_zone import RawZone
@@ -37,6 +38,11 @@ class DbtProcess(DbtCliResource):
 
 class Installation(dg.ConfigurableResource):
     """This installation: settings from the environment and funnelhouse.yml, read afresh at each step."""
+
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
+        """Once a run, before its first step."""
+        if context.instance is not None and context.run is not None:
+            instance.begin(context.instance, context.run)
 
     def settings(self) -> Settings:
         return load_settings()

@@ -5,13 +5,14 @@ from datetime import timedelta
 import dagster as dg
 
 from dagster_project.connectors import Window
-from dagster_project.defs.shared import DAILY, MODE_TAG, range_tags
+from dagster_project.defs.shared import DAILY, MODE_TAG, REPEAT_TAG, RETRIES_TAG, range_tags
 from dagster_project.settings import load_rules
 
 REFRESH_JOB = "refresh"
-# A vendor that is down at 3:00 is usually up at 3:10. The whole run is repeated, because its last step is the
-# one that fails: streams that were read have not changed and cost one request each.
-RETRIES = {"dagster/max_retries": "2", "dagster/retry_strategy": "ALL_STEPS"}
+# A run that was killed, or whose last step says that a vendor failed (publish.py), is repeated by Dagster's daemon, at
+# once and twice at most. The whole run, because steps before the last are done: the streams that were read are asked
+# for the same days again. A failed check or a bug is not repeated; it would fail again.
+RETRIES = {RETRIES_TAG: "2", "dagster/retry_strategy": "ALL_STEPS", REPEAT_TAG: "false"}
 
 refresh_job = dg.define_asset_job(
     REFRESH_JOB,

@@ -23,6 +23,8 @@ MODE_TAG = "funnelhouse/mode"  # refresh | deep | sweep | backfill; a run withou
 SOURCES_TAG = "funnelhouse/sources"  # comma-separated; empty = all
 SHRINK_TAG = "funnelhouse/allow_shrink"
 BACKFILL_TAG = "funnelhouse/backfill"  # name of a backfill that can be resumed: what it has finished is kept on disk
+RETRIES_TAG = "dagster/max_retries"
+REPEAT_TAG = "dagster/retry_on_asset_or_op_failure"  # whether a failed step, too, is a reason to repeat the run
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
 

@@ -3,7 +3,8 @@
 Kontorra sells invoicing and till software (and starter kits) to small businesses in DE, AT, CH, NL, GB and
 US. `build(seed)` makes its history, 2025-07-01 to 2026-12-31, in one go: ad budgets cause clicks
 (`company_ads`), clicks and everything else cause visits (`company_web`), visits cause form submissions,
-contacts, deals, refunds (`company_crm`), which cause more visits; `company_records` writes the CRM down.
+contacts, deals, refunds (`company_crm`), which cause more visits; `company_records` writes the CRM down,
+`company_mail` what the newsletter tool counted.
 Vendor endpoints never read the full history: they ask the `*_as_of(now)` methods, which say what a vendor
 would have said at that moment.
 
@@ -29,6 +30,7 @@ from dagster_project.sandbox import (
     company_ads,
     company_crm,
     company_landmarks,
+    company_mail,
     company_portal,
     company_rates,
     company_records,
@@ -54,6 +56,7 @@ from dagster_project.sandbox.company_tables import (
     HUBSPOT_ACCESS_TOKEN,
     HUBSPOT_PORTAL_ID,
     KEY_EVENTS,
+    MAIL_CLICKS,
     NAME,
     SESSIONS,
     SITE_HOST,
@@ -91,6 +94,7 @@ __all__ = [
     "HUBSPOT_ACCESS_TOKEN",
     "HUBSPOT_PORTAL_ID",
     "KEY_EVENTS",
+    "MAIL_CLICKS",
     "NAME",
     "SESSIONS",
     "SITE_HOST",
@@ -131,6 +135,7 @@ class Company:
     pipelines: tuple[Pipeline, ...]
     forms: tuple[Form, ...]
     submissions: tuple[Submission, ...]  # newest first
+    mail_clicks: pa.Table  # MAIL_CLICKS
     fx_rates: pa.Table  # FX_RATES
     landmarks: Mapping[str, str]
     _ads: company_ads.AdHistory
@@ -185,6 +190,10 @@ class Company:
         deleted = {c.id for c in self.contacts if c.deleted_at is not None and c.deleted_at <= now}
         return [s for s in self.submissions if s.submitted_at <= now and s.contact_id not in deleted]
 
+    def mail_clicks_as_of(self, now: datetime) -> pa.Table:
+        """MAIL_CLICKS up to `now`, oldest first."""
+        return _until(self.mail_clicks, "clicked_at_utc", now)
+
     def fx_rates_as_of(self, now: datetime) -> pa.Table:
         """FX_RATES published by `now` (about 16:00 Frankfurt time on business days)."""
         return _until(self.fx_rates, "published_at", now)
@@ -223,12 +232,12 @@ def build(seed: int = DEMO_SEED, scale: float = 1.0) -> Company:
 @lru_cache(maxsize=2)
 def _build(seed: int, scale: float) -> Company:
     # Each part has its own stream of random numbers: a change in one leaves the others as they were.
-    streams = iter(np.random.default_rng(seed).spawn(10))
+    streams = iter(np.random.default_rng(seed).spawn(11))
     ads = company_ads.simulate(next(streams), scale)
     strangers = company_web.draw_visits(next(streams), ads, scale)
     lives = company_crm.meet(next(streams), strangers, scale)
     company_landmarks.make(next(streams), lives, strangers)
-    known, known_goals = company_crm.visits_of_known(next(streams), lives, strangers)
+    known, known_goals, came = company_crm.visits_of_known(next(streams), lives, strangers)
     visits = company_web.Visits.concat([strangers, known])
     goals = np.concatenate([np.full(len(strangers), None, object), known_goals])
     blocked = np.zeros(len(visits), bool)
@@ -237,7 +246,7 @@ def _build(seed: int, scale: float) -> Company:
         blocked[filling.visit] = filling.is_blocked
     web, landings = company_web.finish(next(streams), visits, ads, goals, lives.shared_browsers, blocked)
     conversions = company_ads.credit(next(streams), web, ads)
-    of_records, of_rates, of_answers = streams
+    of_records, of_rates, of_answers, of_mail = streams
     written = company_records.write(of_records, of_answers, lives, visits, web, landings)
     return Company(
         seed=seed,
@@ -251,6 +260,7 @@ def _build(seed: int, scale: float) -> Company:
         pipelines=company_portal.PIPELINES,
         forms=tuple(plan.form for plan in company_portal.FORMS),
         submissions=written.submissions,
+        mail_clicks=company_mail.write(of_mail, lives.people, known, came, landings, first=len(strangers)),
         fx_rates=company_rates.simulate(of_rates),
         landmarks=written.ids,
         _ads=ads,

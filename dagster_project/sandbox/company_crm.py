@@ -366,12 +366,18 @@ def _found_companies(rng: np.random.Generator, lives: Lives) -> None:
             sale.company = person.company
 
 
+def newsletters_ms() -> Ints:
+    """When the newsletters go out: every other Wednesday at nine in Berlin."""
+    return MIDNIGHTS_MS[8:-1:14] + 9 * HOUR_MS
+
+
 def visits_of_known(
     rng: np.random.Generator, lives: Lives, strangers: Visits
-) -> tuple[Visits, npt.NDArray[np.object_]]:
+) -> tuple[Visits, npt.NDArray[np.object_], Ints]:
     """Visits that newsletters, the product and the payment page cause; fills `lives.fillings` further.
 
-    Returns the visits and the key event of each that has one (payments), else None.
+    Returns the visits, the key event of each that has one (payments), else None, and who came (position in
+    lives.people).
     """
     people = lives.people
     for person in people:
@@ -383,7 +389,7 @@ def visits_of_known(
         [min((m for m in (p.archived_ms, p.deleted_ms, p.merged_ms) if m), default=END_MS) for p in people]
     )
 
-    sends = MIDNIGHTS_MS[8:-1:14] + 9 * HOUR_MS  # every other Wednesday at nine
+    sends = newsletters_ms()
     clicks = rng.random((len(sends), len(people))) < 0.026
     clicks &= (sends[:, None] > created) & (sends[:, None] < gone)
     send, reader = np.nonzero(clicks)
@@ -423,4 +429,4 @@ def visits_of_known(
         form = int(rng.integers(0, 4))
         at_ms = int(known.at_ms[visit]) + 60_000 + int(rng.integers(0, 400_000))
         lives.fillings.append(Filling(len(strangers) + visit, int(reader[visit]), form, at_ms, False))
-    return known, np.concatenate(goals)
+    return known, np.concatenate(goals), reader

@@ -145,6 +145,20 @@ AD_CLICKS = pa.schema(
 )
 
 # ----------------------------------------------------------------------------------------------------------
+# Newsletter
+# ----------------------------------------------------------------------------------------------------------
+MAIL_CLICKS = pa.schema(
+    [
+        # One row per click in a newsletter, oldest first.
+        ("clicked_at_utc", pa.timestamp("us", "UTC")),
+        ("mailing", pa.string()),  # "Newsletter 2026-09-16", of the day it went out
+        ("recipient", pa.string()),  # e-mail address as the list has it
+        ("link", pa.string()),  # as it stands in the newsletter
+        ("status", pa.string()),  # subscribed | unsubscribed
+    ]
+)
+
+# ----------------------------------------------------------------------------------------------------------
 # CRM
 # ----------------------------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""The sandbox's servers: one loopback port per vendor, one clock, one call log.
+"""The sandbox's servers: one loopback port per vendor, one folder of dropped files, one clock, one call log.
 
 How a vendor module plugs in (`sandbox/ga4.py`, `hubspot.py`, `google_ads.py`, `ecb.py`):
 
@@ -21,13 +21,15 @@ import os
 import socket
 import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
 from datetime import time as time_of_day
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import ModuleType
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -40,6 +42,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from dagster_project.sandbox import company as company_module
+from dagster_project.sandbox import newsletter
 from dagster_project.sandbox.company import DEMO_TODAY, HISTORY_END, HISTORY_START, Company
 from dagster_project.sandbox.faults import FaultInterceptor, Faults, FaultyProtocol, with_faults
 
@@ -49,6 +52,8 @@ if TYPE_CHECKING:
 HOST = "127.0.0.1"
 VENDORS = ("ga4", "hubspot", "google_ads", "ecb")
 PORTS = (*VENDORS, "ga4_grpc")  # keys of serve(ports=...)
+SERVED = (*VENDORS, "newsletter")  # the newsletter tool has no endpoint: it drops files
+NEWSLETTER_VARIABLE = "KONTORRA_NEWSLETTER"  # demo.yml reads its folder
 DEMO_CONFIG = Path(__file__).with_name("demo.yml")  # the company's business rules, a funnelhouse.yml
 
 # A date alone means the morning of that day, when a nightly refresh has just run.
@@ -56,9 +61,10 @@ MORNING_UTC = time_of_day(6, 0)
 
 
 class Clock:
-    """What time it is for the company. It stands still until it is set."""
+    """What time it is for the company. It stands still until it is set, which `listeners` are told."""
 
     def __init__(self, today: date | datetime | str) -> None:
+        self.listeners: list[Callable[[datetime], None]] = []
         self.set(today)
 
     def now(self) -> datetime:
@@ -86,6 +92,8 @@ class Clock:
                 f"its clock cannot be {to.isoformat()}"
             )
         self._now = to.astimezone(UTC)
+        for tell in self.listeners:
+            tell(self._now)
 
 
 @dataclass
@@ -143,11 +151,14 @@ class Sandbox:
     calls: CallLog
     endpoints: dict[str, str]  # "ga4" -> "http://127.0.0.1:port"; "ga4_grpc" -> "127.0.0.1:port"
     ga4_transport: str = "grpc"
+    newsletter_folder: str | None = None  # where the newsletter tool drops its clicks
 
     @property
     def env(self) -> dict[str, str]:
         """All variables that switch the sources on, for the vendors that are served."""
         env = {"FUNNELHOUSE_TODAY": self.clock.today().isoformat()}
+        if self.newsletter_folder:
+            env[NEWSLETTER_VARIABLE] = self.newsletter_folder
         if "ga4" in self.endpoints:
             is_grpc = self.ga4_transport == "grpc" and "ga4_grpc" in self.endpoints
             env |= {
@@ -185,7 +196,7 @@ def serve(
     ports: Mapping[str, int] | None = None,
     faults: Iterable[str] = (),
     *,
-    vendors: Iterable[str] = VENDORS,
+    vendors: Iterable[str] = SERVED,
     ga4_transport: str = "grpc",
     scale: float = 1.0,
 ) -> Iterator[Sandbox]:
@@ -198,8 +209,8 @@ def serve(
     ports = dict(ports or {})
     if unknown := [name for name in ports if name not in PORTS]:
         raise ValueError(f"no port {unknown[0]!r} in the sandbox; there are {', '.join(PORTS)}")
-    if unknown := [name for name in vendors if name not in VENDORS]:
-        raise ValueError(f"no vendor {unknown[0]!r} in the sandbox; there are {', '.join(VENDORS)}")
+    if unknown := [name for name in vendors if name not in SERVED]:
+        raise ValueError(f"no vendor {unknown[0]!r} in the sandbox; there are {', '.join(SERVED)}")
     sandbox = Sandbox(
         company=company_module.build(seed, scale),
         clock=Clock(today),
@@ -213,6 +224,9 @@ def serve(
     servers: list[uvicorn.Server] = []
     with ExitStack() as stack:
         for vendor in vendors:
+            if vendor == "newsletter":
+                sandbox.newsletter_folder = stack.enter_context(_newsletter_folder(sandbox))
+                continue
             # Imported when asked for: GA4's needs a second for its protocol classes.
             module = importlib.import_module(f"{__package__}.{vendor}")
             sandbox.endpoints[vendor] = stack.enter_context(
@@ -254,6 +268,19 @@ def run(
             threading.Event().wait()
         except KeyboardInterrupt:
             print("# The sandbox has ended.")
+
+
+@contextmanager
+def _newsletter_folder(sandbox: Sandbox) -> Iterator[str]:
+    """A folder that holds what the newsletter tool has exported by the time that the clock shows."""
+    with TemporaryDirectory(prefix="kontorra-newsletter-") as folder:
+        drop = partial(newsletter.drop, sandbox.company, Path(folder))
+        drop(sandbox.clock.now())
+        sandbox.clock.listeners.append(drop)
+        try:
+            yield folder
+        finally:
+            sandbox.clock.listeners.remove(drop)
 
 
 def _wrapped(module: ModuleType, vendor: str, sandbox: Sandbox) -> ASGIApp:

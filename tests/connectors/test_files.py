@@ -127,6 +127,43 @@ def test_choices_are_checked_after_translation(tmp_path: Path) -> None:
     ]
 
 
+def test_the_first_column_that_says_something_is_taken(tmp_path: Path) -> None:
+    write(tmp_path, leads_csv="id,created,tag,engine,kind\na,2026-01-01,,ya,ad\nb,2026-01-01,x,ya,\nc,2026-01-01, ,,direct\nd,2026-01-01,none,,\n")
+    mapping = {
+        **LEADS,
+        "columns": {**LEADS["columns"], "source": "tag", "medium": "kind", "channel": "tag"},
+        "otherwise": {"source": ["engine", "kind"], "medium": "engine", "channel": "engine"},
+        "values": {"source": {"ya": "yandex", "direct": "", "none": None}, "channel": {"": "Unassigned"}},
+    }
+    table, tally = swept(tmp_path, mapping)
+    assert table["source"].to_pylist() == ["yandex", "x", None, None]
+    assert table["medium"].to_pylist() == ["ad", "ya", "direct", None]
+    assert table["channel"].to_pylist() == ["ya", "x", "Unassigned", "none"]
+    assert tally.bad_rows == []
+
+
+def test_lists_are_counted(tmp_path: Path) -> None:
+    visits = {
+        "name": "web",
+        "stream": "sessions",
+        "columns": {"session_id": "id", "started_at": "at", "key_events": "goals"},
+        "counts": "key_events",
+    }
+    lines = ["[]", "[1]", "[1,2, 3]", r"['a\'b, c','d']", "", "7", "[1,2", "[[1],[2]]"]
+    rows = [f"{n}\t2026-01-01\t{goals}" for n, goals in enumerate(lines)]
+    (tmp_path / "visits.tsv").write_text("\n".join(["id\tat\tgoals", *rows]))
+    table, tally = swept(tmp_path, {**visits, "path": "visits.tsv", "escapes": "backslash"})
+    assert table["key_events"].to_pylist() == [0, 1, 3, 2, None]
+    assert [text.split(": ", 1)[1] for text in tally.bad_rows] == [
+        f"visits.tsv, line {line}: key_events (goals) {goals!r} is not a list such as [12,34]; counts takes lists only"
+        for line, goals in ((7, "7"), (8, "[1,2"), (9, "[[1],[2]]"))
+    ]
+    typed = pa.table({"id": ["a", "b"], "at": ["2026-01-01"] * 2, "goals": pa.array([[1, 2], []], pa.list_(pa.int32()))})
+    pq.write_table(typed, tmp_path / "visits.parquet")
+    table, _ = swept(tmp_path, {**visits, "path": "visits.parquet"})
+    assert table["key_events"].to_pylist() == [2, 0]
+
+
 def test_a_constant_of_the_wrong_kind_is_named(tmp_path: Path) -> None:
     write(tmp_path, orders_csv="id,day\n1,2026-01-05\n")
     mapping = {
@@ -152,6 +189,14 @@ def test_a_constant_of_the_wrong_kind_is_named(tmp_path: Path) -> None:
         ),
         ({"constants": {"lead_id": "1"}}, "lead_id is both in columns and in constants"),
         ({"values": {"channel": {"a": "b"}}}, "values.channel translates a column that is not in columns"),
+        (
+            {"otherwise": {"source": "engine"}},
+            "otherwise.source stands in for a column that is not in columns",
+        ),
+        ({"otherwise": {"sorce": "engine"}}, r"otherwise.sorce: no such column \(did you mean 'source'"),
+        ({"counts": "stage"}, "counts: stage is no whole number; allowed are none"),
+        ({"escapes": "backslash", "path": "leads.jsonl"}, "escapes are of text with columns; jsonl has its own"),
+        ({"escapes": "slash"}, "'quotes' or 'backslash'"),
         ({"path": "leads.xlsx"}, "does not end in a known format; set format to csv, jsonl or parquet"),
         ({"time_zone": "Berlin"}, "not a time zone name"),
         ({"encoding": "latin-99"}, "not an encoding"),
@@ -170,6 +215,20 @@ def test_a_constant_of_the_wrong_kind_is_named(tmp_path: Path) -> None:
 def test_wrong_mappings_are_answered_with_the_key(change: dict, message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         FileMapping.model_validate({**LEADS, **change})
+
+
+def test_counts_need_one_plain_column() -> None:
+    mapping = {
+        "name": "web",
+        "stream": "sessions",
+        "path": "visits.tsv",
+        "columns": {"session_id": "id", "started_at": "at", "key_events": "goals"},
+        "counts": "key_events",
+    }
+    assert FileMapping.model_validate(mapping).counts == ("key_events",)
+    for change in ({"otherwise": {"key_events": "x"}}, {"values": {"key_events": {"a": "1"}}}, {"counts": ["page_views"]}):
+        with pytest.raises(ValidationError, match="needs one column of the file, without values or otherwise"):
+            FileMapping.model_validate({**mapping, **change})
 
 
 def test_money_needs_a_currency_and_deals_a_date() -> None:

@@ -150,6 +150,37 @@ def test_encodings(tmp_path: Path, encoding: str, setting: str | None) -> None:
     assert tally.bad_rows == []
 
 
+# what ClickHouse's documentation says of TabSeparated: these letters are escaped, quotes are letters like others
+ESCAPED = {
+    r"a\tb": "a\tb",
+    r"a\nb": "a\nb",
+    r"a\\nb": r"a\nb",
+    r"a\\\nb": "a\\\nb",
+    r"d\'or": "d'or",
+    r"\N": None,
+    '"open': '"open',
+    '"shut"': '"shut"',
+    r"C:\\": "C:\\",
+    "plain": "plain",
+}
+
+
+@pytest.mark.parametrize("is_fast", [True, False])
+def test_tab_separated_text_with_escapes(tmp_path: Path, is_fast: bool) -> None:
+    """A line in another encoding makes the reader go on with Python's."""
+    lines = [f"{n}\t2026-01-01\t{written}".encode() for n, written in enumerate(ESCAPED)]
+    broken = [] if is_fast else [b"x\t2026-01-01\t\xff"]
+    (tmp_path / "leads.txt").write_bytes(b"\n".join([b"id\tcreated\tnote", *broken, *lines, b"y\t2026-01-01"]))
+    mapping = {**LEADS, "path": "leads.txt", "columns": {**LEADS["columns"], "term": "note"}, "escapes": "backslash"}
+    table, tally = swept(tmp_path, mapping)
+    assert table["term"].to_pylist() == list(ESCAPED.values())
+    assert table["_line"].to_pylist() == list(range(2 + len(broken), 2 + len(broken) + len(ESCAPED)))
+    assert [text.split("line ")[1].split(":")[0] for text in tally.bad_rows] == [
+        *(["2"] if broken else []),
+        str(2 + len(broken) + len(ESCAPED)),
+    ]
+
+
 def test_rows_in_another_encoding_are_bad_and_the_others_are_read(tmp_path: Path) -> None:
     content = b"id,created,note\na,2026-01-01,ok\nb,2026-01-01,\xcf\xf0\xe8\nc,2026-01-01,caf\xc3\xa9\n"
     lines, bad = lead_lines(tmp_path, content, columns={**LEADS["columns"], "source": "note"})

@@ -374,6 +374,28 @@ def test_configured_property_names_make_the_columns() -> None:
     assert deal_properties(DEAL_CORE | {"product_line"}, configured).columns["product"] == ("product_line",)
 
 
+def test_the_order_number_is_read_only_where_its_property_is_named() -> None:
+    portal = DEAL_CORE | {"order_id", "shop_order"}
+    assert "order_id" not in deal_properties(portal, HubspotProperties()).columns
+    named = deal_properties(portal, HubspotProperties(order_id="shop_order"))
+    assert named.columns["order_id"] == ("shop_order",)
+    assert deal_properties(portal, HubspotProperties(order_id="order_id")).columns["order_id"] == ("order_id",)
+    with pytest.raises(ConfigError, match=r"hubspot_properties\.order_id.*'order_id'"):
+        deal_properties(DEAL_CORE, HubspotProperties(order_id="order_id"))
+
+
+@pytest.mark.parametrize(("written", "kept"), [("#1001", "#1001"), ("", None), ("ada@example.com", "(redacted)")])
+def test_the_order_number_of_a_deal_keeps_no_address(
+    written: str, kept: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = deal(2, at("2026-09-21T00:00:00"), dealstage="appointmentscheduled", shop_order=written)
+    named = HubspotProperties(order_id="shop_order")
+    with serve_company(FewRecords(deals=[record]), monkeypatch) as sandbox:
+        settings = settings_for(sandbox.endpoints["hubspot"]).model_copy(update={"properties": named})
+        rows = by_id(list(hubspot.read_deals(settings, SEPTEMBER, Tally())))
+    assert rows["2"]["order_id"] == kept
+
+
 def test_a_configured_property_that_the_portal_lacks_is_named() -> None:
     with pytest.raises(ConfigError, match=r"hubspot_properties\.utm_source.*'source_of_laed'"):
         contact_properties(CORE, HubspotProperties(utm_source="source_of_laed"))

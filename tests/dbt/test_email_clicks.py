@@ -82,6 +82,15 @@ def test_a_click_and_the_visit_that_it_began_are_one_touch(warehouse: Callable[.
     house.build("fct_touchpoints", "int_email_clicks_matched", "int_touchpoints_unioned", command="test")
 
 
+def test_campaigns_and_pages_that_only_e_mails_know_are_members_of_their_cuts(warehouse: Callable[..., House]) -> None:
+    house = warehouse(world(), *MODELS, "dim_campaign", "dim_landing_page")
+    touched = "marts.fct_touchpoints where touch_kind = 'email_click'"
+    for column, dimension in (("campaign_key", "dim_campaign"), ("landing_page", "dim_landing_page")):
+        assert house.rows(f"select {column} from {touched} except select {column} from marts.{dimension}") == []
+    assert house.rows("select campaign_name from marts.dim_campaign where campaign_key = 'utm:june news'") == [("june news",)]
+    assert house.rows("select landing_page_section from marts.dim_landing_page where landing_page = '/june'") == [("/june",)]
+
+
 def test_a_file_delivered_twice_and_another_order_change_nothing(warehouse: Callable[..., House]) -> None:
     there = warehouse(world(), *MODELS).table("marts.fct_touchpoints")
     again = {**world(-1), "files/email_clicks": [*CLICKS[::-1], *({**row, "_copy": 2} for row in CLICKS)]}

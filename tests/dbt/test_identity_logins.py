@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from crm_rows import Row, contact, portal
+from crm_rows import Row, contact, portal, won
 from crm_world import session, submission
 from house import DbtProject, House
 
@@ -54,15 +54,18 @@ WORLD: dict[str, list[Row]] = {
         lead("known_browser", 6, ga_client_id="till"),
         lead("receipt", 7, email_hash="receipt"),
         # the click is in the page's address only, in the platform's own spelling and in another
+        # a deal of HubSpot has the number of the order; it has a colleague, too
+        lead("dealt", 4, email_hash="dealt"), lead("colleague", 1, email_hash="colleague"),
         lead("snapped", 8, hs_analytics_first_url=f"{SITE}/?ScCid=snap-1&utm_source=snapchat"),
     ],
+    "deals": [won("deal", "2026-03-04T12:00", "2026-03-06T12:00", contacts=["colleague", ("dealt", True)], order_id=" #2001")],
     "forms": [
         {**submission("tweeted", "2026-03-09T12:00", None, pageUrl=f"{SITE}/demo?TWCLID=tw-1"), "email_hash": "mail-1"},
     ],
     "visits": [
         visit("sofa", "10T10:00"), visit("mail-browser", "10T10:00"), visit("lab-2", "10T10:00"), visit("cart", "10T10:00"),
         visit("family", "03T10:00"), visit("family", "13T10:00"), visit("snap-browser", "09T10:00", "/?sccid=snap-1"),
-        visit("tw-browser", "09T10:00", "/?twclid=tw-1"), visit("copy-1", "10T10:00"),
+        visit("deal-browser", "10T10:00"), visit("tw-browser", "09T10:00", "/?twclid=tw-1"), visit("copy-1", "10T10:00"),
     ],
     "events": [
         seen("desk", "02T10:00", user="user-1"), seen("sofa", "03T10:00", user="user-1"),
@@ -70,7 +73,7 @@ WORLD: dict[str, list[Row]] = {
         seen("family", "04T10:00", user="mum", visit=1), seen("family", "14T10:00", user="dad", visit=2),
         *(seen(f"lab-{n}", f"0{n}T10:00", user="test-user") for n in range(1, 5)),
         seen("cart", "05T12:00", transaction="#1001"),
-        seen("till", "05T12:00", transaction="1002"),
+        seen("till", "05T12:00", transaction="1002"), seen("deal-browser", "05T12:00", transaction="2001"),
         *(seen(f"copy-{n}", f"0{n}T11:00", transaction="1003") for n in range(1, 4)),
         seen("cart", "06T12:00", transaction="(not set)"), seen("copy-1", "06T12:00", transaction="0"),
         seen("elsewhere", "06T12:00", transaction="9999"),
@@ -82,7 +85,7 @@ WORLD: dict[str, list[Row]] = {
 def raw_tables(world: dict[str, list[Row]], step: int = 1) -> dict[str, list[Row]]:
     rows = {name: rows[::step] for name, rows in world.items()}
     return {
-        **portal(rows["contacts"], form_submissions=rows["forms"]),
+        **portal(rows["contacts"], rows["deals"], form_submissions=rows["forms"]),
         "ga4/sessions": rows["visits"], "ga4_export/events": rows["events"], "files/orders": rows["orders"],
     }  # fmt: skip
 
@@ -119,6 +122,7 @@ def test_whom_the_visits_belong_to(world) -> None:
         "family 13": "dad",
         "lab-2 10": None,
         "cart 10": "buyer",
+        "deal-browser 10": "dealt",
         "snap-browser 09": "snapped",
         "tw-browser 09": "by_mail",
         "copy-1 10": None,
@@ -142,6 +146,11 @@ def test_every_link_says_why(world) -> None:
         ("client_id", "cart", "order_id", "1001", "purchase"),
         ("email", "buyer", None, None, "record"),
         ("order_id", "1001", "email", "buyer", "order"),
+    ]
+    assert why(world, "dealt") == [
+        ("client_id", "deal-browser", "order_id", "2001", "purchase"),
+        ("email", "dealt", None, None, "record"),
+        ("order_id", "2001", None, None, "record"),
     ]
     assert why(world, "snapped") == [
         ("client_id", "snap-browser", "sccid", "snap-1", "session"),

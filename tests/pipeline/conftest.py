@@ -8,6 +8,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
+from dagster_ui import FromFiles
 from installation import PATIENCE_SECONDS, Installation, said_by
 from published import Reader
 
@@ -73,6 +74,25 @@ def loaded(installation: Installation, keep: Keep) -> Installation:
     """The home "loaded" is kept: PERIOD, loaded on 2026-10-01 by one backfill."""
     keep("loaded", lambda: installation.quick("backfill", PERIOD))
     return installation
+
+
+@pytest.fixture(scope="session")
+def from_files(tmp_path_factory: pytest.TempPathFactory) -> FromFiles:
+    """A handful of rows from files and no vendor: the cheapest installation that computes and publishes KPIs."""
+    made = FromFiles(tmp_path_factory.mktemp("files"))
+    made.ensure_manifest()
+    return made
+
+
+@pytest.fixture
+def published_from_files(from_files: FromFiles) -> FromFiles:
+    """It has published: in the tests of the daemon, or else by a refresh now."""
+    if not (from_files.folder / "kept" / "published").exists():
+        if not from_files.published().exists():
+            from_files.run("refresh")
+        from_files.keep("published")
+    from_files.go_back("published")
+    return from_files
 
 
 NIGHT_FACTS = "night"

@@ -105,6 +105,7 @@ def test_a_schedule_asks_for_the_newest_whole_day(definitions: dg.Definitions, s
     assert request.tags["dagster/asset_partition_range_start"] == "2026-10-01"
     assert request.tags["dagster/asset_partition_range_end"] == "2026-10-01"
     assert request.tags["dagster/max_retries"] == "2"
+    assert request.tags["dagster/retry_on_asset_or_op_failure"] == "false"  # killed runs; of vendors the last step decides
     assert request.run_key == f"{mode}-2026-10-01"  # the same night asked twice is one run
 
 

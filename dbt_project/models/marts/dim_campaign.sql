@@ -15,6 +15,8 @@ utm_keys as (
     union
     select campaign_key from {{ ref('int_crm_touches_classified') }}
     union
+    select campaign_key from {{ ref('int_email_clicks_matched') }}
+    union
     select campaign_key from {{ ref('int_cost_lines') }}
     union
     select member as campaign_key from {{ ref('int_web_visitors_reported') }} where dimension = 'campaign'

@@ -8,6 +8,8 @@ with pages as (
     union
     select coalesce(landing_page, '(not set)') as landing_page from {{ ref('int_crm_touches_classified') }}
     union
+    select coalesce(landing_page, '(not set)') as landing_page from {{ ref('int_email_clicks_matched') }}
+    union
     select member as landing_page from {{ ref('fct_web_visitors') }} where dimension = 'landing_page'
     union
     select '(not set)' as landing_page

@@ -82,6 +82,42 @@ orders as (
 
 ),
 
+deal_contacts as (
+
+    select deal_id, order_id, created_at, {{ explode('contacts') }} as contact
+    from {{ ref('stg_hubspot__deals') }}
+    where order_id is not null and refund_of_deal_id is null and not is_archived
+
+),
+
+-- colleagues on a deal are not one person: the order is of the contact that is labelled primary, else of the oldest
+deal_orders as (
+
+    select
+        deal_contacts.order_id,
+        deal_contacts.created_at as ordered_at,
+        'record:' || records.record_key as evidence
+    from deal_contacts
+    inner join hubspot_merged on deal_contacts.contact.contact_id = hubspot_merged.contact_id
+    inner join records on 'hubspot:' || hubspot_merged.survivor_id = records.record_key
+    qualify row_number() over (
+        partition by deal_contacts.deal_id
+        order by
+            case when deal_contacts.contact.is_primary then 0 else 1 end,
+            records.created_at,
+            records.record_key
+    ) = 1
+
+),
+
+known_orders as (
+
+    select order_id from orders where order_id is not null
+    union
+    select order_id from deal_orders
+
+),
+
 named as (
 
     select
@@ -277,8 +313,7 @@ purchases as (
         export_events.order_id,
         min(export_events.event_at) as seen_at
     from export_events
-    inner join (select distinct order_id from orders where order_id is not null) as known_orders
-        on export_events.order_id = known_orders.order_id
+    inner join known_orders on export_events.order_id = known_orders.order_id
     group by export_events.account_id, export_events.session_id, export_events.client_id, export_events.order_id
 
 ),
@@ -297,7 +332,7 @@ bought_orders as (
 
 ),
 
--- an order names its lead by the lead's id in its own file or in the CRM
+-- an order names its lead by the lead's id in its own file or in the CRM; a deal of HubSpot is of its contact
 order_records as (
 
     select bought_orders.order_id, bought_orders.ordered_at, 'record:' || records.record_key as evidence
@@ -306,6 +341,10 @@ order_records as (
         on
             bought_orders.lead_id = records.crm_record_id
             and (records.crm != 'files' or records.account_id = bought_orders.account_id)
+    union all
+    select deal_orders.order_id, deal_orders.ordered_at, deal_orders.evidence
+    from deal_orders
+    inner join order_uses on deal_orders.order_id = order_uses.order_id
 
 ),
 

@@ -15,6 +15,7 @@ renamed as (
         pipeline as pipeline_id,
         hubspot_owner_id as owner_id,
         nullif(trim(refund_of_deal_id), '') as refund_of_deal_id,
+        {{ usable_order_id('order_id') }} as order_id,
         contacts,
         company_ids,
         {{ split_text('hs_merged_object_ids', ';') }} as merged_deal_ids,
