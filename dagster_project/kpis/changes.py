@@ -11,7 +11,7 @@ leaves both as they were. Nothing is told: a refresh, a backfill, a changed rule
   asked for whole windows.
 
 A row rests on three windows of days (its own, the one before, the one a year ago), so that one changed day makes up to
-three rows of each grain anew. A row that was not mature may have come of age since; its period is made again, too.
+three rows of each grain anew. A row that was not mature may have come of age since; then its period is made again.
 """
 
 from __future__ import annotations
@@ -71,9 +71,8 @@ def prepare(connection: duckdb.DuckDBPyConnection, grains: Sequence[str], today:
         """
     )
     connection.execute(
-        f"create or replace temp table kpi_maturing as {_maturing(grains)}"
-        if _known(connection, _THE_BUILD) != _build_of(grains, today)
-        else "create or replace temp table kpi_maturing as select * from (" + _maturing(grains) + ") where false"
+        f"create or replace temp table kpi_maturing as {_maturing(grains)}",
+        {"today": today, "is_another_day": _known(connection, _THE_BUILD) != _build_of(grains, today)},
     )
 
 
@@ -190,9 +189,15 @@ def _models() -> str:
 
 
 def _maturing(grains: Sequence[str]) -> str:
+    """Rows that were not mature and may be so today: by their KPI's own number of days, where it has one; a number
+    that each member has (stage windows) is not kept in the row."""
     return " union ".join(
-        f"select '{grain}' as grain, kpi_id, dimension, period_start, attribution_model "
-        f"from kpi.{table_name(grain)} where not is_mature"
+        f"""
+        select '{grain}' as grain, kpi_id, f.dimension, f.period_start, f.attribution_model
+        from kpi.{table_name(grain)} as f join kpi_definitions as d using (kpi_id)
+        where $is_another_day and not f.is_mature
+            and (d.mature_after_days is null or f.period_end + d.mature_after_days < $today::date)
+        """
         for grain in grains
     )
 
