@@ -19,25 +19,24 @@ _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _BEFORE_DBT_SPEAKS = "Errors parsed from dbt logs:"
 
 
-def why_it_failed(events: list[Any], settings: Settings, manifest: Path) -> str:
-    """The reason of the first failed step of a run's `events`; `manifest` is dbt's, of the project."""
+def why_it_failed(events: list[Any], settings: Settings) -> str:
+    """The reason of the first failed step of a run's `events`."""
     missing = dict(_missing_days(events))
     if missing:
         return _of_missing_days(missing, settings)
     for event in events:
         if event.is_step_failure:
-            said = _words_of(event.step_failure_data)
-            return _of_dbt(said, settings, manifest) or f"step {event.step_key}: {_plain(said)}"
+            failure = event.step_failure_data
+            if failure.user_failure_data and failure.user_failure_data.description:  # dg.Failure: words for people already
+                return str(failure.user_failure_data.description)
+            return f"step {event.step_key}: {_last_words(failure.error)}"
     return "the run ended without a reason; look at it with `funnelhouse ui`"
 
 
-def _words_of(failure: Any) -> str:
-    if failure.user_failure_data and failure.user_failure_data.description:
-        return str(failure.user_failure_data.description)
-    error = failure.error
+def _last_words(error: Any) -> str:
     while error and error.cause:
         error = error.cause
-    return error.message.strip() if error else "no reason given"
+    return _plain(error.message) if error else "no reason given"
 
 
 def _plain(said: str) -> str:
@@ -77,12 +76,13 @@ def _more(count: int) -> list[str]:
 # ---- dbt ---------------------------------------------------------------------------------------------------
 
 
-def _of_dbt(said: str, settings: Settings, manifest: Path) -> str:
-    """What failed in the build whose log `said` names; nothing where dbt did not come as far as to write that down."""
+def why_dbt_failed(said: str, settings: Settings, manifest: Path) -> str:
+    """What failed in the build whose log `said` names; dbt's own words where it did not come as far as to write that
+    down. `manifest` is dbt's, of the project."""
     log = _DBT_LOG.search(said)
     folder = Path(log[1]) if log else None
     if folder is None or not (folder / "run_results.json").exists():
-        return ""
+        return _plain(said)
     results = json.loads((folder / "run_results.json").read_bytes())["results"]
     nodes = json.loads(manifest.read_bytes())["nodes"]
     broken = [result for result in results if result["status"] == "error"]
@@ -91,7 +91,7 @@ def _of_dbt(said: str, settings: Settings, manifest: Path) -> str:
         lines = [f"  {_name(nodes, r['unique_id'])}: {_plain(r['message'] or '')}" for r in broken[:SHOWN]]
         return "\n".join(["dbt could not build these, so KPIs were not computed:", *lines, *_more(len(broken))])
     if not failed:
-        return ""
+        return _plain(said)
     lines = [line for result in failed[:SHOWN] for line in _of_test(nodes, result, folder)]
     return "\n".join(
         [

@@ -136,7 +136,7 @@ def run_refresh(
         result.failed = {name: why.error for name, why in failed_streams_of(dagster, result.run_id).items()}
         published = {e.asset_key.path[0] for e in done.get_asset_materialization_events() if e.asset_key}
         if "published" not in published:  # also where steps were skipped and nothing failed
-            result.error = why_it_failed(done.all_events, settings, MANIFEST)
+            result.error = why_it_failed(done.all_events, settings)
         result.postgres = _said_of_postgres(done)
     finally:
         dagster.dispose()

@@ -13,7 +13,9 @@ from typing import Any
 
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtCliResource, dbt_assets
+from dagster_dbt.errors import DagsterDbtCliRuntimeError
 
+from dagster_project import run_errors
 from dagster_project.defs.resources import Installation, Reporter
 from dagster_project.defs.shared import WRITER_POOL, dbt_project
 from dagster_project.locks import warehouse_lock
@@ -56,6 +58,9 @@ def dbt_build(
             for done, event in enumerate(build.stream(), start=1):
                 reporter.step("dbt build", done, total)
                 yield event
+        except DagsterDbtCliRuntimeError as error:
+            reason = run_errors.why_dbt_failed(str(error), settings, dbt_project.manifest_path)
+            raise dg.Failure(reason, allow_retries=False) from error
         finally:
             _keep(folder, build.target_path)
 

@@ -22,7 +22,6 @@ from dagster_project.defs.resources import Installation
 from dagster_project.defs.schedules import RETRIES
 from dagster_project.raw_zone import RawZone, Written
 from dagster_project.run_errors import why_it_failed
-from dagster_project.runner import MANIFEST
 
 LOST = "2026-09-28"
 
@@ -91,7 +90,7 @@ def test_a_run_is_repeated_where_a_vendor_failed_and_not_where_a_person_must_act
     assert run.status == dg.DagsterRunStatus.FAILURE  # somebody is to look
     assert run.tags["dagster/will_retry"] == str(may_pass).lower()
     assert published_from_files.published() != before  # what is there is published all the same
-    said = why_it_failed(done.all_events, published_from_files.settings, MANIFEST)
+    said = why_it_failed(done.all_events, published_from_files.settings)
     assert "raw_files/leads (files/leads: out of order)" in said
 
 
