@@ -50,12 +50,12 @@ def scoreboard(settings: Settings) -> RenderableType:
         months.setdefault(row["kpi_id"], {})[row["month"]] = row
     latest = next((row for row in rows if row["month"] == "latest"), None)
     title = f"Scoreboard, {latest['period_start']:%B %Y}" if latest else "Scoreboard"
-    table = Table(title=title, title_justify="left", pad_edge=False)
-    table.add_column("KPI")
+    table = Table(title=title, title_justify="left", pad_edge=False, collapse_padding=True)
+    table.add_column("KPI", overflow="fold")
     for name in ("value", "month before", "change", "a year ago", "change", "target"):
         table.add_column(name, justify="right")
-    table.add_column("running month", justify="right")
-    table.add_column("", overflow="fold")
+    table.add_column("running month", justify="right", max_width=15)
+    table.add_column("", max_width=14)
     for by_month in months.values():
         row, running = by_month.get("latest"), by_month.get("running")
         shown = row or running

@@ -1,0 +1,30 @@
+"""A reader that looks all the time through twenty whole refreshes: it never fails, never waits, sees whole publishes."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from conftest import TODAY
+from installation import Installation
+from published import Reader
+
+NIGHTS = 20
+A_LOOK_SECONDS = 30  # a reader that waited for a writer would wait for its whole build: no test of speed
+
+
+@pytest.mark.long
+def test_a_reader_through_twenty_nights(loaded: Installation) -> None:
+    loaded.go_back("loaded")
+    before = loaded.published().name
+    published = []
+    with Reader(loaded.home) as reader:
+        for night in range(1, NIGHTS + 1):
+            loaded.sandbox.clock.set(TODAY + timedelta(days=night))
+            loaded.run("refresh", with_dbt_tests=night % 5 == 0)
+            published.append(loaded.published().name)
+    assert reader.failures == []
+    assert len(set(published)) == NIGHTS
+    assert reader.publishes == [before, *published]
+    assert reader.slowest_seconds < A_LOOK_SECONDS
+    assert sum(look.while_writing for look in reader.looks) > 5 * NIGHTS  # the writer held its lock, and the reader read
