@@ -11,11 +11,12 @@ TESTS = Path(__file__).resolve().parent
 PROJECT = TESTS.parent
 # What takes long begins first, so that two workers end together: the rest is short and fills the gaps.
 LONGEST_FIRST = ("pipeline", "dbt", "kpis")
-# Files of tests/pipeline that start from the same finished homes.
+# Files that start from the same finished homes, or look at the same house.
 TOGETHER = (
     ("test_backfills.py", "test_failed_source.py", "test_killed_runs.py", "test_published_tables.py", "test_runs_at_once.py"),
     ("test_nights.py", "test_year_of_backfill.py"),
     ("test_dagster_daemon.py", "test_stopped_runs.py"),
+    ("test_crm_orders.py", "test_crm_people.py", "test_crm_stages.py", "test_crm_touches.py"),
 )  # fmt: skip
 
 
@@ -68,6 +69,17 @@ def shared_dir() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no folder {folder.name}/ beside the project: real data and reference results are not here")
     return folder
+
+
+@pytest.fixture(scope="session")
+def semantic_manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of semantic_manifest.json of the dbt project as it stands: parsed once, as every refresh has it."""
+    from dagster_project.runner import MANIFEST, ensure_manifest
+    from dagster_project.settings import load_settings
+
+    home = tmp_path_factory.mktemp("parsed")
+    ensure_manifest(load_settings({"FUNNELHOUSE_HOME": str(home), "FUNNELHOUSE_HASH_KEY": "k" * 32}, folder=home))
+    return MANIFEST.parent
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import duckdb
 
-from dagster_project.kpis import board, changes, coverage, facts, measures, periods
+from dagster_project.kpis import board, changes, compiled, coverage, facts, measures, periods
 from dagster_project.kpis.catalogue import TOTAL, Catalogue
 from dagster_project.kpis.compiler import Compiler
 from dagster_project.kpis.inputs import Inputs, read_inputs
@@ -59,6 +59,7 @@ def _build(
 ) -> dict[str, int]:
     inputs = read_inputs(connection)
     connection.execute("create schema if not exists kpi")
+    compiled.recall(connection, compiler)
     coverage.create_coverage_days(connection, catalogue, inputs.today)
     first_day = coverage.first_day(connection) or inputs.today
     periods.create_periods(connection, first_day, inputs.today, inputs.week_start, grains)
@@ -69,6 +70,7 @@ def _build(
     changes.prepare(connection, grains, inputs.today)
     _insert(connection, catalogue, compiler, grains, inputs, computed_at, progress)
     changes.finish(connection, grains, inputs.today)
+    compiled.remember(connection, compiler)
     board.create_dim_kpi(connection, catalogue, inputs.currency, shown_model)
     if "month" in grains:
         board.create_scoreboard(connection, inputs.today)

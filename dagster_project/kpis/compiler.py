@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from hashlib import blake2b
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from dagster_project.kpis.manifest import semantic_manifest_path
 
+_MADE_BY = ("metricflow", "dbt-semantic-interfaces")
+
 
 class Compiler:
-    """Compiles queries against one semantic manifest. Start-up takes about 0.6 s, nearly all of it imports."""
+    """Compiles queries against one semantic manifest. Start-up takes about 0.6 s, nearly all of it imports.
+
+    `digest` stands for all that the SQL depends on: the manifest, MetricFlow, and how it is asked. `compiled`: query -> SQL,
+    of what was compiled so far; another compiler of the same digest may be given it.
+    """
 
     def __init__(self, manifest: Path | str) -> None:
         self._content = json.loads(semantic_manifest_path(manifest).read_text(encoding="utf-8"))
@@ -19,8 +27,14 @@ class Compiler:
             # without the database name the SQL runs on any file that holds the schemas, whatever it is called
             relation = model["node_relation"]
             relation["database"], relation["relation_name"] = None, f"{relation['schema_name']}.{relation['alias']}"
+        told = [
+            json.dumps(self._content, sort_keys=True),
+            *map(version, _MADE_BY),
+            Path(__file__).read_text(encoding="utf-8"),
+        ]
+        self.digest = blake2b("\n".join(told).encode(), digest_size=16).hexdigest()
+        self.compiled: dict[str, str] = {}
         self._engines: dict[str, Any] = {}
-        self._compiled: dict[tuple[object, ...], str] = {}
 
     def sql(self, semantic_model: str, metrics: Sequence[str], by: Sequence[str], where: str | None = None) -> str:
         """The SELECT that answers simple metrics of one semantic model, grouped by `by`.
@@ -28,10 +42,10 @@ class Compiler:
         Its columns are named as the arguments. `where` is SQL with MetricFlow's own templates, such as
         `{{ TimeDimension('metric_time', 'day') }} >= '2026-01-01'`.
         """
-        key = (semantic_model, tuple(metrics), tuple(by), where)
-        if key not in self._compiled:
-            self._compiled[key] = self._compile(semantic_model, tuple(metrics), tuple(by), where)
-        return self._compiled[key]
+        query = json.dumps([semantic_model, list(metrics), list(by), where])
+        if query not in self.compiled:
+            self.compiled[query] = self._compile(semantic_model, tuple(metrics), tuple(by), where)
+        return self.compiled[query]
 
     def _compile(self, semantic_model: str, metrics: tuple[str, ...], by: tuple[str, ...], where: str | None) -> str:
         # imported here, because the command line should not pay for MetricFlow when it only reads tables

@@ -99,6 +99,7 @@ class House:
 
     def __init__(self, home: Path, project: DbtProject, today: date = TODAY, *, is_new: bool = False) -> None:
         self.home, self.project, self.today = home, project, today
+        self.has_views = not is_new
         if not is_new:
             home.mkdir(parents=True, exist_ok=True)
             shutil.copy(project.empty_warehouse, self.warehouse)
@@ -148,9 +149,12 @@ class House:
     def build(
         self, *select: str, command: str = "run", check: bool = True, full_refresh: bool = False
     ) -> dbtRunnerResult:
-        """Write the raw zone's index and run dbt over `select` (default: everything)."""
+        """Write the raw zone's index and run dbt over `select` (default: everything), but for the views, which the house
+        began with: they are the same over any data."""
         self.write_index()
         arguments = ["--select", *select] if select else []
+        if command == "run" and self.has_views:
+            arguments += ["--exclude", "config.materialized:view"]
         if full_refresh:
             arguments.append("--full-refresh")
         result = self.project.run(self.home, command, *arguments)

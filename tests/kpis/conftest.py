@@ -1,4 +1,4 @@
-"""Fixtures of the KPI tests: the semantic manifest, parsed once a session, and a build over a warehouse made by hand."""
+"""Fixtures of the KPI tests: the semantic manifest, and a build over a warehouse made by hand."""
 
 from __future__ import annotations
 
@@ -7,26 +7,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from dbt.cli.main import dbtRunner
 from kpi_warehouse import Warehouse
 
 from dagster_project import kpis
 from dagster_project.kpis.compiler import Compiler
 
-DBT_PROJECT = Path(__file__).resolve().parents[2] / "dbt_project"
 STAMP = datetime(2026, 10, 1, 3, 0, tzinfo=UTC)
 
 
 @pytest.fixture(scope="session")
-def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of semantic_manifest.json of the dbt project as it stands."""
-    target = tmp_path_factory.mktemp("dbt_target")
-    folders = ["--project-dir", DBT_PROJECT, "--profiles-dir", DBT_PROJECT, "--target-path", target]
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("FUNNELHOUSE_HOME", str(target))
-        parsed = dbtRunner().invoke(["parse", *map(str, folders), "--log-level-file", "none", "--quiet"])
-    assert parsed.success, parsed.exception
-    return target
+def manifest(semantic_manifest: Path) -> Path:
+    return semantic_manifest
 
 
 @pytest.fixture(scope="session")

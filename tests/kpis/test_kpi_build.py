@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import date
+from pathlib import Path
 
 import duckdb
 import pytest
@@ -11,7 +13,8 @@ from big_marts import big_warehouse
 from kpi_warehouse import Warehouse
 
 from dagster_project import kpis
-from dagster_project.kpis import facts
+from dagster_project.kpis import compiled, facts
+from dagster_project.kpis.compiler import Compiler
 
 Build = Callable[..., dict[str, int]]
 FACTS = [name for name in kpis.TABLES if name.startswith("fct_")]
@@ -38,6 +41,37 @@ def test_keys_are_unique_and_rows_in_the_order_of_the_key(volume: Warehouse) -> 
             f"lead(dimension) over (order by rowid) = dimension as is_same from kpi.{table}) where is_same and next < this"
         ).fetchall()
         assert unsorted == [(0,)], table
+
+
+def test_what_was_compiled_is_compiled_again_for_other_definitions_only(
+    build: Build, manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warehouse = big_warehouse(date(2026, 10, 1), days=3, sessions=50, leads=5)
+    build(warehouse, grains=["month"])
+    [(queries,)] = warehouse.connection.execute("select count(*) from intermediate.kpi_compiled").fetchall()
+    assert queries > 30
+    asked: list[str] = []
+    monkeypatch.setattr(Compiler, "_compile", lambda self, model, *query: asked.append(model) or "select 1")
+
+    night = Compiler(manifest)
+    rows = build(warehouse, grains=["month"], compiler=night)
+    assert asked == []
+    assert rows["fct_kpi_monthly"] > 100
+
+    changed = json.loads((manifest / "semantic_manifest.json").read_text())
+    changed["metrics"][0]["filter"] = {"where_filters": [{"where_sql_template": "false"}]}
+    (tmp_path / "semantic_manifest.json").write_text(json.dumps(changed))
+    other = Compiler(tmp_path)
+    compiled.recall(warehouse.connection, other)
+    assert other.digest != night.digest
+    assert other.compiled == {}
+    # whatever was compiled last is what is kept
+    other.sql("web", ["sessions"], ["metric_time__day"])
+    compiled.remember(warehouse.connection, other)
+    assert asked == ["web"]
+    assert warehouse.connection.execute("select distinct digest, sql from intermediate.kpi_compiled").fetchall() == [
+        (other.digest, "select 1")
+    ]
 
 
 def test_a_second_build_gives_the_same_rows(volume: Warehouse, build: Build, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ FIRST, SECOND = datetime(2026, 10, 1, 3, tzinfo=UTC), datetime(2026, 10, 2, 3, t
 
 
 def small(models: int = 2) -> Warehouse:
-    return big_warehouse(TODAY, DAYS, 600, 60, models, campaigns=3)
+    return big_warehouse(TODAY, DAYS, 120, 30, models, campaigns=3)
 
 
 def a_day(rng: random.Random) -> date:

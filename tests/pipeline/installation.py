@@ -35,6 +35,8 @@ from dagster_project.settings import Settings, load_settings
 SEMANTIC_MANIFEST = DBT_FOLDER / "target" / "semantic_manifest.json"
 # Everything that remembers: the other models are made anew from these and from the raw zone at every build.
 INCREMENTAL_MODELS = "+config.materialized:incremental"
+# A seed or a view is the same every time: in a warehouse that has been published, and so has them all, they are left.
+MADE_ONCE = ("resource_type:seed", "config.materialized:view")
 OURS = ("FUNNELHOUSE_", "GA4_", "HUBSPOT_", "GOOGLE_ADS_", "GOOGLE_OAUTH_", "FX_", "DAGSTER_", "DBT_")
 # On tables as small as these a second thread of DuckDB costs more than it does: 4 s of CPU for the KPIs instead of 9.
 # Runs of the command line have all threads; that the tables are the same proves that threads change nothing.
@@ -177,8 +179,10 @@ class Installation:
         return outcomes
 
     def build(self, select: str | None = None) -> None:
-        """dbt's part of a run: seeds and models (default: all)."""
-        self._dbt("build", *(["--select", select] if select else []))
+        """dbt's part of a run: models (default: all), with the seeds and views that are not there yet."""
+        has_all = self.settings.warehouse_path.exists() and (self.home / "published").exists()
+        leave_out = ["--exclude", *MADE_ONCE] if has_all else []
+        self._dbt("build", *(["--select", select] if select else []), *leave_out)
 
     def publish(self) -> Path:
         """KPI facts and publish; gives the published folder itself, not the link to it."""
@@ -197,7 +201,7 @@ class Installation:
         if self._manifest is None and command != "parse":  # once for this folder; all runs start from it
             self._dbt("parse")
         folders = ["--project-dir", DBT_FOLDER, "--profiles-dir", DBT_FOLDER, "--target-path", self.dbt_target]
-        more = [*map(str, folders), "--log-path", str(self.dbt_target), "--quiet"]
+        more = [*map(str, folders), "--log-level-file", "none", "--quiet"]
         with self.environment():
             try:
                 done = dbtRunner(manifest=self._manifest).invoke([command, *arguments, *more])

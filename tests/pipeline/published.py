@@ -16,7 +16,7 @@ from dagster_project.publish import DATABASE
 
 STAMPS = ("computed_at",)  # when a row was made: the only thing in which two equal publishes may differ
 SCHEMAS = ("marts", "kpi")
-LOOK_EVERY_SECONDS = 0.3  # a look costs a tenth of a second of one core, which the runs that are watched need, too
+LOOK_EVERY_SECONDS = 0.3  # a look costs some time of one core, which the runs that are watched need, too
 FACTS = [f"kpi.fct_kpi_{grain}" for grain in ("daily", "weekly", "monthly", "quarterly", "yearly")]
 
 # rows of one build add up: the mart's sessions are those of the days, and the days' are those of the months
@@ -50,13 +50,15 @@ def query(published: Path, sql: str) -> list[tuple]:
         return connection.execute(sql).fetchall()
 
 
-def differences(one: Path, other: Path) -> dict[str, str]:
-    """Tables that are not the same in both publishes, stamps aside: what differs, with a first row of each side."""
+def differences(one: Path, other: Path, schemas: tuple[str, ...] = SCHEMAS) -> dict[str, str]:
+    """Tables that are not the same in both publishes (folders) or warehouses (files), stamps aside: what differs, with a
+    first row of each side."""
     found = {}
     with duckdb.connect() as connection:
-        connection.execute(f"attach '{one / DATABASE}' as one (read_only)")
-        connection.execute(f"attach '{other / DATABASE}' as other (read_only)")
-        names = {side: _columns(connection, side) for side in ("one", "other")}
+        for side, place in (("one", one), ("other", other)):
+            connection.execute(f"attach '{place / DATABASE if place.is_dir() else place}' as {side} (read_only)")
+        names = {side: _columns(connection, side, schemas) for side in ("one", "other")}
+        assert all(names.values())
         for table in sorted(set(names["one"]) | set(names["other"])):
             columns = [names[side].get(table) for side in names]
             if columns[0] != columns[1]:
@@ -73,11 +75,11 @@ def differences(one: Path, other: Path) -> dict[str, str]:
     return found
 
 
-def _columns(connection: duckdb.DuckDBPyConnection, catalog: str) -> dict[str, list[tuple[str, str]]]:
+def _columns(connection: duckdb.DuckDBPyConnection, catalog: str, schemas: tuple[str, ...]) -> dict[str, list[tuple[str, str]]]:
     rows = connection.execute(
         "select table_schema || '.' || table_name, column_name, data_type from information_schema.columns "
-        f"where table_catalog = ? and table_schema in {SCHEMAS} order by 1, ordinal_position",
-        [catalog],
+        "where table_catalog = ? and table_schema in (select unnest(?)) order by 1, ordinal_position",
+        [catalog, list(schemas)],
     ).fetchall()
     found: dict[str, list[tuple[str, str]]] = {}
     for table, name, kind in rows:
@@ -126,6 +128,7 @@ class Reader:
     failures: list[str] = field(default_factory=list)
     slowest_seconds: float = 0.0
     _stop: threading.Event = field(default_factory=threading.Event)
+    _known: set[tuple[Path, int, int, int]] = field(default_factory=set)
 
     def __enter__(self) -> Reader:
         self._thread = threading.Thread(target=self._poll, daemon=True)
@@ -153,19 +156,25 @@ class Reader:
 
     def _look(self) -> None:
         link = self.home / "published"
-        while_writing = is_locked(self.home)
+        while_writing, folder_before = is_locked(self.home), link.resolve()
         with duckdb.connect(str(link / DATABASE), read_only=True) as connection:
-            torn = connection.execute(NOT_OF_ONE_BUILD).fetchall()
-            counts = _counts(connection)
-        folder = link.resolve()
-        in_files = {
-            f"{path.parent.name}.{path.stem}": pq.read_metadata(path).num_rows for path in folder.rglob("*.parquet")
-        }
+            connection.execute(f"from {FACTS[0]} limit 1").fetchall()
+            folder = link.resolve()
+            files = {path: path.stat() for path in folder.rglob("*.*")}
+            on_disk = {(path, of.st_ino, of.st_size, of.st_mtime_ns) for path, of in files.items()}
+            if on_disk != self._known:  # bytes that were looked at before say the same again
+                self._check(connection, [path for path in files if path.suffix == ".parquet"])
+                self._known = on_disk if folder == folder_before else set()
+        self.looks.append(Look(folder.name, while_writing and is_locked(self.home)))
+
+    def _check(self, connection: duckdb.DuckDBPyConnection, files: list[Path]) -> None:
+        torn = connection.execute(NOT_OF_ONE_BUILD).fetchall()
+        counts = _counts(connection)
+        in_files = {f"{path.parent.name}.{path.stem}": pq.read_metadata(path).num_rows for path in files}
         if torn:
             self.failures.append(f"tables of different builds in one file: {torn}")
         if counts.keys() != in_files.keys() or not all(counts[fact] for fact in FACTS):
             self.failures.append(f"a publish with other tables than its Parquet files: {counts} and {in_files}")
-        self.looks.append(Look(folder.name, while_writing and is_locked(self.home)))
 
 
 def _counts(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
