@@ -82,7 +82,8 @@ def _copy(warehouse: Path, folder: Path, before: Path | None) -> dict[str, int]:
         _drop_others(connection, found)
         for schema, table in found:
             connection.execute(f"create schema if not exists {schema}")
-            is_same = _said(connection, "warehouse", schema, table) == _said(connection, _OURS, schema, table)
+            before_said = _said(connection, _OURS, schema, table)
+            is_same = bool(before_said) and before_said == _said(connection, "warehouse", schema, table)
             if not is_same:
                 order = _order(connection, schema, table)
                 connection.execute(

@@ -82,7 +82,7 @@ def why_dbt_failed(said: str, settings: Settings, manifest: Path) -> str:
     log = _DBT_LOG.search(said)
     folder = Path(log[1]) if log else None
     if folder is None or not (folder / "run_results.json").exists():
-        return _plain(said)
+        return f"dbt stopped before its first model: {_plain(said).removeprefix('Encountered an error:').strip()}"
     results = json.loads((folder / "run_results.json").read_bytes())["results"]
     nodes = json.loads(manifest.read_bytes())["nodes"]
     broken = [result for result in results if result["status"] == "error"]
