@@ -94,7 +94,7 @@ def _copy(warehouse: Path, folder: Path, before: Path | None) -> dict[str, int]:
                 continue
             file = Path(schema, f"{table}.parquet")
             (folder / schema).mkdir(exist_ok=True)
-            if not (before is not None and is_same and _linked(before / file, folder / file)):
+            if not (before and is_same and _linked(before / file, folder / file)):
                 connection.execute(
                     f"""copy (from {schema}."{table}") to '{_quoted(folder / file)}' (format parquet, compression zstd)"""
                 )

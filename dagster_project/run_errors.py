@@ -14,7 +14,6 @@ from typing import Any
 from dagster_project.settings import Settings
 
 SHOWN = 5  # failures; what follows from the first is seldom news
-_DBT_LOG = re.compile(r"dbt debug log: (\S.*?)/dbt\.log")
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _BEFORE_DBT_SPEAKS = "Errors parsed from dbt logs:"
 
@@ -76,12 +75,10 @@ def _more(count: int) -> list[str]:
 # ---- dbt ---------------------------------------------------------------------------------------------------
 
 
-def why_dbt_failed(said: str, settings: Settings, manifest: Path) -> str:
-    """What failed in the build whose log `said` names; dbt's own words where it did not come as far as to write that
+def why_dbt_failed(said: str, folder: Path, warehouse: Path, manifest: Path) -> str:
+    """What failed in the build that worked in `folder`; what dbt `said` where it did not come as far as to write that
     down. `manifest` is dbt's, of the project."""
-    log = _DBT_LOG.search(said)
-    folder = Path(log[1]) if log else None
-    if folder is None or not (folder / "run_results.json").exists():
+    if not (folder / "run_results.json").exists():
         return f"dbt stopped before its first model: {_plain(said).removeprefix('Encountered an error:').strip()}"
     results = json.loads((folder / "run_results.json").read_bytes())["results"]
     nodes = json.loads(manifest.read_bytes())["nodes"]
@@ -99,7 +96,7 @@ def why_dbt_failed(said: str, settings: Settings, manifest: Path) -> str:
             *lines,
             *_more(len(failed)),
             "Correct what these rows come from (a source's data, a rule in funnelhouse.yml) and run the same again. If that "
-            f"is right, delete {settings.warehouse_path}: the next run makes it anew from the raw zone.",
+            f"is right, delete {warehouse}: the next run makes it anew from the raw zone.",
         ]
     )
 

@@ -110,7 +110,7 @@ class FileMapping(BaseModel):
     format: Literal["csv", "jsonl", "parquet"] | None = None  # by the ending where not given
     strict: bool = False  # the first bad row stops the stream
     # --- how cells are written
-    delimiter: str | None = Field(None, min_length=1, max_length=1)  # comma, or tab for .tsv
+    delimiter: str | None = Field(None, min_length=1, max_length=1)  # comma; tab for .tsv and where escapes are backslashes
     encoding: Annotated[str, AfterValidator(_encoding)] | None = None  # by its byte order mark, else UTF-8
     # quotes as in CSV; backslash: a quote is a letter, \t \n \\ and \N (nothing) are escapes, as ClickHouse, Metrica's
     # Logs API, MySQL and PostgreSQL write tab-separated text

@@ -7,7 +7,6 @@ after any refresh, backfill or crash needs no arguments and gives the same table
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ from dagster_project.locks import warehouse_lock
 # by argument, so that whoever starts the run can leave out more.
 LEFT_OUT = {"DBT_EXCLUDE_RESOURCE_TYPES": "unit_test"}
 PARSED = "partial_parse.msgpack"  # dbt's own memory of a parse, good for one warehouse path only
-TARGET = "DBT_TARGET_PATH"
+RUN_FOLDER = "run-"
 KEPT_RUNS = 3  # folders of compiled SQL and run results, some 10 MB each
 
 
@@ -49,54 +48,41 @@ def dbt_build(
     reporter: dg.ResourceParam[Reporter],
 ) -> Iterator[Any]:
     settings = installation.settings()
-    folder = _folder(settings.home)
     os.environ.update({**LEFT_OUT, **os.environ, **settings.dbt_environment()})
-    with warehouse_lock(settings.home), _dbt_works_in(folder):
+    with warehouse_lock(settings.home):
         total = len(context.selected_output_names) + len(context.selected_asset_check_keys)
-        build = dbt.cli(["build"], context=context)
+        folder = _begin(settings.home, context.run.run_id)
         try:
-            for done, event in enumerate(build.stream(), start=1):
+            for done, event in enumerate(dbt.cli(["build"], context=context, target_path=folder).stream(), start=1):
                 reporter.step("dbt build", done, total)
                 yield event
         except DagsterDbtCliRuntimeError as error:
-            reason = run_errors.why_dbt_failed(str(error), settings, dbt_project.manifest_path)
+            reason = run_errors.why_dbt_failed(str(error), folder, settings.warehouse_path, dbt_project.manifest_path)
             raise dg.Failure(reason, allow_retries=False) from error
         finally:
-            _keep(folder, build.target_path)
+            _end(folder)
 
 
-def _folder(home: Path) -> Path:
-    """`<home>/dbt`, or DBT_TARGET_PATH: where dbt leaves what it compiled; begun with the set-up's parse, which may be
-    of this home.
+def _begin(home: Path, run_id: str) -> Path:
+    """The folder that this run's dbt works in, under `<home>/dbt` or DBT_TARGET_PATH, with what dbt knows of the project.
 
     A home has its own memory of the parse, since dbt's is bound to the warehouse's path: with one for all, each night
     of another home than the one parsed at set-up would parse the project again (8 seconds).
     """
-    folder = Path(os.environ.get(TARGET, home / "dbt")).absolute()
+    all_runs = Path(os.environ.get("DBT_TARGET_PATH", home / "dbt")).absolute()
+    folder = all_runs / f"{RUN_FOLDER}{run_id}"
     folder.mkdir(parents=True, exist_ok=True)
-    at_setup = dbt_project.manifest_path.with_name(PARSED)
-    if at_setup.exists() and not (folder / PARSED).exists():
-        shutil.copyfile(at_setup, folder / PARSED)
+    for parsed in (all_runs / PARSED, dbt_project.manifest_path.with_name(PARSED)):  # the set-up's may be of this home
+        if parsed.exists():
+            shutil.copyfile(parsed, folder / PARSED)
+            break
     return folder
 
 
-@contextmanager
-def _dbt_works_in(folder: Path) -> Iterator[None]:
-    """dagster-dbt takes the folder from this process's environment; the next run here may be of another home."""
-    before = os.environ.get(TARGET)
-    os.environ[TARGET] = str(folder)
-    try:
-        yield
-    finally:
-        os.environ.pop(TARGET)
-        if before is not None:
-            os.environ[TARGET] = before
-
-
-def _keep(folder: Path, of_this_run: Path) -> None:
+def _end(folder: Path) -> None:
     """Remember this run's parse for the next one, and forget the folders of old runs."""
-    if (of_this_run / PARSED).exists():
-        os.replace(of_this_run / PARSED, folder / PARSED)
-    runs = sorted((path for path in folder.iterdir() if path.is_dir()), key=lambda path: path.stat().st_mtime)
-    for path in runs[:-KEPT_RUNS]:
-        shutil.rmtree(path, ignore_errors=True)
+    all_runs = folder.parent
+    if (folder / PARSED).exists():
+        os.replace(folder / PARSED, all_runs / PARSED)
+    for old in sorted(all_runs.glob(f"{RUN_FOLDER}*"), key=lambda path: path.stat().st_mtime)[:-KEPT_RUNS]:
+        shutil.rmtree(old, ignore_errors=True)

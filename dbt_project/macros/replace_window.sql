@@ -68,33 +68,25 @@
     {% if not execute -%}
         {{ return('') }}
     {%- endif %}
-    {% set code, seen, open = [], [], [model.unique_id] -%}
-    {% for _ in range(graph.nodes | length) if open -%}
-        {% set name = open.pop() -%}
-        {% set node = graph.nodes.get(name) -%}
-        {% if node and name not in seen -%}
-            {% do seen.append(name) -%}
-            {% do code.append(name ~ (node.raw_code or '') ~ (node.checksum.checksum or '')) -%}
-            {% do code.extend(code_of_macros(node.depends_on.macros, seen)) -%}
-            {% do open.extend(node.depends_on.get('nodes', [])) -%}
-        {%- endif %}
+    {% set code, names, macros = [], [model.unique_id], [] -%}
+    {% for name in names if name in graph.nodes -%} {# the list grows while it is walked #}
+        {% set node = graph.nodes[name] -%}
+        {% do code.append(name ~ (node.raw_code or '') ~ (node.checksum.checksum or '')) -%}
+        {% do add_new(names, node.depends_on.get('nodes', [])) -%}
+        {% do add_new(macros, node.depends_on.macros) -%}
+    {%- endfor %}
+    {% for name in macros if name.startswith('macro.' ~ project_name ~ '.') -%}
+        {% set macro = context[name.split('.') | last].macro -%}
+        {% do code.append(name ~ macro.macro_sql) -%}
+        {% do add_new(macros, macro.depends_on.macros) -%}
     {%- endfor %}
     {{ return(local_md5(code | sort | join('|'))) }}
 {%- endmacro %}
 
-{# The text of our own macros among `names`, and of those that they call; adds what it has read to `seen`. #}
-{% macro code_of_macros(names, seen) -%}
-    {% set code, open = [], names | list -%}
-    {% for _ in range(1000) if open -%}
-        {% set name = open.pop() -%}
-        {% if name.startswith('macro.' ~ project_name ~ '.') and name not in seen -%}
-            {% do seen.append(name) -%}
-            {% set macro = context[name.split('.') | last].macro -%}
-            {% do code.append(name ~ macro.macro_sql) -%}
-            {% do open.extend(macro.depends_on.macros) -%}
-        {%- endif %}
+{% macro add_new(names, more) -%}
+    {% for name in more if name not in names -%}
+        {% do names.append(name) -%}
     {%- endfor %}
-    {{ return(code) }}
 {%- endmacro %}
 
 {% macro get_incremental_replace_window_sql(arg_dict) -%}

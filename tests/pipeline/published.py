@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import os
 import threading
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -126,7 +125,6 @@ class Reader:
     home: Path
     looks: list[Look] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
-    slowest_seconds: float = 0.0
     _stop: threading.Event = field(default_factory=threading.Event)
     _known: set[tuple[Path, int, int, int]] = field(default_factory=set)
 
@@ -146,12 +144,10 @@ class Reader:
 
     def _poll(self) -> None:
         while not self._stop.is_set():
-            started = time.perf_counter()
             try:
                 self._look()
             except Exception as error:  # whatever a reader meets is what the test is about
                 self.failures.append(f"{type(error).__name__}: {error}")
-            self.slowest_seconds = max(self.slowest_seconds, time.perf_counter() - started)
             self._stop.wait(LOOK_EVERY_SECONDS)
 
     def _look(self) -> None:

@@ -1,4 +1,4 @@
-"""A reader that looks all the time through twenty whole refreshes: it never fails, never waits, sees whole publishes."""
+"""A reader that looks all the time through twenty whole refreshes: it never fails, reads while others write, sees whole publishes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from installation import Installation
 from published import Reader
 
 NIGHTS = 20
-A_LOOK_SECONDS = 30  # a reader that waited for a writer would wait for its whole build: no test of speed
 
 
 @pytest.mark.long
@@ -26,5 +25,4 @@ def test_a_reader_through_twenty_nights(loaded: Installation) -> None:
     assert reader.failures == []
     assert len(set(published)) == NIGHTS
     assert reader.publishes == [before, *published]
-    assert reader.slowest_seconds < A_LOOK_SECONDS
     assert sum(look.while_writing for look in reader.looks) > 5 * NIGHTS  # the writer held its lock, and the reader read
