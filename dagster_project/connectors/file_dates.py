@@ -28,6 +28,11 @@ _DIRECTIVES = {
     "M": r"\d{1,2}", "S": r"\d{1,2}", "f": r"\d{1,9}", "p": r"[AaPp]\.?[Mm]\.?", "b": r"[A-Za-z]{3,9}",
     "B": r"[A-Za-z]{3,9}", "z": r"Z|UTC|[+-]\d{2}:?\d{2}",
 }  # fmt: skip
+# hours with or without a colon, epochs, fractions of a day
+_TIME_OF_DAY = (
+    r":|^\d{4}-\d{2}-\d{2}[T ]\d{2}|[T ]\d{1,2}[.h]\d{2}|^\d{10}(?:\.\d+)?$|^\d{13,}$|^\d+[.,]\d*[1-9]\d*$"
+)
+_MIDNIGHT = r"[T ](?:0?0:00(?::00(?:[.,]0+)?)?|12:00(?::00)? ?AM)$"
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 
 
@@ -43,11 +48,46 @@ def days(cells: pa.Array, time_zone: str, date_formats: Sequence[str]) -> Parsed
     return found, newly_null(text, found)
 
 
-def moments(cells: pa.Array, time_zone: str, date_formats: Sequence[str]) -> Parsed:
+def moments(
+    cells: pa.Array, time_zone: str, date_formats: Sequence[str], day_zone: str | None = None
+) -> Parsed:
     """Moments in UTC, microseconds. Those without an offset are times of `time_zone`: one that the clock
     change skips is moved to the first moment after the gap (so a day keeps its date), one that comes twice
-    is the first.
+    is the first. A day without a time (see `without_time`) is that day wherever it is read: it begins at the
+    midnight of `day_zone`, the zone by which days are counted.
     """
+    found, failed = _moments(cells, time_zone, date_formats)
+    if day_zone in (None, time_zone):
+        return found, failed
+    is_day = without_time(cells, date_formats)
+    if not pc.any(is_day).as_py():
+        return found, failed
+    midnights = _day_in(found, time_zone).cast(_LOCAL)
+    return pc.if_else(is_day, _in_utc(midnights, day_zone), found), failed
+
+
+def without_time(cells: pa.Array, date_formats: Sequence[str]) -> pa.Array:
+    """Which cells give a day only. Programs that know no dates write midnight behind every day: cells of which
+    each is a day or a midnight without an offset are days. False for empty cells.
+    """
+    if pa.types.is_date(cells.type):
+        return pc.is_valid(cells)
+    if pa.types.is_timestamp(cells.type):
+        if cells.type.tz is not None:
+            return none_failed(cells)
+        is_midnight = pc.equal(pc.floor_temporal(cells, unit="day"), cells)
+        return pc.and_(pc.is_valid(cells), pc.all(is_midnight))
+    text = typed_text(cells)
+    is_day = pc.invert(pc.match_substring_regex(text, _TIME_OF_DAY))
+    if date_formats and all(re.search("%[HI]", date_format) for date_format in date_formats):
+        is_day = pc.if_else(is_day, False, is_day)
+    is_midnight = pc.match_substring_regex(text, _MIDNIGHT, ignore_case=True)
+    if pc.any(is_midnight).as_py() and pc.all(pc.or_(is_day, is_midnight)).as_py():
+        return pc.is_valid(text)
+    return pc.fill_null(is_day, False)
+
+
+def _moments(cells: pa.Array, time_zone: str, date_formats: Sequence[str]) -> Parsed:
     if pa.types.is_date(cells.type):
         cells = cells.cast(_LOCAL)
     if pa.types.is_timestamp(cells.type):

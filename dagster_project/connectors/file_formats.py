@@ -38,12 +38,13 @@ _GROUPED = {
 
 @dataclass(frozen=True)
 class Formats:
-    """How the cells of one mapping are written."""
+    """How the cells of one mapping are written; `day_zone` is the zone by which days are counted."""
 
     time_zone: str = "UTC"
     decimal: str | None = None
     thousands: str | None = None
     date_formats: tuple[str, ...] = ()
+    day_zone: str | None = None
 
 
 def parse(cells: pa.Array, kind: pa.DataType, formats: Formats) -> Parsed:
@@ -53,7 +54,7 @@ def parse(cells: pa.Array, kind: pa.DataType, formats: Formats) -> Parsed:
     if pa.types.is_string(kind):
         return text_of(cells), none_failed(cells)
     if pa.types.is_timestamp(kind):
-        return file_dates.moments(cells, formats.time_zone, formats.date_formats)
+        return file_dates.moments(cells, formats.time_zone, formats.date_formats, formats.day_zone)
     if pa.types.is_date(kind):
         return file_dates.days(cells, formats.time_zone, formats.date_formats)
     if pa.types.is_boolean(kind):

@@ -10,14 +10,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dagster_project.connectors import file_cells
+from dagster_project.connectors import file_cells, file_dates
 from dagster_project.connectors.contract import ConfigError, Tally
 from dagster_project.connectors.file_drops import UNREADABLE, BadLine, Cells, DropFile, drift
 from dagster_project.connectors.file_formats import Formats, parse, why
 from dagster_project.connectors.file_mappings import FileMapping
 from dagster_project.connectors.file_overlaps import joined
 from dagster_project.connectors.file_readers import read_cells
-from dagster_project.connectors.file_streams import HASHED, FileStream
+from dagster_project.connectors.file_streams import HASHED, IS_DAY, FileStream
 from dagster_project.connectors.identity import hash_email, hash_phone, redact_answer
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ class RowReader:
             mapping.decimal,
             mapping.thousands,
             mapping.date_format,
+            self.settings.reporting_time_zone,
         )
         self.hash_key = self.settings.hash_key.get_secret_value().encode()
         self.sources = {HASHED.get(ours, ours): theirs for ours, theirs in mapping.columns.items()}
@@ -114,6 +115,8 @@ class RowReader:
                 columns[name] = self._column(name, cells, file, problems)
             elif name in self.constants:
                 columns[name] = pa.repeat(self.constants[name], count)
+            elif name.endswith(IS_DAY):
+                columns[name] = self._is_day(name.removesuffix(IS_DAY), cells)
         nothing = [f for f in schema if f.name not in columns]
         columns |= {f.name: pa.nulls(count, f.type) for f in nothing}
         if self.stream.day == "filed_at":
@@ -126,11 +129,10 @@ class RowReader:
         rows = pa.Table.from_arrays([columns[name] for name in schema.names], schema=schema)
         return rows.filter(is_good), is_good
 
-    def _column(self, name: str, cells: Cells, file: DropFile, problems: _Problems) -> pa.Array:
+    def _theirs(self, name: str, cells: Cells) -> pa.Array:
+        """The cells that are to become our column `name`: joined, stood in for and translated."""
         theirs = [cells.columns[column] for column in self.sources[name]]
-        column, kind = theirs[0], self.stream.columns[name]
-        if name in self.mapping.counts:
-            return self._counted(name, column, problems)
+        column = theirs[0]
         if len(theirs) > 1:
             column = file_cells.with_dashes([file_cells.ids(part)[0] for part in theirs])
         if name in self.otherwise:
@@ -138,6 +140,20 @@ class RowReader:
             column = file_cells.first_filled(parts, self.values.get(name, {}))
         elif name in self.values:
             column = file_cells.translate(file_cells.text_of(column), self.values[name])
+        return column
+
+    def _is_day(self, moment: str, cells: Cells) -> pa.Array:
+        """Where the cell of `moment` gives a day without a time."""
+        if moment in self.sources:
+            return file_dates.without_time(self._theirs(moment, cells), self.formats.date_formats)
+        text = pa.repeat(pa.scalar(self.mapping.constants.get(moment), pa.string()), len(cells.lines))
+        return file_dates.without_time(text, self.formats.date_formats)
+
+    def _column(self, name: str, cells: Cells, file: DropFile, problems: _Problems) -> pa.Array:
+        kind = self.stream.columns[name]
+        if name in self.mapping.counts:
+            return self._counted(name, cells.columns[self.sources[name][0]], problems)
+        column = self._theirs(name, cells)
         if name in _HASHES:
             return file_cells.by_unique(
                 file_cells.text_of(column), lambda text: _HASHES[name](text, self.hash_key)

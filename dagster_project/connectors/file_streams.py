@@ -18,6 +18,9 @@ MONEY = pa.decimal128(24, 6)
 # what a mapping may name, and the column that it fills instead: plain personal data is never written
 HASHED = {"email": "email_hash", "phone": "phone_hash"}
 
+# `<moment>_is_day`: the file gave that moment as a day without a time; it then stands at the day's first moment
+IS_DAY = "_is_day"
+
 
 @dataclass(frozen=True)
 class FileStream:
@@ -60,7 +63,13 @@ class FileStream:
     def mappable(self) -> list[str]:
         """The names that a mapping may use: `email` and `phone` stand for their hashes."""
         plain = {hashed: name for name, hashed in HASHED.items()}
-        return [plain.get(name, name) for name in self.columns if name != "filed_at"]
+        ours_only = [name for name in self.columns if name == "filed_at" or name.endswith(IS_DAY)]
+        return [plain.get(name, name) for name in self.columns if name not in ours_only]
+
+
+
+def _days(*moments: str) -> dict[str, pa.DataType]:
+    return dict.fromkeys((moment + IS_DAY for moment in moments), FLAG)
 
 
 _TOUCH = dict.fromkeys(("source", "medium", "campaign", "term", "content"), TEXT)
@@ -92,6 +101,7 @@ FILE_STREAMS: dict[str, FileStream] = {
                 **_CLICK_IDS,
                 "self_reported_source": TEXT,  # the answer to "How did you hear about us?"
                 "deleted": FLAG,
+                **_days("created_at", "mql_at", "sal_at", "sql_at", "opportunity_at", "won_at", "lost_at"),
             },
             "One row per lead of a CRM export, with the dates of the stages that the export knows.",
             id=("lead_id",),
@@ -120,6 +130,7 @@ FILE_STREAMS: dict[str, FileStream] = {
                 "pipeline": TEXT,
                 "updated_at": MOMENT,
                 "filed_at": MOMENT,  # created_at, else closed_at: exports of won deals often lack the former
+                **_days("created_at", "closed_at"),
             },
             "One row per deal of a CRM export.",
             id=("deal_id",),
@@ -145,6 +156,7 @@ FILE_STREAMS: dict[str, FileStream] = {
                 "refund_of": TEXT,
                 "owner_id": TEXT,
                 "product": TEXT,
+                **_days("ordered_at"),
             },
             "One row per order, or per refund (negative amount, or is_refund).",
             id=("order_id",),

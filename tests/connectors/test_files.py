@@ -101,9 +101,9 @@ def test_columns_constants_translations_and_joined_ids(tmp_path: Path) -> None:
 
 
 def test_the_time_zone_of_a_mapping_stands_above_the_reporting_zone(tmp_path: Path) -> None:
-    write(tmp_path, leads_csv="id,created\na,2026-01-01\n")
+    write(tmp_path, leads_csv="id,created\na,2026-01-01 00:30\n")
     table, _ = swept(tmp_path, {**LEADS, "time_zone": "Europe/Moscow"}, time_zone="America/New_York")
-    assert table["created_at"].to_pylist() == [datetime(2025, 12, 31, 21, tzinfo=UTC)]
+    assert table["created_at"].to_pylist() == [datetime(2025, 12, 31, 21, 30, tzinfo=UTC)]
 
 
 def test_choices_are_checked_after_translation(tmp_path: Path) -> None:
@@ -438,7 +438,7 @@ def test_parquet(tmp_path: Path) -> None:
     assert rows.select(["lead_id", "created_at", "owner_id", "source"]).to_pylist() == [
         {
             "lead_id": "18446744073709551615",
-            "created_at": datetime(2025, 12, 31, 21, tzinfo=UTC),
+            "created_at": datetime(2026, 1, 1, tzinfo=UTC),  # midnights only: days, and a day has no zone
             "owner_id": "17850",
             "source": "web",
         }
