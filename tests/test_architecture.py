@@ -15,7 +15,7 @@ MODELS = PROJECT / "dbt_project" / "models"
 
 # room -> what of ours it may import (a prefix of the module's name below dagster_project)
 ALLOWED = {
-    "connectors": ("connectors",),
+    "connectors": ("connectors", "rules"),
     "raw_zone": (),
     "attribution": (),
     "identity_graph": (),
@@ -26,7 +26,9 @@ ALLOWED = {
     "locks": (),
     "instance": ("locks", "run_history"),
     "kpis": ("kpis",),
-    "settings": ("connectors.file_mappings",),
+    "rules": ("connectors.file_mappings", "kpi_names"),
+    "kpi_names": (),
+    "settings": ("connectors.file_mappings", "rules"),
     "ingest": ("connectors", "raw_zone", "settings"),
     "sandbox": ("sandbox",),
 }

@@ -60,7 +60,10 @@ def test_google_ads_needs_no_developer_token_and_is_not_switched_on_by_one(tmp_p
         ({"GA4_PROPERTY_ID": "1", "GA4_CREDENTIALS_FILE": "anonymous"}, "anonymous is allowed only with a loopback"),
         ({"GA4_PROPERTY_ID": "1", "GA4_CREDENTIALS_FILE": "k", "GA4_BASE_URL": "ga.example.com:443"}, "only on loopback"),
         ({"GA4_PROPERTY_ID": "1", "GA4_CREDENTIALS_FILE": "k", "GA4_TRANSPORT": "soap"}, "GA4_TRANSPORT = 'soap'.*'grpc' or 'rest'"),
-        ({"HUBSPOT_ACCESS_TOKEN": "x", "HUBSPOT_BASE_URL": "http://h/api"}, "HUBSPOT_BASE_URL = 'http://h/api': allowed is scheme, host and port"),
+        ({"HUBSPOT_ACCESS_TOKEN": "x", "HUBSPOT_BASE_URL": "http://h"}, "HUBSPOT_BASE_URL = 'http://h': plain http would send the credentials readable"),
+        ({**GOOGLE_ADS, "GOOGLE_OAUTH_TOKEN_URL": "http://h/token"}, "GOOGLE_OAUTH_TOKEN_URL = 'http://h/token': plain http"),
+        ({"GA4_PROPERTY_ID": "1", "GA4_CREDENTIALS_FILE": "k", "GA4_BASE_URL": "http://ga.example.com"}, "plain http or gRPC .* only on loopback"),
+        ({"HUBSPOT_ACCESS_TOKEN": "x", "HUBSPOT_BASE_URL": "https://h/api"}, "HUBSPOT_BASE_URL = 'https://h/api': allowed is scheme, host and port"),
         ({**GOOGLE_ADS, "GOOGLE_ADS_CUSTOMER_ID": "abc"}, "GOOGLE_ADS_CUSTOMER_ID 'abc' is not a customer id"),
         ({**GOOGLE_ADS, "GOOGLE_ADS_API_VERSION": "26"}, "GOOGLE_ADS_API_VERSION = '26'"),
         ({"FUNNELHOUSE_POSTGRES_URL": "mysql://u:pw-secret@h/db"}, "^FUNNELHOUSE_POSTGRES_URL: allowed is an address such as postgresql://user:password@host:5432/database$"),
@@ -78,7 +81,24 @@ def test_wrong_variables_are_named(tmp_path: Path, environment: dict[str, str], 
     [
         ("reporting: {time_zone: Berlin}", "reporting.time_zone = 'Berlin': not a time zone name"),
         ("reporting: {currency: EURO}", "reporting.currency = 'EURO': not a currency code"),
+        ("reporting: {currency: ABC}", "reporting.currency = 'ABC': not a currency code"),
         ("reportin: {}", "reportin: no such key"),
+        ("reporting: {currency: EUR}\nreporting: {currency: USD}", "key 'reporting' stands twice, in lines 1 and 2"),
+        ("gross_margin: {default: .nan}", "gross_margin.default = nan"),
+        ("ledger: [{id: a, start: 2026-02-01, end: 2026-02-01, amount: .nan, currency: EUR, cost_type: media, motion: inbound}]", "ledger.0.amount = nan"),
+        ("ledger: [&a {id: a, start: 2026-02-01, end: 2026-02-01, amount: 1, currency: EUR, cost_type: media, motion: inbound}, *a]", "ledger has two entries for id a"),
+        ("targets: [{kpi: leds, period_start: 2026-02-01, value: 1}]", "targets.0.kpi = 'leds': no such KPI; allowed are such as leads"),
+        ("targets: [{kpi: leads, period_start: 2026-02-03, value: 1}]", "targets.0.period_start = 2026-02-03: no month begins on this day; .* begins on 2026-02-01"),
+        ("targets: [{kpi: leads, grain: week, period_start: 2026-02-03, value: 1}]", "no week begins on this day; .* begins on 2026-02-02"),
+        ("reporting: {fiscal_year_start_month: 2}\ntargets: [{kpi: leads, grain: quarter, period_start: 2026-04-01, value: 1}]", "no quarter begins on this day; .* begins on 2026-02-01"),
+        ("targets: [&t {kpi: leads, period_start: 2026-02-01, value: 1}, *t]", "targets has two entries for target leads, month, 2026-02-01"),
+        ('schedule: {nightly: "99 3 * * *"}', "schedule.nightly = '99 3 .*': not a line that cron accepts"),
+        ("schedule: {deep: weekly}", "schedule.deep = 'weekly': not a line that cron accepts"),
+        ("web: {truth: yandex_metrica}", "web.truth = 'yandex_metrica': .*'ga4'"),
+        ("crm: {truth: [salesfroce]}", "crm.truth.0 = 'salesfroce': .*'hubspot'"),
+        ("channels: {campaign_aliases: [&a {alias: s, platform: google_ads, campaign: c}, *a]}", "campaign_aliases has two entries for alias and platform s, google_ads"),
+        ("crm: {truth: [files, files]}", "truth has two entries for CRM files"),
+        ("crm: {stages: [{value: x, stage: mql}, {value: x, stage: sql}]}", "stages has two entries for value hubspot, contact, x"),
         ("gross_margin: {default: 80}", "gross_margin.default = 80: .*less than or equal to 1"),
         ("attribution: {default_model: markov, models: [last]}", "attribution: default_model 'markov' is not among"),
         ("maturity: {stage_windows_days: {mql>won: 3}}", "mql>won.*'lead>mql'"),
@@ -94,6 +114,42 @@ def test_wrong_rules_are_named(tmp_path: Path, text: str, said: str) -> None:
     rules(tmp_path, text)
     with pytest.raises(SettingsError, match=said):
         load_rules({}, folder=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("web: {truth: ga4}", "web.truth: ga4 needs GA4_PROPERTY_ID and GA4_CREDENTIALS_FILE, and there is none"),
+        ("web: {truth: files}", "web.truth: files needs an entry under `files:` with `stream: sessions`"),
+        ("web: {truth: ga4_export}", "with `stream: ga4_export`"),
+        ("revenue_truth: files", "revenue_truth: files needs an entry under `files:` with `stream: orders`"),
+        ("exchange_rates: {providers: [ecb, file]}", "with `stream: exchange_rates`"),
+    ],
+)
+def test_a_truth_needs_its_source(tmp_path: Path, text: str, said: str) -> None:
+    rules(tmp_path, text)
+    with pytest.raises(SettingsError, match=said):
+        load_settings({}, folder=tmp_path)
+
+
+def test_a_file_of_rules_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    (tmp_path / "latin.yml").write_bytes("channels: {rules: [{channel: Büro, source: x}]}".encode("latin-1"))
+    (tmp_path / "folder.yml").mkdir()
+    for name, said in (("latin.yml", "latin.yml is not UTF-8 .byte 30"), ("folder.yml", "folder.yml cannot be read .Is a directory")):
+        with pytest.raises(SettingsError, match=said):
+            load_rules({"FUNNELHOUSE_CONFIG": name}, folder=tmp_path)
+
+
+def test_stages_add_to_the_defaults_value_by_value(tmp_path: Path) -> None:
+    stages = "stages: [{value: customlead, stage: sal}, {value: opportunity, stage: sql}]"
+    rules(tmp_path, f"crm: {{{stages}}}")
+    meaning = {(r.crm, r.value): r.stage for r in load_rules({}, folder=tmp_path).crm.stage_rules()}
+    assert meaning == {
+        ("hubspot", "lead"): "lead", ("hubspot", "marketingqualifiedlead"): "mql", ("hubspot", "salesqualifiedlead"): "sql",
+        ("hubspot", "customer"): "won", ("hubspot", "customlead"): "sal", ("hubspot", "opportunity"): "sql",
+    }  # fmt: skip
+    rules(tmp_path, f"crm: {{stages_from: nothing, {stages}}}")
+    assert [r.value for r in load_rules({}, folder=tmp_path).crm.stage_rules()] == ["customlead", "opportunity"]
 
 
 def test_secrets_are_in_no_error_and_no_repr(tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ decided here; rules that stand in funnelhouse.yml get a column of the same name.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import date
 from decimal import Decimal
@@ -15,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from dagster_project.connectors.contract import ConfigError, Page, Stream, Tally, schema
+from dagster_project.connectors.contract import Page, Stream, Tally, schema
 from dagster_project.connectors.file_streams import FILE_STREAMS
+from dagster_project.rules import CONVERSIONS, TRANSITIONS
 
 if TYPE_CHECKING:
     from dagster_project.settings import ConfigSettings
@@ -27,8 +27,6 @@ Rows = Callable[["ConfigSettings"], list[Row]]
 # rules have no day of their own: all are filed under one, so that every refresh replaces the same file
 _FILED_ON = date(1970, 1, 1)
 _ACCOUNT = "funnelhouse.yml"
-TRANSITIONS = ("lead>mql", "mql>sal", "sal>sql", "sql>opportunity", "opportunity>won")
-CONVERSIONS = ("lead", "mql", "sql", "opportunity", "order")
 NAMED = ("source", "medium", "campaign")
 IDENTITY_LIMITS = (
     "people_per_client_id",
@@ -88,7 +86,7 @@ def _stage_window(transition: str) -> str:
 def _stage_map(settings: ConfigSettings) -> list[Row]:
     return [
         {"crm": r.crm, "object": r.object, "pipeline": r.pipeline, "stage_value": r.value, "stage": r.stage}
-        for r in settings.config.crm.stages
+        for r in settings.config.crm.stage_rules()
     ]
 
 
@@ -177,20 +175,9 @@ def _goals(settings: ConfigSettings) -> list[Row]:
     return [{"event_name": name} for name in settings.config.web.goals]
 
 
-def _sweep(
-    name: str, rows: Rows, key: tuple[str, ...], declared: pa.Schema, settings: ConfigSettings, tally: Tally
-) -> Iterator[Page]:
-    found = rows(settings)
-    keys = Counter(tuple(row[column] for column in key) for row in found)
-    if twice := [values for values, count in keys.items() if count > 1]:
-        what = ", ".join(
-            f"{column} {value}" for column, value in zip(key, twice[0], strict=True) if value is not None
-        )
-        raise ConfigError(
-            f"funnelhouse.yml has two entries for {what}; keep one of them", source="config", stream=name
-        )
+def _sweep(rows: Rows, declared: pa.Schema, settings: ConfigSettings, tally: Tally) -> Iterator[Page]:
     filed = {"account_id": _ACCOUNT, "_extra": None, "_filed_on": _FILED_ON}
-    yield Page(pa.Table.from_pylist([{**row, **filed} for row in found], schema=declared))
+    yield Page(pa.Table.from_pylist([{**row, **filed} for row in rows(settings)], schema=declared))
 
 
 def _stream(
@@ -211,7 +198,7 @@ def _stream(
         day="_filed_on",
         restate_days=0,
         deep_restate_days=0,
-        sweep=partial(_sweep, name, rows, key, declared),
+        sweep=partial(_sweep, rows, declared),
         description=description,
     )
 

@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pytest
 import yaml
 
-from dagster_project.connectors import ConfigError, Tally
-from dagster_project.connectors.config import CONVERSIONS, STREAMS, TRANSITIONS
+from dagster_project.connectors import Tally
+from dagster_project.connectors.config import STREAMS
 from dagster_project.connectors.file_streams import FILE_STREAMS
 from dagster_project.raw_zone import RawZone
 from dagster_project.settings import Settings, load_settings
@@ -59,6 +58,14 @@ def test_the_row_of_settings(tmp_path: Path) -> None:
         maturity={"stage_window_days": 20, "stage_windows_days": {"sql>opportunity": 60}},
         customers={"active_days": "auto"},
         exchange_rates={"providers": ["cbr", "file"], "carry_days": 10},
+        files=[
+            {"name": "shop", "stream": stream, "path": "x.csv", "columns": columns}
+            for stream, columns in (
+                ("sessions", {"session_id": "id", "started_at": "at"}),
+                ("orders", {"order_id": "id", "ordered_at": "at"}),
+                ("exchange_rates", {"date": "d", "currency": "c", "rate": "r"}),
+            )
+        ],
     )
     (row,) = rows(settings, "settings")
     expected = {
@@ -91,16 +98,10 @@ def test_the_row_of_settings(tmp_path: Path) -> None:
     assert rows(settings, "goals") == [{"event_name": "sign_up"}]
 
 
-def test_every_transition_and_conversion_has_its_column() -> None:
-    from dagster_project import settings
-
-    assert (TRANSITIONS, CONVERSIONS) == (settings.TRANSITIONS, settings.CONVERSIONS)
-
-
 def test_lists_of_rules(tmp_path: Path) -> None:
     settings = loaded(
         tmp_path,
-        crm={"stages": [{"value": "demo", "stage": "sql", "object": "deal", "pipeline": "p1"}]},
+        crm={"stages_from": "nothing", "stages": [{"value": "demo", "stage": "sql", "object": "deal", "pipeline": "p1"}]},
         channels={
             "rules": [
                 {"channel": "Partners", "source": "partner-.*"},
@@ -171,15 +172,6 @@ def test_ledger_and_targets_have_the_columns_of_their_files() -> None:
     for name, file_stream in (("ledger", "other_costs"), ("targets", "targets")):
         columns = set(streams[name].schema.names) - {"account_id", "_extra", "_filed_on"}
         assert columns == set(FILE_STREAMS[file_stream].columns)
-
-
-def test_two_entries_for_one_thing_are_named(tmp_path: Path) -> None:
-    target = {"kpi": "leads", "period_start": date(2026, 1, 1), "value": 100}
-    settings = loaded(tmp_path, targets=[target, {**target, "value": 120}])
-    with pytest.raises(
-        ConfigError, match=r"config/targets: funnelhouse.yml has two entries for kpi_id leads, grain month"
-    ):
-        rows(settings, "targets")
 
 
 def test_a_day_later_the_rules_are_still_filed_in_one_place(tmp_path: Path) -> None:
