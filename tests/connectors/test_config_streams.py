@@ -63,7 +63,7 @@ def test_the_row_of_settings(tmp_path: Path) -> None:
             for stream, columns in (
                 ("sessions", {"session_id": "id", "started_at": "at"}),
                 ("orders", {"order_id": "id", "ordered_at": "at"}),
-                ("exchange_rates", {"date": "d", "currency": "c", "rate": "r"}),
+                ("exchange_rates", {"date": "d", "currency": "c", "base_currency": "b", "rate": "r"}),
             )
         ],
     )
