@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from queue import Queue
@@ -42,11 +42,15 @@ Progress = Callable[[Stream, str, int], None]  # stream, "started" | "rows" | ou
 
 @dataclass(frozen=True)
 class Reading:
-    """One question to one stream: a window of days to replace, or None for the whole listing (a sweep)."""
+    """One question to one stream: a window of days to replace, or None for the whole listing (a sweep).
+
+    `asked_from`: the first day that the person wants to see, where a backfill names one.
+    """
 
     stream: Stream
     window: Window | None
     days: tuple[date, ...] = ()
+    asked_from: date | None = None
 
 
 @dataclass
@@ -110,8 +114,10 @@ def plan(
 ) -> list[Reading]:
     """What to ask of one stream, in this order; nothing when no day of the window can be asked.
 
-    * `refresh`: yesterday and the days that the source still restates, and whatever earlier nights missed;
-      a CRM that was never read is swept once, since its history is what makes leads.
+    * Records that were never listed whole are, whatever the mode: a record is filed under the day of its last change,
+      so that the days that were asked hold a part of every month before them, which would pass for the whole. The same
+      where nights were missed for longer than a refresh makes up for.
+    * `refresh`: yesterday and the days that the source still restates, and whatever earlier nights missed.
     * `deep`: the same with the deep restatement window.
     * `backfill`: exactly `asked`, cut to whole past days. Records first get a refresh: one that has changed
       since its day was stored has left that day, and would be nowhere if only the old day were read again.
@@ -119,19 +125,18 @@ def plan(
 
     Days end with yesterday for reports, and with the running day for records, for the same reason.
     """
+    asked_from = asked.start if asked and mode == "backfill" else None
     if stream.read is None or (mode == "sweep" and stream.sweep is not None):
-        return [Reading(stream, None)]
+        return [Reading(stream, None, asked_from=asked_from)]
+    trailing, is_too_long_ago = _trailing(settings.today, stream, zone, deep=mode == "deep")
+    if stream.kind == "record" and stream.sweep is not None and (is_too_long_ago or zone.listed_on(stream) is None):
+        return [Reading(stream, None, asked_from=asked_from)]
+    windows = [trailing]
     if mode == "backfill":
         assert asked is not None, "a backfill needs a window"
-        windows = [asked]
-        if stream.kind == "record":
-            windows.insert(0, _trailing(settings.today, stream, zone, deep=False))
-    elif stream.sweep is not None and not zone.extracted_days(stream):
-        return [Reading(stream, None)]
-    else:
-        windows = [_trailing(settings.today, stream, zone, deep=mode == "deep")]
+        windows = [trailing, asked] if stream.kind == "record" else [asked]
     askable = [_askable(window, stream, settings) for window in windows]
-    return [_reading(window, stream, settings) for window in askable if window is not None]
+    return [replace(_reading(w, stream, settings), asked_from=asked_from) for w in askable if w is not None]
 
 
 def _reading(window: Window, stream: Stream, settings: Settings) -> Reading:
@@ -148,15 +153,20 @@ def _horizon(stream: Stream, today: date) -> date:
     return today + timedelta(days=1) if stream.kind == "record" else today
 
 
-def _trailing(today: date, stream: Stream, zone: RawZone, *, deep: bool) -> Window:
+def _trailing(today: date, stream: Stream, zone: RawZone, *, deep: bool) -> tuple[Window, bool]:
+    """The days that a refresh asks, and whether older ones were missed that only a backfill or a listing brings."""
     restate = max(1, stream.deep_restate_days if deep else stream.restate_days)
-    start = today - timedelta(days=restate)
+    start, is_too_long_ago = today - timedelta(days=restate), False
     stored = zone.ledger(stream).select(["day", "checked_on"]).to_pylist()
     if stored:
         unsettled = [r["day"] for r in stored if r["checked_on"] < r["day"] + timedelta(days=stream.restate_days)]
-        missed = min([start, stored[-1]["day"] + timedelta(days=1), *unsettled])  # nights without a run
+        newest = stored[-1]["day"]
+        if listed_on := zone.listed_on(stream):  # a listing knows of the days without records, too
+            newest = max(newest, listed_on - timedelta(days=1))
+        missed = min([start, newest + timedelta(days=1), *unsettled])  # nights without a run
         start = max(missed, min(start, today - timedelta(days=CATCH_UP_DAYS)))
-    return Window(start, _horizon(stream, today))
+        is_too_long_ago = missed < start
+    return Window(start, _horizon(stream, today)), is_too_long_ago
 
 
 def _askable(window: Window, stream: Stream, settings: Settings) -> Window | None:
@@ -268,7 +278,12 @@ def _store(
     commit_lock: Callable[[], AbstractContextManager[object]],
 ) -> Written:
     stream, counted = reading.stream, _counted(pages, reading.stream, progress)
-    stamps: dict[str, Any] = {"extracted_at": _stamp(settings), "checked_on": settings.today, "commit_lock": commit_lock}
+    stamps: dict[str, Any] = {
+        "extracted_at": _stamp(settings),
+        "checked_on": settings.today,
+        "commit_lock": commit_lock,
+        "asked_from": reading.asked_from,
+    }
     if reading.window is not None:
         written = zone.replace_days(
             stream,

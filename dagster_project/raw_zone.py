@@ -89,6 +89,8 @@ STREAMS_SCHEMA = pa.schema(
         ("last_attempt_at", pa.timestamp("us", tz="UTC")),
         ("last_error", pa.string()),
         ("is_stale", pa.bool_()),
+        ("listed_on", pa.date32()),
+        ("asked_from", pa.date32()),
     ]
 )
 
@@ -162,6 +164,7 @@ class RawZone:
         commit_lock: CommitLock = contextlib.nullcontext,
         read_accounts: Collection[str] = (),
         unread_accounts: Collection[str] = (),
+        asked_from: date | None = None,
     ) -> Written:
         """Make `days` hold exactly the rows of `pages`; days without rows become empty files.
 
@@ -171,7 +174,7 @@ class RawZone:
         An account that was not read says nothing about its rows: those that are stored stay (but for days on
         which `pages` has rows of it), and the day's quality names the account. Not read are the
         `unread_accounts` and, where `read_accounts` are given, all others. Both are looked at after the last
-        page: reading the pages may fill them.
+        page: reading the pages may fill them. `asked_from` is the first day that somebody wants to see.
         Raises RawZoneError (undeclared columns, rows outside the window, duplicate keys in a report).
         """
         wanted = sorted(set(days))
@@ -185,7 +188,9 @@ class RawZone:
                     f"outside the window {wanted[0]}..{wanted[-1]} that was asked for"
                 )
             with commit_lock():
-                return self._commit(stream, wanted, collected, extracted_at, checked_on, read_accounts, unread_accounts)
+                return self._commit(
+                    stream, wanted, collected, extracted_at, checked_on, read_accounts, unread_accounts, asked_from=asked_from
+                )
 
     def replace_all(
         self,
@@ -196,8 +201,9 @@ class RawZone:
         checked_on: date,
         allow_shrink: bool = False,
         commit_lock: CommitLock = contextlib.nullcontext,
+        asked_from: date | None = None,
     ) -> Written:
-        """Make the whole stream hold exactly the rows of `pages` (a sweep).
+        """Make the whole stream hold exactly the rows of `pages` (a sweep). `asked_from`: as for replace_days.
 
         Days are written newest first: a record only ever moves to a later day, so a sweep that is killed
         leaves every record in at least one file, and staging keeps the newest version.
@@ -215,7 +221,9 @@ class RawZone:
                 )
             days = sorted(collected.days | set(self._stored_days(stream)))
             with commit_lock():
-                return self._commit(stream, days, collected, extracted_at, checked_on)
+                return self._commit(
+                    stream, days, collected, extracted_at, checked_on, is_listing=True, asked_from=asked_from
+                )
 
     def note_failure(self, stream: Any, error: str, at: datetime) -> None:
         """Remember that the last attempt to read the stream failed; cleared by the next good one."""
@@ -224,6 +232,10 @@ class RawZone:
         self._put_bytes(f"{self._stream_path(stream)}/{STATUS}", json.dumps(status).encode())
 
     # ---- reading -------------------------------------------------------------------------------------------
+
+    def listed_on(self, stream: Any) -> date | None:
+        """The day of the last whole listing that was read to its end; None when there was none."""
+        return _day(self._status(stream).get("listed_on"))
 
     def extracted_days(self, stream: Any) -> list[date]:
         """The days that are on disk, empty ones included, oldest first."""
@@ -267,6 +279,9 @@ class RawZone:
         checked_on: date,
         read_accounts: Collection[str] = (),
         unread_accounts: Collection[str] = (),
+        *,
+        is_listing: bool = False,
+        asked_from: date | None = None,
     ) -> Written:
         started = time.perf_counter()
         self.declare(stream)
@@ -321,7 +336,11 @@ class RawZone:
         rows_now = [ledger[day] | {"file_version": versions.get(day)} for day in sorted(ledger)]
         self._put(f"{self._stream_path(stream)}/{LEDGER}", pa.Table.from_pylist(rows_now, schema=LEDGER_SCHEMA))
         moment = extracted_at.astimezone(UTC).isoformat()
+        before = self._status(stream)
         status = {"last_attempt_at": moment, "last_ok_at": moment, "checked_on": checked_on.isoformat()}
+        status |= {"listed_on": checked_on.isoformat() if is_listing else before.get("listed_on")}
+        asked = [text for text in (before.get("asked_from"), asked_from and asked_from.isoformat()) if text]
+        status |= {"asked_from": min(asked, default=None)}
         self._put_bytes(f"{self._stream_path(stream)}/{STATUS}", json.dumps(status).encode())
         written.seconds = time.perf_counter() - started
         return written
@@ -455,10 +474,12 @@ class RawZone:
             "first_day": days[0] if days else None,
             "last_day": days[-1] if days else None,
             "last_ok_at": _moment(status.get("last_ok_at")),
-            "checked_on": date.fromisoformat(status["checked_on"]) if "checked_on" in status else None,
+            "checked_on": _day(status.get("checked_on")),
             "last_attempt_at": _moment(status.get("last_attempt_at")),
             "last_error": status.get("last_error"),
             "is_stale": is_on and status.get("last_error") is not None,
+            "listed_on": _day(status.get("listed_on")),
+            "asked_from": _day(status.get("asked_from")),
         }
 
     def _read_schema(self, path: str) -> pa.Schema:
@@ -736,6 +757,10 @@ def _repeat(value: Any, count: int) -> list[Any]:
 
 def _moment(text: str | None) -> datetime | None:
     return datetime.fromisoformat(text) if text else None
+
+
+def _day(text: str | None) -> date | None:
+    return date.fromisoformat(text) if text else None
 
 
 def _local_days(folder: str) -> Iterator[tuple[date, str]]:

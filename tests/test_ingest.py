@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from dagster_project import ingest
@@ -131,7 +132,77 @@ def test_a_crm_that_was_never_read_is_swept_once(zone, stream, vendor) -> None: 
     go("2026-10-01", zone, crm, "refresh")
     go("2026-10-02", zone, crm, "refresh")
     # the running day is read too: a record that changed this morning has left its old day
-    assert vendor.asked == [None, Window(date(2026, 9, 2), date(2026, 10, 3))]
+    assert vendor.asked == [None, Window(date(2026, 10, 1), date(2026, 10, 3))]
+
+
+@pytest.mark.parametrize("mode", ["refresh", "deep", "sweep", "backfill"])
+def test_the_first_read_of_records_lists_everything(zone, stream, vendor, mode) -> None:  # type: ignore[no-untyped-def]
+    """A record is filed under its last change: the days from March on hold a part of January's leads."""
+    crm = replace(stream, kind="record", sweep=vendor.sweep, restate_days=1)
+    asked = Window(date(2026, 3, 1), date(2026, 10, 1)) if mode == "backfill" else None
+    outcome = go("2026-10-01", zone, crm, mode, asked)
+    assert (vendor.asked, outcome.status, outcome.window) == ([None], "ok", None)
+    again = Window(date(2026, 5, 1), date(2026, 6, 1))
+    go("2026-10-02", zone, crm, "backfill", again)
+    assert vendor.asked[1:] == [Window(date(2026, 10, 1), date(2026, 10, 3)), again]
+
+
+def test_a_listing_that_broke_off_or_was_only_a_part_is_no_listing(zone, stream, vendor) -> None:  # type: ignore[no-untyped-def]
+    def breaks_off(_settings: Any, _tally: Tally) -> Iterator[Page]:
+        yield rows_of([date(2026, 9, 1)])
+        raise VendorError("out of order", source="ga4", stream="traffic")
+
+    crm = replace(stream, kind="record", sweep=vendor.sweep, restate_days=1)
+    assert go("2026-10-01", zone, replace(crm, sweep=breaks_off), "refresh").status == "failed"
+    # an older installation has read some days, and never the whole
+    days = [date(2026, 9, 1)]
+    zone.replace_days(crm, days, [rows_of(days)], extracted_at=datetime(2026, 9, 2, tzinfo=UTC), checked_on=date(2026, 9, 2))
+    go("2026-10-01", zone, crm, "refresh")
+    go("2026-10-02", zone, crm, "refresh")
+    assert vendor.asked == [None, Window(date(2026, 10, 1), date(2026, 10, 3))]
+
+
+def test_records_that_were_not_read_for_long_are_listed_anew(zone, stream, vendor) -> None:  # type: ignore[no-untyped-def]
+    """A refresh catches up on 45 days; what was created in the gap would be missed, in silence."""
+
+    def listing(_settings: Any, _tally: Tally) -> Iterator[Page]:
+        vendor.asked.append(None)
+        yield rows_of([date(2026, 3, 1)])
+
+    def no_change(_settings: Any, window: Window, _tally: Tally) -> Iterator[Page]:
+        vendor.asked.append(window)
+        yield Page(SCHEMA.empty_table())
+
+    crm = replace(stream, kind="record", sweep=listing, read=no_change, restate_days=1)
+    for today in ("2026-04-01", "2026-05-01", "2026-10-01", "2026-10-02"):
+        go(today, zone, crm, "refresh")
+    assert vendor.asked == [
+        None,
+        Window(date(2026, 4, 1), date(2026, 5, 2)),
+        None,
+        Window(date(2026, 10, 1), date(2026, 10, 3)),
+    ]
+
+
+def test_a_company_without_records_is_listed_once(zone, stream, vendor) -> None:  # type: ignore[no-untyped-def]
+    def nothing(_settings: Any, _tally: Tally) -> Iterator[Page]:
+        vendor.asked.append(None)
+        yield Page(SCHEMA.empty_table())
+
+    crm = replace(stream, kind="record", sweep=nothing, restate_days=1)
+    go("2026-10-01", zone, crm, "refresh")
+    go("2026-10-02", zone, crm, "refresh")
+    assert vendor.asked == [None, Window(date(2026, 10, 1), date(2026, 10, 3))]
+
+
+def test_the_first_day_that_was_asked_for_is_remembered(zone, stream, vendor) -> None:  # type: ignore[no-untyped-def]
+    crm = replace(stream, kind="record", sweep=vendor.sweep, restate_days=1)
+    for start in (date(2026, 3, 1), date(2026, 7, 1)):
+        go("2026-10-01", zone, crm, "backfill", Window(start, date(2026, 10, 1)))
+    go("2026-10-02", zone, crm, "refresh")
+    zone.write_index([(crm, True)])
+    [state] = pq.read_table(f"{zone.root}/_meta/streams.parquet").to_pylist()
+    assert (state["asked_from"], state["listed_on"]) == (date(2026, 3, 1), date(2026, 10, 1))
 
 
 def test_a_backfill_of_records_reads_the_newest_days_as_well(zone, stream, vendor) -> None:  # type: ignore[no-untyped-def]

@@ -19,6 +19,8 @@ renamed as (
         first_day,
         last_day,
         checked_on,
+        listed_on,
+        asked_from,
 
         ---------- booleans
         coalesce(is_on, false) as is_on,
