@@ -29,6 +29,7 @@ from dagster_project.connectors import (
     settings_of,
     whole_periods,
 )
+from dagster_project.connectors.identity import without_control_characters
 from dagster_project.raw_zone import RawZone, RawZoneError, Written
 from dagster_project.settings import WEEKDAYS, Settings
 
@@ -305,7 +306,7 @@ def _counted(pages: Iterable[Page], stream: Stream, progress: Progress) -> Itera
     for page in pages:
         rows += page.rows.num_rows
         progress(stream, "rows", rows)
-        yield page
+        yield replace(page, rows=without_control_characters(page.rows))
 
 
 def _failed(

@@ -100,6 +100,8 @@ class Tally:
     notes: list[str] = field(default_factory=list)
     bad_rows: list[str] = field(default_factory=list)
     bad_row_count: int = 0
+    bad_cells: list[str] = field(default_factory=list)
+    bad_cell_count: int = 0
     read_accounts: set[str] = field(default_factory=set)
     unread_accounts: set[str] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
@@ -142,6 +144,13 @@ class Tally:
             self.bad_row_count += 1
             if len(self.bad_rows) < self.KEPT_BAD_ROWS:
                 self.bad_rows.append(where_and_why)
+
+    def bad_cell(self, where_and_why: str) -> None:
+        """A cell that says nothing readable and that its row can do without: the row stays, the cell is empty."""
+        with self._lock:
+            self.bad_cell_count += 1
+            if len(self.bad_cells) < self.KEPT_BAD_ROWS:
+                self.bad_cells.append(where_and_why)
 
     def see_quota(self, **left: float) -> None:
         with self._lock:

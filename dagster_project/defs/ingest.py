@@ -165,6 +165,9 @@ def metadata(outcome: ingest.Outcome) -> dict[str, Any]:
     if tally.bad_row_count:
         facts["bad_rows"] = tally.bad_row_count
         facts["first_bad_rows"] = dg.MetadataValue.md("\n".join(f"* {row}" for row in tally.bad_rows[:SHOWN_BAD_ROWS]))
+    if tally.bad_cell_count:
+        facts["bad_cells"] = tally.bad_cell_count
+        facts["first_bad_cells"] = dg.MetadataValue.md("\n".join(f"* {cell}" for cell in tally.bad_cells[:SHOWN_BAD_ROWS]))
     if written.quality:
         facts["quality"] = dg.MetadataValue.json({k: str(v) for k, v in written.quality.items()})
     return facts
