@@ -14,6 +14,8 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
+# Vendors' histories start when the vendor does: GA4 refuses days before 2015-08-14.
+FIRST_DAY = date(2015, 1, 1)
 PERIODS = ("day", "week", "month", "quarter", "year")
 
 
