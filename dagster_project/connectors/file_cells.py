@@ -123,7 +123,8 @@ def _count_of_items(cell: str) -> str | None:
     return str(len(re.findall(_ITEM, cell, re.DOTALL))) if _LIST.fullmatch(cell) else None
 
 
-_ESCAPES = {"t": "\t", "n": "\n", "r": "\r", "b": "\b", "f": "\f", "v": "\v", "0": "\0"}
+HIDDEN_QUOTE = "\x01"  # stands for a quote behind a backslash until cells are taken apart
+_ESCAPES = {HIDDEN_QUOTE: '"', "t": "\t", "n": "\n", "r": "\r", "b": "\b", "f": "\f", "v": "\v", "0": "\0"}
 
 
 def unescaped(text: pa.Array) -> pa.Array:
