@@ -10,7 +10,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
@@ -18,7 +17,9 @@ from pathlib import Path
 from queue import Queue
 from typing import Any, Literal
 
+from dagster_project import patience, stopping
 from dagster_project.connectors import (
+    DriftError,
     Page,
     SourceError,
     Stream,
@@ -29,13 +30,14 @@ from dagster_project.connectors import (
     settings_of,
     whole_periods,
 )
-from dagster_project.connectors.identity import without_control_characters
 from dagster_project.raw_zone import RawZone, RawZoneError, Written
 from dagster_project.settings import WEEKDAYS, Settings
 
 log = logging.getLogger(__name__)
 
-MOST_SOURCES_AT_ONCE = 8
+FEWEST_REFUSED = 2  # one odd record, or the line of totals under a report, is told and does not stop its stream
+COMMIT_SECONDS = 4.0  # what a source may still take to store its days when the run is stopped
+LOCAL_SOURCES = ("config", "files", "ga4_export")  # nobody answers: all is read before the first page
 CATCH_UP_DAYS = 45  # a refresh makes up for a holiday; a longer gap is a decision, and a backfill
 Mode = Literal["refresh", "deep", "backfill", "sweep"]
 Progress = Callable[[Stream, str, int], None]  # stream, "started" | "rows" | outcome, rows so far
@@ -56,19 +58,21 @@ class Reading:
 
 @dataclass
 class Outcome:
-    """What became of one reading. `failed` and `off` leave the stored days as they were.
+    """What became of one reading. `failed` and `off` leave the stored days as they were; `partial`: accounts of the
+    source could not be read, what the others gave is stored.
 
     `may_pass`: the vendor failed, so asking again soon may help; refused credentials, used-up quotas and changed
     fields stay what they are until somebody mends them or the day is over.
     """
 
     stream: Stream
-    status: Literal["ok", "failed", "off", "skipped"]
+    status: Literal["ok", "partial", "failed", "off", "skipped"]
     window: Window | None = None
     written: Written = field(default_factory=Written)
     tally: Tally = field(default_factory=Tally)
     error: str = ""
     may_pass: bool = False
+    is_silent: bool = False  # the source no longer answers: its other streams need not be asked
     seconds: float = 0.0
 
 
@@ -197,27 +201,48 @@ def run(
     by_source: dict[str, list[Stream]] = {}
     for stream in chosen:
         by_source.setdefault(stream.source, []).append(stream)
-    outcomes: Queue[Outcome | None] = Queue()
+    outcomes: Queue[Outcome | BaseException | None] = Queue()
+    is_over = threading.Event()
 
     def read_source(source: str) -> None:
+        silent: Stream | None = None
         try:
             for stream in by_source[source]:
+                if is_over.is_set():
+                    return
                 if finished is not None and stream.id in finished:
                     outcomes.put(Outcome(stream, "skipped", error="read before this backfill was interrupted"))
                     continue
-                outcome = _read(settings, zone, stream, mode, asked, allow_shrink, progress, commit_lock)
+                outcome = _read(settings, zone, stream, mode, asked, allow_shrink, progress, commit_lock, silent, is_over)
                 if finished is not None and outcome.status == "ok" and stream.read is not None:
                     finished.add(stream.id)
+                silent = stream if outcome.is_silent and silent is None else silent
                 outcomes.put(outcome)
+        except BaseException as error:
+            outcomes.put(error)
         finally:
             outcomes.put(None)
 
-    with ThreadPoolExecutor(min(MOST_SOURCES_AT_ONCE, max(1, len(by_source))), thread_name_prefix="source") as pool:
-        jobs = [pool.submit(read_source, source) for source in by_source]
-        for _ in jobs:
-            yield from iter(outcomes.get, None)
-        for job in jobs:
-            job.result()
+    # daemon threads: a source that does not let go of its thread must not keep the process alive
+    threads = [threading.Thread(target=read_source, args=(s,), name=f"source {s}", daemon=True) for s in by_source]
+    try:
+        for thread in threads:
+            thread.start()
+        running = len(threads)
+        while running:
+            outcome = stopping.next_of(outcomes)
+            if outcome is None:
+                running -= 1
+            elif isinstance(outcome, BaseException):
+                raise outcome
+            else:
+                yield outcome
+    finally:
+        is_over.set()
+        until = time.monotonic() + COMMIT_SECONDS
+        for thread in threads:
+            if thread.ident is not None:
+                thread.join(max(0.0, until - time.monotonic()))
 
 
 def _read(
@@ -229,6 +254,8 @@ def _read(
     allow_shrink: bool,
     progress: Progress,
     commit_lock: Callable[[], AbstractContextManager[object]],
+    silent: Stream | None,
+    is_over: threading.Event,
 ) -> Outcome:
     started, tally = time.perf_counter(), Tally()
     reading: Reading | None = None
@@ -242,14 +269,26 @@ def _read(
         readings = plan(settings, zone, stream, mode, asked)
         if not readings:
             return Outcome(stream, "skipped", error="no day of the window can be asked")
+        if silent is not None and stream.source not in LOCAL_SOURCES:
+            raise patience.OutOfTime(
+                f"not asked: {silent.id} did not answer in time", source=stream.source, stream=stream.name
+            )
         progress(stream, "started", 0)
         for reading in readings:
-            pages = _ask(reading, source_settings, tally)
-            written.add(_store(settings, zone, reading, pages, tally, allow_shrink, progress, commit_lock))
+            pages = patience.within(
+                _ask(reading, source_settings, tally), budget(settings, reading, mode), tally,
+                source=stream.source, stream=stream.name,
+            )  # fmt: skip
+            written.add(_store(settings, zone, reading, pages, tally, allow_shrink, progress, commit_lock, is_over))
         outcome = Outcome(stream, "ok", reading.window if reading else None, written, tally)
+        if tally.failed_accounts:
+            outcome.status, outcome.error = "partial", _words_of_accounts(tally)
+            outcome.may_pass = any(isinstance(error, VendorError) for error in tally.failed_accounts.values())
+            zone.note_failure(stream, outcome.error, settings.now)
     except (SourceError, RawZoneError) as error:
         outcome = _failed(stream, zone, str(error), settings.now, tally, reading)
         outcome.may_pass = isinstance(error, VendorError)
+        outcome.is_silent = isinstance(error, patience.OutOfTime) and error.is_silent
     except Exception as error:  # a bug in one connector must not stop the others; the traceback is in the log
         log.exception("%s failed", stream.id)
         why = f"{stream.id}: unexpected {type(error).__name__}: {error}"
@@ -257,6 +296,23 @@ def _read(
     outcome.seconds = time.perf_counter() - started
     progress(stream, outcome.status, outcome.written.rows)
     return outcome
+
+
+def budget(settings: Settings, reading: Reading, mode: Mode) -> patience.Budget:
+    """How long the source may take: the days that a night asks again are few; listings and backfills may be long."""
+    limits = settings.rules.reading
+    is_night = mode == "refresh" and reading.window is not None
+    silence = limits.listing_minutes if reading.stream.source in LOCAL_SOURCES else limits.minutes
+    if is_night:
+        return patience.Budget(limits.minutes * 60, silence * 60, "reading.minutes")
+    name = "reading.minutes" if silence < limits.listing_minutes else "reading.listing_minutes"
+    return patience.Budget(limits.listing_minutes * 60, min(silence, limits.listing_minutes) * 60, name)
+
+
+def _words_of_accounts(tally: Tally) -> str:
+    count = len(tally.failed_accounts) + len(tally.read_accounts)
+    each = "; ".join(f"{account}: {error}" for account, error in sorted(tally.failed_accounts.items()))
+    return f"{len(tally.failed_accounts)} of {count} accounts could not be read ({each}); what is stored of them stays"
 
 
 def _ask(reading: Reading, source_settings: Any, tally: Tally) -> Iterable[Page]:
@@ -277,8 +333,9 @@ def _store(
     allow_shrink: bool,
     progress: Progress,
     commit_lock: Callable[[], AbstractContextManager[object]],
+    is_over: threading.Event,
 ) -> Written:
-    stream, counted = reading.stream, _counted(pages, reading.stream, progress)
+    stream, counted = reading.stream, _counted(pages, reading, settings, zone, tally, progress, is_over)
     stamps: dict[str, Any] = {
         "extracted_at": _stamp(settings),
         "checked_on": settings.today,
@@ -292,6 +349,7 @@ def _store(
             counted,
             read_accounts=tally.read_accounts,
             unread_accounts=tally.unread_accounts,
+            failed_accounts=tally.failed_accounts,
             **stamps,
         )
         for account in sorted(set(written.quality.get("unread_accounts", ())) - tally.unread_accounts):
@@ -301,12 +359,60 @@ def _store(
     return zone.replace_all(stream, counted, allow_shrink=allow_shrink or stream.source == "config", **stamps)
 
 
-def _counted(pages: Iterable[Page], stream: Stream, progress: Progress) -> Iterator[Page]:
-    rows = 0
+def _counted(
+    pages: Iterable[Page],
+    reading: Reading,
+    settings: Settings,
+    zone: RawZone,
+    tally: Tally,
+    progress: Progress,
+    is_over: threading.Event,
+) -> Iterator[Page]:
+    stream, rows, refused_before = reading.stream, 0, tally.bad_row_count
     for page in pages:
         rows += page.rows.num_rows
         progress(stream, "rows", rows)
-        yield replace(page, rows=without_control_characters(page.rows))
+        yield page
+    _bear(reading, max(rows, tally.good_row_count), tally.bad_row_count - refused_before, settings, zone, tally)
+    if is_over.is_set():  # the run was stopped: do not begin to store
+        raise stopping.Stopped
+
+
+def _bear(reading: Reading, good: int, refused: int, settings: Settings, zone: RawZone, tally: Tally) -> None:
+    """Raises DriftError where more rows are bad than `reading.refused_share` allows. A night asks few records: they
+    are counted against all that are stored."""
+    stream, limit = reading.stream, settings.rules.reading.refused_share
+    if refused < FEWEST_REFUSED or refused <= limit * (good + refused):
+        return
+    if stream.kind == "record" and reading.window is not None:
+        stored = sum(zone.ledger(stream).column("rows").to_pylist())
+        if refused <= limit * (max(good, stored) + refused):
+            return
+    whose = "files or their mapping" if stream.source in LOCAL_SOURCES else "records"
+    raise DriftError(
+        f"{refused:,} of {good + refused:,} rows are refused ({refused / (good + refused):.0%}; {limit:.0%} are allowed)"
+        f"{_money(tally)}. First: {tally.bad_rows[0]}. Nothing was changed, what was stored stays. Mend the {whose}, or "
+        "allow a larger share: reading.refused_share in funnelhouse.yml",
+        source=stream.source,
+        stream=stream.name,
+    )
+
+
+def refusal(tally: Tally) -> str:
+    """What was refused, in a few words: how many rows, what of their money could be read, the first reason; cells."""
+    said = []
+    if tally.bad_row_count:
+        rows = f"{tally.bad_row_count:,} row{'s' if tally.bad_row_count > 1 else ''} left out"
+        said.append(f"{rows}{_money(tally)}. First: {tally.bad_rows[0]}")
+    if tally.bad_cell_count:
+        cells = f"{tally.bad_cell_count:,} unreadable cell{'s' if tally.bad_cell_count > 1 else ''} left empty"
+        said.append(f"{cells}. First: {tally.bad_cells[0]}")
+    return "; ".join(said)
+
+
+def _money(tally: Tally) -> str:
+    each = ", ".join(f"{name} {amount:,.2f}" for name, amount in sorted(tally.refused_money.items()))
+    return f", in them {each}" if each else ""
 
 
 def _failed(

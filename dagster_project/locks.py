@@ -1,7 +1,8 @@
 """One lock a home: whoever writes the warehouse, or replaces raw days that a build may be reading, holds it.
 
 A kernel file lock, because it is freed when its process dies, however it dies; Dagster's pool queues the
-steps of runs, this keeps two processes apart that do not share a daemon. Waiting is announced in the log.
+steps of runs, this keeps two processes apart that do not share a daemon. Waiting is announced in the log, and ends
+when the run is told to stop.
 """
 
 from __future__ import annotations
@@ -15,8 +16,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from dagster_project import stopping
+
 log = logging.getLogger(__name__)
 
+LOOK_SECONDS = 0.1
 ORPHAN_PATIENCE_SECONDS = 900
 WAREHOUSE = "warehouse.duckdb"
 
@@ -50,10 +54,19 @@ def file_lock(path: Path, why_taken: str) -> Iterator[None]:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             log.info("%s (%s); waiting for it", why_taken, path)
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            _wait_for(descriptor)
         yield
     finally:
         os.close(descriptor)  # closing frees the lock
+
+
+def _wait_for(descriptor: int) -> None:
+    """By looking again and again: a thread that the kernel holds hears of no signal."""
+    while True:
+        stopping.wait(LOOK_SECONDS)
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
 
 
 def _wait_for_orphan(warehouse: Path) -> None:
@@ -69,4 +82,4 @@ def _wait_for_orphan(warehouse: Path) -> None:
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # closing the file gives it back
             return
         log.info("another process has %s open; waiting for it", warehouse)
-        time.sleep(0.5)
+        stopping.wait(0.5)

@@ -164,6 +164,7 @@ class RawZone:
         commit_lock: CommitLock = contextlib.nullcontext,
         read_accounts: Collection[str] = (),
         unread_accounts: Collection[str] = (),
+        failed_accounts: Collection[str] = (),
         asked_from: date | None = None,
     ) -> Written:
         """Make `days` hold exactly the rows of `pages`; days without rows become empty files.
@@ -174,7 +175,8 @@ class RawZone:
         An account that was not read says nothing about its rows: those that are stored stay (but for days on
         which `pages` has rows of it), and the day's quality names the account. Not read are the
         `unread_accounts` and, where `read_accounts` are given, all others. Both are looked at after the last
-        page: reading the pages may fill them. `asked_from` is the first day that somebody wants to see.
+        page: reading the pages may fill them. Where some of the unread are `failed_accounts`, the days do not count
+        as checked: they are asked again, and are not final. `asked_from` is the first day that somebody wants to see.
         Raises RawZoneError (undeclared columns, rows outside the window, duplicate keys in a report).
         """
         wanted = sorted(set(days))
@@ -189,8 +191,9 @@ class RawZone:
                 )
             with commit_lock():
                 return self._commit(
-                    stream, wanted, collected, extracted_at, checked_on, read_accounts, unread_accounts, asked_from=asked_from
-                )
+                    stream, wanted, collected, extracted_at, checked_on, read_accounts, unread_accounts,
+                    is_checked=not failed_accounts, asked_from=asked_from,
+                )  # fmt: skip
 
     def replace_all(
         self,
@@ -281,6 +284,7 @@ class RawZone:
         unread_accounts: Collection[str] = (),
         *,
         is_listing: bool = False,
+        is_checked: bool = True,
         asked_from: date | None = None,
     ) -> Written:
         started = time.perf_counter()
@@ -313,9 +317,10 @@ class RawZone:
                 file = files[day]
                 written.rows += file.rows
                 written.quality = _worst([written.quality, file.quality])
+                checked = checked_on if is_checked else ledger[day]["checked_on"] if day in ledger else min(day, checked_on)
                 if file.is_unchanged:
                     before = ledger[day]
-                    ledger[day] = before | {"checked_on": max(before["checked_on"], checked_on)}
+                    ledger[day] = before | {"checked_on": max(before["checked_on"], checked)}
                     written.unchanged_days.append(day)
                     continue
                 file.publish()
@@ -326,7 +331,7 @@ class RawZone:
                     "rows": file.rows,
                     "content_hash": file.content_hash,
                     "extracted_at": extracted_at,
-                    "checked_on": checked_on,
+                    "checked_on": checked,
                     "quality": file.quality_text,
                     "file_version": None,
                 }

@@ -376,6 +376,14 @@ class ExchangeRates(_Strict):
     carry_days: Days = 14
 
 
+class Reading(_Strict):
+    """How long a source may take to answer, and how many rows of it may be bad."""
+
+    minutes: float = Field(10, gt=0, le=24 * 60)  # of one read of a stream in a night; of silence in any read
+    listing_minutes: float = Field(240, gt=0, le=7 * 24 * 60)  # of a backfill, a deep pass, a whole listing; of files
+    refused_share: Share = 0.05  # of a stream's rows; more bad ones than this, and at least two: it fails
+
+
 class Schedule(_Strict):
     """Cron expressions. The times differ, so that the weekly passes do not queue behind the nightly one."""
 
@@ -402,6 +410,7 @@ class Config(_Strict):
     ledger: tuple[LedgerLine, ...] = ()
     targets: tuple[Target, ...] = ()
     exchange_rates: ExchangeRates = ExchangeRates()
+    reading: Reading = Reading()
     schedule: Schedule = Schedule()
     files: tuple[FileMapping, ...] = ()
 

@@ -8,9 +8,8 @@ import os
 import subprocess
 import sys
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -34,11 +33,13 @@ class RunFailed(Exception):
 
 @dataclass
 class RunResult:
-    """`failed` are the streams that could not be read, with the reason; `error` is set when nothing was published,
-    `postgres` when what was published could not be copied there."""
+    """`failed` are the streams that could not be read, with the reason; `refused`: of those that were, the rows and
+    cells that were left out; `error` is set when nothing was published, `postgres` when what was published could not be
+    copied there."""
 
     run_id: str
     failed: dict[str, str] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)
     error: str = ""
     postgres: str = ""
 
@@ -100,37 +101,6 @@ class BarReporter:
         self._progress.update(self._steps[name], completed=done, total=max(done, total))
 
 
-class LineReporter:
-    """Plain lines, for a log that nobody watches (cron, CI): each stream when it ends, each long step when it begins."""
-
-    def __init__(self, console: Console) -> None:
-        self.console = console
-        self._steps: set[str] = set()
-
-    def __enter__(self) -> LineReporter:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-    def stream(self, stream: Stream, what: str, rows: int) -> None:
-        if what not in ("started", "rows", "off"):
-            self._say(f"{stream.id} {what}{f', {rows:,} rows' if rows else ''}")
-
-    def step(self, name: str, done: int, total: int) -> None:
-        if name not in self._steps:
-            self._steps.add(name)
-            self._say(name)
-
-    def _say(self, text: str) -> None:
-        self.console.print(f"{datetime.now():%H:%M:%S} {text}", soft_wrap=True, markup=False)
-
-
-def reporter_for(console: Console) -> BarReporter | LineReporter:
-    """Bars where somebody looks, lines where it is written down."""
-    return BarReporter(console) if console.is_terminal else LineReporter(console)
-
-
 def run_refresh(
     settings: Settings,
     mode: ingest.Mode,
@@ -140,6 +110,7 @@ def run_refresh(
     allow_shrink: bool = False,
     reporter: Any = None,
     more_tags: Mapping[str, str] | None = None,
+    run_id: str | None = None,
 ) -> RunResult:
     """Run the refresh job over `window` and wait for it. Raises RunFailed when nothing could be published."""
     ensure_manifest(settings)
@@ -149,7 +120,7 @@ def run_refresh(
     from dagster_project.defs.publish import failed_streams_of
 
     backfill = f"{window.start}_{window.last}_{'-'.join(sorted(sources or ['all']))}" if mode == "backfill" else ""
-    result = RunResult(str(uuid.uuid4()))
+    result = RunResult(run_id or str(uuid.uuid4()))
     tags = {
         shared.MODE_TAG: mode,
         shared.SOURCES_TAG: ",".join(sources or []),
@@ -166,6 +137,7 @@ def run_refresh(
         with said.open("w") as file, contextlib.redirect_stdout(file):
             done = _execute(defs().resolve_job_def("refresh"), dagster, tags, result.run_id, reporter)
         result.failed = {name: why.error for name, why in failed_streams_of(dagster, result.run_id).items()}
+        result.refused = dict(_refused(done))
         published = {e.asset_key.path[0] for e in done.get_asset_materialization_events() if e.asset_key}
         if "published" not in published:  # also where steps were skipped and nothing failed
             result.error = why_it_failed(done.all_events, settings)
@@ -186,6 +158,25 @@ def _execute(job: Any, dagster: Any, tags: dict[str, str], run_id: str, reporter
         raise_on_error=False,
         resources={"reporter": reporter} if reporter else None,
     )
+
+
+def mark_stopped(settings: Settings, run_id: str, why: str) -> None:
+    """Let Dagster's history say that the run was stopped, and free what it holds. For another thread than the run's."""
+    dagster = instance.open_instance(settings.home)
+    try:
+        run = dagster.get_run_by_id(run_id)
+        if run is not None and not run.is_finished:
+            dagster.report_run_canceled(run, message=why)
+        instance.bury_dead_runs(dagster)
+    finally:
+        dagster.dispose()
+
+
+def _refused(done: Any) -> Iterator[tuple[str, str]]:
+    for event in done.get_asset_materialization_events():
+        metadata = event.materialization.metadata
+        if "refused" in metadata:
+            yield "/".join(event.asset_key.path), str(metadata["refused"].value)
 
 
 def _said_of_postgres(done: Any) -> str:

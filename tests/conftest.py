@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+pytest_plugins = ["what_happens"]
+
 TESTS = Path(__file__).resolve().parent
 PROJECT = TESTS.parent
 # What takes long begins first, so that two workers end together: the rest is short and fills the gaps.

@@ -23,13 +23,15 @@ ALLOWED = {
     "duckdb_extensions": (),
     "publish_postgres": ("publish", "duckdb_extensions"),
     "dbt_plugin": ("duckdb_extensions",),
-    "locks": (),
+    "stopping": (),
+    "patience": ("connectors", "stopping"),
+    "locks": ("stopping",),
     "instance": ("locks", "run_history"),
     "kpis": ("kpis",),
     "rules": ("connectors.file_mappings", "kpi_names"),
     "kpi_names": (),
     "settings": ("connectors.file_mappings", "rules"),
-    "ingest": ("connectors", "raw_zone", "settings"),
+    "ingest": ("connectors", "raw_zone", "settings", "patience", "stopping"),
     "sandbox": ("sandbox",),
 }
 FORBIDDEN = {

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from what_happens import happens
 
 from dagster_project import ingest
 from dagster_project.connectors import (
@@ -26,6 +30,7 @@ from dagster_project.connectors import (
     Window,
     schema,
 )
+from dagster_project.connectors.accounts import read_each
 from dagster_project.raw_zone import RawZone
 from dagster_project.settings import Settings, load_settings
 
@@ -294,3 +299,120 @@ def test_a_pinned_today_pins_the_extraction_stamp(zone, stream) -> None:  # type
     go("2026-10-01", zone, stream, "refresh")
     stamps = {row["extracted_at"].date() for row in zone.ledger(stream).to_pylist()}
     assert stamps == {datetime(2026, 10, 1).date()}
+
+
+# ---- what stops a stream, and what does not ----------------------------------------------------------------
+
+
+def test_a_silent_vendor_is_not_asked_for_its_other_streams(zone: RawZone, stream: Stream, vendor: Vendor) -> None:
+    freed = threading.Event()
+
+    def hang(_settings: Any, _window: Window, _tally: Tally) -> Iterator[Page]:
+        freed.wait(60)
+        yield rows_of([])
+
+    silent, other = replace(stream, name="sessions", read=hang), replace(stream, name="campaigns")
+    folder = Path(zone.root).parent
+    (folder / "funnelhouse.yml").write_text("reading: {minutes: 0.005}\n")
+    try:
+        outcomes = list(ingest.run(settings_on("2026-10-01", folder), zone, [silent, other], "refresh"))
+    finally:
+        freed.set()
+    assert [(o.stream.name, o.status, o.may_pass) for o in outcomes] == [
+        ("sessions", "failed", True),
+        ("campaigns", "failed", True),
+    ]
+    assert "nothing came for 0.3 s" in outcomes[0].error
+    assert "not asked: ga4/sessions did not answer in time" in outcomes[1].error
+    assert vendor.asked == []
+
+
+def test_an_account_that_fails_leaves_its_days_unsettled_until_it_is_read(zone: RawZone, stream: Stream, vendor: Vendor) -> None:
+    denied = ["2"]
+
+    def read(_settings: Any, window: Window, tally: Tally) -> Iterator[Page]:
+        vendor.asked.append(window)
+
+        def of(account: str) -> Iterator[Page]:
+            if account in denied:
+                raise AuthError(f"account {account} is denied")
+            records = [{"date": d, "n": 1, "account_id": account, "_extra": None} for d in window.days()]
+            yield Page(pa.Table.from_pylist(records, schema=SCHEMA))
+
+        yield from read_each(["1", "2"], of, tally)
+
+    two = replace(stream, read=read)
+    first = go("2026-10-01", zone, two, "backfill", Window(date(2026, 9, 1), date(2026, 9, 3)))
+    assert (first.status, first.written.rows, first.may_pass) == ("partial", 2, False)
+    assert first.error == "1 of 2 accounts could not be read (2: account 2 is denied); what is stored of them stays"
+    quality = zone.ledger(two).column("quality").to_pylist()
+    assert [json.loads(text)["unread_accounts"] for text in quality] == [["2"], ["2"]]
+    zone.write_index([(two, True)])
+    state = pq.read_table(f"{zone.root}/_meta/streams.parquet").to_pylist()[0]
+    assert state["is_stale"]
+
+    denied.clear()
+    go("2026-10-02", zone, two, "refresh")
+    assert vendor.asked[-1].start == date(2026, 9, 1)  # long settled, but for the account that was not read
+    assert sum(zone.ledger(two).column("rows").to_pylist()) == 2 * len(vendor.asked[-1].days())
+
+
+def refusing(stream: Stream, good: int, bad: int) -> Stream:
+    def read(_settings: Any, window: Window, tally: Tally) -> Iterator[Page]:
+        for number in range(bad):
+            tally.bad_row(f"line {number}: cost '?' is not a number", {"cost USD": Decimal("10.50")})
+        yield rows_of(window.days()[:good])
+
+    return replace(stream, read=read)
+
+
+MONTH = Window(date(2026, 9, 1), date(2026, 10, 1))
+
+
+@pytest.mark.parametrize(
+    ("good", "bad", "status"),
+    [(2, 15, "failed"), (30, 2, "failed"), (10, 1, "ok"), (30, 1, "ok"), (0, 1, "ok"), (30, 0, "ok")],
+)
+def test_more_bad_rows_than_are_allowed_stop_the_stream(
+    zone: RawZone, stream: Stream, good: int, bad: int, status: str
+) -> None:
+    go("2026-10-01", zone, refusing(stream, 30, 0), "backfill", MONTH)
+    outcome = go("2026-10-01", zone, refusing(stream, good, bad), "backfill", MONTH)
+    assert outcome.status == status
+    assert sum(zone.ledger(stream).column("rows").to_pylist()) == (30 if status == "failed" else good)
+    if (good, bad) == (2, 15):
+        assert outcome.error == (
+            "ga4/traffic: 15 of 17 rows are refused (88%; 5% are allowed), in them cost USD 157.50. First: line 0: cost '?' "
+            "is not a number. Nothing was changed, what was stored stays. Mend the records, or allow a larger share: "
+            "reading.refused_share in funnelhouse.yml"
+        )
+
+
+@happens("more than 5 % of a stream's rows are bad", "the stream fails, what was stored stays; the setting and its value are named")
+def test_the_share_of_bad_rows_is_a_setting(zone: RawZone, stream: Stream) -> None:
+    (Path(zone.root).parent / "funnelhouse.yml").write_text("reading: {refused_share: 0.9}\n")
+    outcome = go("2026-10-01", zone, refusing(stream, 2, 15), "backfill", MONTH)
+    assert (outcome.status, outcome.tally.bad_row_count, outcome.written.rows) == ("ok", 15, 2)
+    assert ingest.refusal(outcome.tally).startswith("15 rows left out, in them cost USD 157.50. First: line 0:")
+
+
+def test_a_nights_few_records_are_counted_against_all_that_are_stored(zone: RawZone, stream: Stream) -> None:
+    schema_of = schema(("day", pa.timestamp("us", tz="UTC")), ("id", pa.int64()))
+    records = replace(stream, kind="record", day="day", key=("id", "account_id"), schema=schema_of, name="deals")
+
+    def page(day: date, ids: range) -> Page:
+        moment = datetime(day.year, day.month, day.day, 12, tzinfo=UTC)
+        rows = [{"day": moment, "id": n, "account_id": "1", "_extra": None} for n in ids]
+        return Page(pa.Table.from_pylist(rows, schema=schema_of))
+
+    def night(_settings: Any, window: Window, tally: Tally) -> Iterator[Page]:
+        for number in range(2):
+            tally.bad_row(f"deal {number}: no createdate")
+        yield page(window.start, range(1000, 1003))
+
+    def listing(_settings: Any, _tally: Tally) -> Iterator[Page]:
+        yield page(date(2026, 9, 1), range(200))
+
+    records = replace(records, read=night, sweep=listing)
+    assert go("2026-10-01", zone, records, "sweep").status == "ok"
+    assert go("2026-10-01", zone, records, "refresh").status == "ok"  # 2 of 5, but of 200 in all

@@ -5,12 +5,16 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import threading
 import time
 from pathlib import Path
 
 import duckdb
+import pytest
+from what_happens import happens
 
-from dagster_project.locks import warehouse_lock
+from dagster_project import stopping
+from dagster_project.locks import file_lock, warehouse_lock
 
 
 def _hold(home: str, said: str) -> None:
@@ -37,6 +41,17 @@ def test_a_second_writer_waits_and_a_killed_one_lets_go(tmp_path: Path) -> None:
     waiter.kill()
     waiter.join()
     assert (tmp_path / "second").exists()
+
+
+@happens("a signal to a run that waits for another run's lock", "it ends within seconds, exit code 130 or 143")
+def test_who_waits_for_a_lock_can_be_told_to_stop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = threading.Event()
+    monkeypatch.setattr(stopping, "_told", told)
+    waiting = file_lock(tmp_path / "lock", "another run has it")
+    with file_lock(tmp_path / "lock", "nobody has it"):
+        threading.Timer(0.3, told.set).start()
+        with pytest.raises(stopping.Stopped):
+            waiting.__enter__()
 
 
 def test_a_thread_that_has_the_lock_may_take_it_again(tmp_path: Path) -> None:

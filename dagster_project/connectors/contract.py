@@ -6,16 +6,17 @@ a `Tally`, and yields `Page`s of Arrow rows as they arrive, so memory is bounded
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from decimal import Decimal
 from typing import Any, Literal
 
 import pyarrow as pa
 
-# Vendors' histories start when the vendor does: GA4 refuses days before 2015-08-14.
-FIRST_DAY = date(2015, 1, 1)
 PERIODS = ("day", "week", "month", "quarter", "year")
 
 
@@ -85,6 +86,10 @@ def whole_periods(window: Window, period: str, week_start: int = 0) -> list[Wind
     return periods
 
 
+class GivenUp(Exception):
+    """Whoever asked for this read no longer waits for it (its time is over, the run was stopped): end the thread."""
+
+
 @dataclass
 class Tally:
     """What a read has cost so far; filled by the connector, shown as asset metadata. Safe to share by threads.
@@ -92,7 +97,15 @@ class Tally:
     A source with several accounts says which of them answered (`read_accounts`) and which it was to read but
     could not (`unread_accounts`: cancelled, not yet enabled). The raw zone then keeps what is stored of all
     others: an account that was cancelled, or left its manager or the settings, spent what it spent. To forget
-    one, move the stream's folder away and backfill.
+    one, move the stream's folder away and backfill. An account that could not be read for a reason that
+    somebody must mend, or that may pass (`fail_account`), is unread too, and the read has failed in part.
+
+    A row or record that cannot be taken is a bad row: counted and shown, and what it says of money is added
+    up by column and currency (`refused_money`). An unreadable cell that its row can do without is a bad cell:
+    the row is stored without it. `good_rows` says how many rows were taken where that is more than are handed
+    on (files that overlap).
+
+    It also says how long the read may last (`until`, by time.monotonic) and whether somebody still waits for it.
     """
 
     api_calls: int = 0
@@ -104,13 +117,19 @@ class Tally:
     bad_row_count: int = 0
     bad_cells: list[str] = field(default_factory=list)
     bad_cell_count: int = 0
+    good_row_count: int = 0
+    refused_money: dict[str, Decimal] = field(default_factory=dict)
     read_accounts: set[str] = field(default_factory=set)
     unread_accounts: set[str] = field(default_factory=set)
+    failed_accounts: dict[str, SourceError] = field(default_factory=dict)
+    until: float = math.inf
+    _given_up: threading.Event = field(default_factory=threading.Event, repr=False, compare=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     KEPT_BAD_ROWS = 50  # enough to find the cause; the count is exact
 
     def call(self, bytes_received: int = 0) -> None:
+        self.check()
         with self._lock:
             self.api_calls += 1
             self.bytes_received += bytes_received
@@ -120,8 +139,31 @@ class Tally:
             self.bytes_received += bytes_received
 
     def retry(self) -> None:
+        self.check()
         with self._lock:
             self.retries += 1
+
+    # ---- time ----------------------------------------------------------------------------------------------
+
+    def seconds_left(self) -> float:
+        """How long the next call may take; never less than a tenth of a second, never negative."""
+        return max(0.1, self.until - time.monotonic())
+
+    def sleep(self, seconds: float) -> None:
+        """Wait, unless nobody waits for the read any more. Raises GivenUp."""
+        self._given_up.wait(seconds)
+        self.check()
+
+    def give_up(self) -> None:
+        """Tell the thread that reads to end at its next step."""
+        self._given_up.set()
+
+    def check(self) -> None:
+        """Raises GivenUp where nobody waits for the read any more."""
+        if self._given_up.is_set():
+            raise GivenUp
+
+    # ---- what came of it -----------------------------------------------------------------------------------
 
     def note(self, text: str) -> None:
         with self._lock:
@@ -141,18 +183,32 @@ class Tally:
             self.unread_accounts.add(account_id)
             self.read_accounts.discard(account_id)
 
-    def bad_row(self, where_and_why: str) -> None:
+    def fail_account(self, account_id: str, error: SourceError) -> None:
+        """This account could not be read, and that is a failure; the others are read. Its stored rows stay."""
+        with self._lock:
+            self.unread_accounts.add(account_id)
+            self.read_accounts.discard(account_id)
+            self.failed_accounts[account_id] = error
+
+    def bad_row(self, where_and_why: str, money: Mapping[str, Decimal] | None = None) -> None:
+        """`money`: what the row says of money, such as {"cost USD": Decimal("12.50")}."""
         with self._lock:
             self.bad_row_count += 1
             if len(self.bad_rows) < self.KEPT_BAD_ROWS:
                 self.bad_rows.append(where_and_why)
+            for name, amount in (money or {}).items():
+                self.refused_money[name] = self.refused_money.get(name, Decimal(0)) + amount
 
     def bad_cell(self, where_and_why: str) -> None:
-        """A cell that says nothing readable and that its row can do without: the row stays, the cell is empty."""
+        """A cell that cannot be read, of a row that is stored without it."""
         with self._lock:
             self.bad_cell_count += 1
             if len(self.bad_cells) < self.KEPT_BAD_ROWS:
                 self.bad_cells.append(where_and_why)
+
+    def good_rows(self, count: int) -> None:
+        with self._lock:
+            self.good_row_count += count
 
     def see_quota(self, **left: float) -> None:
         with self._lock:

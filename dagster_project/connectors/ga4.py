@@ -7,7 +7,6 @@ percent-encoded) except that what looks like a person's address is redacted.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from datetime import date
 from functools import partial
@@ -56,7 +55,7 @@ def read(
     tally: Tally,
     *,
     page_rows: int = ga4_read.PAGE_ROWS,
-    sleep: Callable[[float], None] = time.sleep,
+    sleep: Callable[[float], None] | None = None,
 ) -> Iterator[Page]:
     """Pages of one stream for the whole window; `page_rows` and `sleep` are there for tests.
 

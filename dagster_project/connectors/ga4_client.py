@@ -11,7 +11,6 @@ import io
 import logging
 import re
 import threading
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -122,9 +121,9 @@ class Ga4Client:
         tally: Tally,
         *,
         stream: str = "",
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Callable[[float], None] | None = None,
     ) -> None:
-        self._settings, self._tally, self._sleep = settings, tally, sleep
+        self._settings, self._tally, self._sleep = settings, tally, sleep or tally.sleep
         self._where = {"source": "ga4", "stream": stream}
         self._patience_left = settings.quota_patience_seconds
         self._shortage: dict[str, Quota] = {}
@@ -181,6 +180,8 @@ class Ga4Client:
         try:
             payload = self._call(property_id, reports)
             self._tally.call(len(payload))
+            if self._is_rest and payload.lstrip()[:1] == b"<":
+                raise self._web_page(property_id, payload)
             decode = from_json if self._is_rest else from_protobuf
             answers = decode(payload, is_batch=len(reports) > 1)
         except exceptions.TooManyRequests as error:  # over gRPC its subclass ResourceExhausted
@@ -204,11 +205,13 @@ class Ga4Client:
         return answers
 
     def _call(self, property_id: str, reports: Sequence[RunReportRequest]) -> bytes:
+        self._tally.check()
+        timeout = min(TIMEOUT_SECONDS, self._tally.seconds_left())
         if len(reports) == 1:
-            answer = self._client.run_report(reports[0], timeout=TIMEOUT_SECONDS)
+            answer = self._client.run_report(reports[0], timeout=timeout)
         else:
             batch = BatchRunReportsRequest(property=f"properties/{property_id}", requests=reports)
-            answer = self._client.batch_run_reports(batch, timeout=TIMEOUT_SECONDS)
+            answer = self._client.batch_run_reports(batch, timeout=timeout)
         return self._bodies.__dict__.pop("body") if self._is_rest else answer
 
     def _refusal(self, error: exceptions.GoogleAPICallError, property_id: str) -> SourceError:
@@ -242,6 +245,14 @@ class Ga4Client:
             f"property {property_id}: the request was refused ({error.code}): {said}", **self._where
         )
 
+    def _web_page(self, property_id: str, payload: bytes) -> VendorError:
+        start = redact(payload[:80].decode("utf-8", "replace"))
+        return VendorError(
+            f"property {property_id}: the answer is a web page and no report (starts {start!r}): of a proxy, a "
+            "firewall or a network that wants to be signed in to; is GA4_BASE_URL right?",
+            **self._where,
+        )
+
     # ---- quota ---------------------------------------------------------------------------------------------
 
     def _see_quota(self, property_id: str, answers: Sequence[Report]) -> None:
@@ -261,7 +272,7 @@ class Ga4Client:
     def _wait_for(self, quota: Quota, property_id: str, why: str) -> None:
         """Ask again later if that is within what is left of the patience. Raises _Again or QuotaError."""
         seconds = quota.ask_again_seconds
-        if seconds is not None and seconds <= self._patience_left:
+        if seconds is not None and seconds <= min(self._patience_left, self._tally.seconds_left()):
             self._patience_left -= seconds
             raise _Again(f"quota {quota.name}: {why}", wait_seconds=seconds)
         returns_in = _seconds_to_pacific_midnight() if seconds is None else max(seconds, 60)

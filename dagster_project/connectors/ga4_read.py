@@ -10,18 +10,19 @@ is recorded and not split: fewer users in a report mean more rows withheld, and 
 from __future__ import annotations
 
 import tempfile
-import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
+from dagster_project.connectors.accounts import read_each
+from dagster_project.connectors.background import in_background
 from dagster_project.connectors.contract import Page, Stream, Tally, VendorError, Window, whole_periods
 from dagster_project.connectors.ga4_client import Ga4Client
 from dagster_project.connectors.ga4_report import (
@@ -69,7 +70,7 @@ def read(
     tally: Tally,
     *,
     page_rows: int = PAGE_ROWS,
-    sleep: Callable[[float], None] = time.sleep,
+    sleep: Callable[[float], None] | None = None,
 ) -> Iterator[Page]:
     """The answers to `questions` (of one stream) for the whole periods that overlap `window`, every property.
 
@@ -81,9 +82,11 @@ def read(
     stream, last_day = questions[0].stream, _last_day(settings, questions[0].stream, window)
     periods = [p for p in whole_periods(window, stream.period, settings.week_start) if p.start <= last_day]
     with Ga4Client(settings, tally, stream=stream.name, sleep=sleep) as client:
-        for property_id in settings.property_ids:
-            yield from _Reader(client, tally, property_id, last_day, page_rows).pages(questions, periods)
-            tally.read_account(property_id)
+        yield from read_each(
+            settings.property_ids,
+            lambda property_id: _Reader(client, tally, property_id, last_day, page_rows).pages(questions, periods),
+            tally,
+        )
 
 
 def _last_day(settings: Ga4Settings, stream: Stream, window: Window) -> date:
@@ -157,14 +160,13 @@ class _Reader:
     def _following(self, task: Task, start: int, row_count: int) -> Iterator[Report]:
         """The pages from row `start`; the next one is on its way while one is being used."""
         offsets = range(start, row_count, self.page_rows)
-        with ThreadPoolExecutor(1) as ahead:
-            pending = deque(ahead.submit(self._ask, [task], self.page_rows, offset) for offset in offsets[:1])
-            for offset in offsets[1:]:
-                report = pending.popleft().result()[0]
-                pending.append(ahead.submit(self._ask, [task], self.page_rows, offset))
-                yield report
-            for last in pending:
-                yield last.result()[0]
+        pending = deque(in_background(partial(self._ask, [task], self.page_rows, offset)) for offset in offsets[:1])
+        for offset in offsets[1:]:
+            report = pending.popleft().result()[0]
+            pending.append(in_background(partial(self._ask, [task], self.page_rows, offset)))
+            yield report
+        for last in pending:
+            yield last.result()[0]
 
     def _collect(self, task: Task, reports: Iterator[Report], spool: _Spool) -> str | None:
         """Fill the spool; what is wrong with the report as a whole, if anything."""

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from dagster_project.connectors.accounts import raise_if_none_was_read, read_each
 from dagster_project.connectors.contract import (
     ConfigError,
     DriftError,
@@ -170,13 +171,20 @@ def _read(
     settings: GoogleAdsSettings, report: Report, windows: Sequence[Window], tally: Tally
 ) -> Iterator[Page]:
     with GoogleAds(settings, report.name, tally) as google:
-        for account in google.accounts():
+        accounts = {account.id: account for account in google.accounts()}
+        off: dict[str, str] = {}
+
+        def read_one(account_id: str) -> Iterator[Page]:
             try:
                 for window in windows:
-                    yield from _whole_days(google, account, report, window)
-                tally.read_account(account.id)
-            except AccountOff as off:
-                tally.skip_account(account.id, str(off))
+                    yield from _whole_days(google, accounts[account_id], report, window)
+            except AccountOff as why:
+                off[account_id] = str(why)
+
+        yield from read_each(list(accounts), read_one, tally)
+        for account_id, why in off.items():
+            tally.skip_account(account_id, why)
+        raise_if_none_was_read(tally)
         if not tally.read_accounts:
             raise ConfigError(
                 f"no account of GOOGLE_ADS_CUSTOMER_ID can be read ({'; '.join(tally.notes)}); "

@@ -56,6 +56,10 @@ class Account:
     login_id: str | None
 
 
+class SignInError(AuthError):
+    """Google gives no access token: nothing can be asked, of no account."""
+
+
 class AccountOff(Exception):
     """This account is cancelled or was never set up; others may be fine."""
 
@@ -93,7 +97,8 @@ class GoogleAds:
     def accounts(self) -> list[Account]:
         """The accounts to read: those that are named, and the enabled ones below those that are managers.
 
-        One query per named account. Accounts that cannot be read are noted in the tally.
+        One query per named account. Accounts that cannot be read are told to the tally: those that are off are
+        skipped, those that are denied or fail have failed.
         """
         found: dict[str, Account] = {}
         for named in self._settings.customer_ids:
@@ -102,6 +107,11 @@ class GoogleAds:
                 clients = [row["customerClient"] for row in self._all_rows(account, HIERARCHY_QUERY)]
             except AccountOff as off:
                 self._tally.skip_account(account.id, str(off))
+                continue
+            except SourceError as error:
+                self._tally.fail_account(account.id, error)
+                if isinstance(error, SignInError):  # it is refused for all of them alike
+                    raise
                 continue
             # An account that is no manager is listed as its own and only client, or not at all.
             if not any(client.get("manager") for client in clients):
@@ -331,8 +341,8 @@ class _AccessToken:
             if time.monotonic() >= self._renew_at:
                 with Http(SOURCE, self._host, tally, judge=_judge_token_answer) as http:
                     answer = http.post_json(self._path, data=self._form)
-                self._value = answer["access_token"]
-                self._renew_at = time.monotonic() + float(answer.get("expires_in", 0)) - TOKEN_MARGIN_SECONDS
+                self._value, lives_for = _token_of(answer)
+                self._renew_at = time.monotonic() + lives_for - TOKEN_MARGIN_SECONDS
             return self._value
 
     def forget(self) -> None:
@@ -380,5 +390,19 @@ def _judge_token_answer(response: requests.Response) -> Verdict | None:
     else:
         mend = "check GOOGLE_OAUTH_TOKEN_URL and the GOOGLE_ADS_* credentials"
     return Verdict(
-        error=AuthError(f"Google refuses the refresh token ({code}: {said}); {mend}", source=SOURCE)
+        error=SignInError(f"Google refuses the refresh token ({code}: {said}); {mend}", source=SOURCE)
     )
+
+
+def _token_of(answer: Any) -> tuple[str, float]:
+    """The token and the seconds that it lives for. Raises VendorError; shows no value."""
+    token = answer.get("access_token") if isinstance(answer, dict) else None
+    if not isinstance(token, str) or not token:
+        raise VendorError(
+            "Google's token endpoint answered without an access_token; is GOOGLE_OAUTH_TOKEN_URL right?",
+            source=SOURCE,
+        )
+    try:
+        return token, float(answer.get("expires_in") or 0)
+    except (TypeError, ValueError):
+        return token, 0.0

@@ -9,10 +9,10 @@ Messages never carry a query string or a cause that could: that is where some ve
 
 from __future__ import annotations
 
+import json
 import logging
 import random
 import re
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import count
@@ -34,6 +34,7 @@ PATIENCE_SECONDS = (
 )
 CHUNK_BYTES = 1 << 16
 _SHOWN_BYTES = 300  # of an answer, in a message
+_LONGEST_NUMBER = 1000  # digits
 _BROKEN = (
     requests.ConnectionError,
     requests.Timeout,
@@ -110,8 +111,8 @@ class Http:
     ) -> None:
         self.source, self.base_url, self.tally = source, base_url.rstrip("/"), tally
         self.patience_seconds = patience_seconds
-        self._judge, self._sleep, self._attempts = judge, sleep or time.sleep, attempts
-        self._timeout = (CONNECT_TIMEOUT_SECONDS, read_timeout_seconds)
+        self._judge, self._sleep, self._attempts = judge, sleep or tally.sleep, attempts
+        self._read_timeout = read_timeout_seconds
         self.session = requests.Session()
         self.session.headers.update({"User-Agent": "funnelhouse", **(headers or {})})
         # Without an auth of its own, requests replaces the Authorization header by what ~/.netrc says.
@@ -152,6 +153,7 @@ class Http:
         received = 0
         try:
             for chunk in response.iter_content(CHUNK_BYTES):
+                self.tally.check()
                 received += len(chunk)
                 yield chunk
         except _BROKEN as error:
@@ -173,7 +175,7 @@ class Http:
                 f"{what} still fails after {failures} attempts: {interrupted}", source=self.source
             ) from None
         wait = interrupted.wait_seconds
-        if wait is not None and wait > self.patience_seconds:
+        if wait is not None and wait > min(self.patience_seconds, self.tally.seconds_left()):
             raise QuotaError(
                 f"{what}: the vendor asks to wait {wait:.0f} s; run again after that "
                 "(what was loaded before is untouched)",
@@ -199,22 +201,32 @@ class Http:
     def _json(self, method: str, url: str, **kwargs: Any) -> Any:
         def ask() -> Any:
             response = self._once(method, url, **kwargs)
+            if not response.content.strip():
+                raise Interrupted(f"answered {response.status_code} with nothing at all")
             try:
-                return response.json()
-            except (requests.JSONDecodeError, UnicodeDecodeError):
+                return json.loads(response.content, parse_int=_whole_number)
+            except (ValueError, RecursionError):
                 start = start_of(response)[:80]
                 seen = f"answered {response.status_code} with a body that is not JSON (starts {start!r})"
-                if response.content.lstrip()[:1] in (b"{", b"["):  # JSON that was cut: asking again may help
+                first = response.content.lstrip()[:1]
+                if first in (b"{", b"["):  # JSON that was cut: asking again may help
                     raise Interrupted(seen) from None
-                raise VendorError(
-                    f"{_what(method, url)} {seen}; is the base URL right?", source=self.source
-                ) from None
+                mend = "is the base URL right?"
+                if first == b"<":
+                    mend += (
+                        " It is a web page: of a proxy, a firewall or a network that wants to be signed in to, "
+                        "or of another server than the vendor's API"
+                    )
+                raise VendorError(f"{_what(method, url)} {seen}; {mend}", source=self.source) from None
 
         return self._retried(method, url, ask)
 
     def _once(self, method: str, url: str, *, stream: bool = False, **kwargs: Any) -> requests.Response:
+        self.tally.check()
+        left = self.tally.seconds_left()
+        timeout = (min(CONNECT_TIMEOUT_SECONDS, left), min(self._read_timeout, left))
         try:
-            response = self.session.request(method, url, timeout=self._timeout, stream=stream, **kwargs)
+            response = self.session.request(method, url, timeout=timeout, stream=stream, **kwargs)
         except _BROKEN as error:
             self.tally.call()
             raise Interrupted(f"the connection failed ({type(error).__name__})") from None
@@ -247,6 +259,11 @@ class Http:
         if status in (401, 403):
             return Verdict(error=AuthError(f"{what} was refused ({status}): {said}", source=self.source))
         return Verdict(error=VendorError(f"{what} answered {status}: {said}", source=self.source))
+
+
+def _whole_number(digits: str) -> int | str:
+    """Of a JSON body. Python refuses to convert thousands of digits: those stay text, and one bad cell."""
+    return int(digits) if len(digits) <= _LONGEST_NUMBER else digits
 
 
 def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:

@@ -16,6 +16,7 @@ from dagster_project.defs.shared import BACKFILL_TAG, DAILY, MODE_TAG, SHRINK_TA
 from dagster_project.locks import warehouse_lock
 
 SHOWN_BAD_ROWS = 10
+FAILED = ("failed", "partial")
 
 
 def raw_key(stream: Stream) -> dg.AssetKey:
@@ -44,6 +45,11 @@ def _checks(streams: list[Stream]) -> list[dg.AssetCheckSpec]:
         for stream in streams
         for spec in (
             dg.AssetCheckSpec("was_read", asset=raw_key(stream), description="The last attempt to read it succeeded."),
+            dg.AssetCheckSpec(
+                "nothing_was_refused",
+                asset=raw_key(stream),
+                description="Every row and every cell that the source sent could be read.",
+            ),
             dg.AssetCheckSpec(
                 "days_are_whole",
                 asset=raw_key(stream),
@@ -114,7 +120,7 @@ def _read(
         finished=ingest.Finished.of(context.run.tags[BACKFILL_TAG], settings) if BACKFILL_TAG in context.run.tags else None,
     )
     for outcome in outcomes:
-        if outcome.status == "failed":
+        if outcome.status in FAILED:
             context.log.error(f"{outcome.stream.id} failed, what was stored stays: {outcome.error}")
         yield from _results(outcome, zone)
 
@@ -123,13 +129,21 @@ def _results(outcome: ingest.Outcome, zone: Any) -> Iterator[Any]:
     stream, key = outcome.stream, raw_key(outcome.stream)
     yield dg.MaterializeResult(asset_key=key, metadata=metadata(outcome))
     yield dg.AssetCheckResult(
-        passed=outcome.status != "failed",
+        passed=outcome.status not in FAILED,
         asset_key=key,
         check_name="was_read",
         severity=dg.AssetCheckSeverity.ERROR,
         metadata={"error": outcome.error, "may_pass": outcome.may_pass} if outcome.error else {},
     )
-    is_ok = outcome.status == "ok"
+    refused = ingest.refusal(outcome.tally)
+    yield dg.AssetCheckResult(
+        passed=not refused,
+        asset_key=key,
+        check_name="nothing_was_refused",
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={"refused": refused} if refused else {},
+    )
+    is_ok = outcome.status in ("ok", "partial")
     missing = sorted(set(outcome.written.days) - set(zone.extracted_days(stream))) if is_ok else []
     yield dg.AssetCheckResult(
         passed=not missing,
@@ -162,12 +176,17 @@ def metadata(outcome: ingest.Outcome) -> dict[str, Any]:
         facts["error"] = outcome.error
     if tally.notes:
         facts["notes"] = dg.MetadataValue.md("\n".join(f"* {note}" for note in tally.notes))
-    if tally.bad_row_count:
-        facts["bad_rows"] = tally.bad_row_count
-        facts["first_bad_rows"] = dg.MetadataValue.md("\n".join(f"* {row}" for row in tally.bad_rows[:SHOWN_BAD_ROWS]))
-    if tally.bad_cell_count:
-        facts["bad_cells"] = tally.bad_cell_count
-        facts["first_bad_cells"] = dg.MetadataValue.md("\n".join(f"* {cell}" for cell in tally.bad_cells[:SHOWN_BAD_ROWS]))
+    if outcome.status != "failed" and (refused := ingest.refusal(tally)):
+        facts["refused"] = refused
+    for name, count, first in (
+        ("bad_rows", tally.bad_row_count, tally.bad_rows),
+        ("bad_cells", tally.bad_cell_count, tally.bad_cells),
+    ):
+        if count:
+            facts[name] = count
+            facts[f"first_{name}"] = dg.MetadataValue.md("\n".join(f"* {row}" for row in first[:SHOWN_BAD_ROWS]))
+    if tally.refused_money:
+        facts["refused_money"] = dg.MetadataValue.json({n: str(m) for n, m in sorted(tally.refused_money.items())})
     if written.quality:
         facts["quality"] = dg.MetadataValue.json({k: str(v) for k, v in written.quality.items()})
     return facts

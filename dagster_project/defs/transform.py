@@ -14,7 +14,7 @@ import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtCliResource, dbt_assets
 from dagster_dbt.errors import DagsterDbtCliRuntimeError
 
-from dagster_project import run_errors
+from dagster_project import run_errors, stopping
 from dagster_project.defs.resources import Installation, Reporter
 from dagster_project.defs.shared import WRITER_POOL, dbt_project
 from dagster_project.locks import warehouse_lock
@@ -53,9 +53,11 @@ def dbt_build(
         total = len(context.selected_output_names) + len(context.selected_asset_check_keys)
         folder = _begin(settings.home, context.run.run_id)
         try:
-            for done, event in enumerate(dbt.cli(["build"], context=context, target_path=folder).stream(), start=1):
-                reporter.step("dbt build", done, total)
-                yield event
+            build = dbt.cli(["build"], context=context, target_path=folder)
+            with stopping.child(build.process):
+                for done, event in enumerate(build.stream(), start=1):
+                    reporter.step("dbt build", done, total)
+                    yield event
         except DagsterDbtCliRuntimeError as error:
             reason = run_errors.why_dbt_failed(str(error), folder, settings.warehouse_path, dbt_project.manifest_path)
             raise dg.Failure(reason, allow_retries=False) from error

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from types import SimpleNamespace
 
 import pytest
 from scripted_server import ScriptedServer
 
-from dagster_project.connectors import http as http_module
+from dagster_project.connectors import Tally
 
 
 @pytest.fixture
@@ -22,5 +21,5 @@ def scripted() -> Iterator[ScriptedServer]:
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The seconds that connectors would have waited; they do not."""
     seconds: list[float] = []
-    monkeypatch.setattr(http_module, "time", SimpleNamespace(sleep=seconds.append))
+    monkeypatch.setattr(Tally, "sleep", lambda _tally, wait: seconds.append(wait))
     return seconds

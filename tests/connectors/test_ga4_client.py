@@ -368,7 +368,7 @@ def test_an_hourly_shortage_is_waited_for_where_patience_allows(scripted: Script
         (answer(["2026-02-03", *ROW[1:]]), DriftError, "'date' has the value '2026-02-03'"),
         (answer(ROW, rowCount=2), VendorError, "2 rows were promised, 1 came"),
         ([answer(ROW)], VendorError, "5 attempts"),
-        ("<html>proxy</html>", VendorError, "not a whole JSON report"),
+        ("<html>proxy</html>", VendorError, "is a web page and no report"),
     ],
 )
 def test_an_answer_that_is_not_what_was_asked_is_an_error(

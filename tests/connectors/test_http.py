@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import socket
+import threading
+import time
 import traceback
 from pathlib import Path
 
 import pytest
 from scripted_server import Reply, ScriptedServer
 
-from dagster_project.connectors.contract import AuthError, QuotaError, SourceError, Tally, VendorError
+from dagster_project.connectors.contract import AuthError, GivenUp, QuotaError, SourceError, Tally, VendorError
 from dagster_project.connectors.http import (
     ATTEMPTS,
     CHUNK_BYTES,
@@ -48,8 +50,11 @@ def test_a_good_answer_costs_one_call(http: Http, scripted: ScriptedServer, tall
         Reply(reset=True),
         Reply({"rows": [1, 2, 3]}, cut_after=5),
         Reply('{"rows": [1, 2'),  # cut, though the length is right: a proxy's work
+        Reply(b""),
+        Reply(b" \n"),
+        Reply(b"", 204),
     ],
-    ids=["503", "429", "reset", "cut", "cut but well framed"],
+    ids=["503", "429", "reset", "cut", "cut but well framed", "an empty 200", "a blank 200", "204"],
 )
 def test_passing_trouble_is_ridden_out(
     http: Http, scripted: ScriptedServer, tally: Tally, waits: list[float], trouble: Reply
@@ -106,6 +111,54 @@ def test_a_web_page_instead_of_json_says_so_at_once(
     with pytest.raises(VendorError, match=r"not JSON \(starts '<html>Welcome.*is the base URL right\?"):
         http.get_json("/v1/things")
     assert tally.api_calls == 1
+
+
+def test_answers_that_stay_empty_are_one_error(http: Http, scripted: ScriptedServer, tally: Tally) -> None:
+    scripted.reply(*[Reply(b"")] * ATTEMPTS)
+    with pytest.raises(VendorError, match=rf"after {ATTEMPTS} attempts: answered 200 with nothing at all"):
+        http.get_json("/v1/things")
+
+
+def test_a_sign_in_page_is_named_as_one(http: Http, scripted: ScriptedServer, tally: Tally) -> None:
+    page = "<!DOCTYPE html><html><title>Sign in to HotelWiFi</title></html>"
+    scripted.reply(Reply(page, headers={"Content-Type": "text/html"}))
+    with pytest.raises(VendorError, match=r"Sign in to HotelWiFi.*It is a web page: of a proxy, a firewall"):
+        http.get_json("/v1/things")
+    assert tally.api_calls == 1
+
+
+def test_a_number_of_thousands_of_digits_is_handed_on_as_text(http: Http, scripted: ScriptedServer) -> None:
+    scripted.reply(Reply('{"rows": [1, ' + "9" * 5000 + "]}"))
+    assert http.get_json("/v1/things") == {"rows": [1, "9" * 5000]}
+
+
+def test_nobody_is_asked_for_a_read_that_was_given_up(
+    http: Http, scripted: ScriptedServer, tally: Tally
+) -> None:
+    tally.give_up()
+    with pytest.raises(GivenUp):
+        http.get_json("/v1/things")
+    assert scripted.asked == []
+
+
+def test_waiting_ends_when_the_read_is_given_up(scripted: ScriptedServer) -> None:
+    tally = Tally()
+    scripted.reply(Reply("slow down", 429, {"Retry-After": "100"}))
+    threading.Timer(0.2, tally.give_up).start()
+    started = time.monotonic()
+    with pytest.raises(GivenUp):
+        Http("shop", scripted.url, tally).get_json("/v1/things")
+    assert time.monotonic() - started < 50
+
+
+def test_a_wait_beyond_the_time_of_the_read_is_not_begun(
+    scripted: ScriptedServer, tally: Tally, waits: list[float]
+) -> None:
+    tally.until = time.monotonic() + 30
+    scripted.reply(Reply("slow down", 429, {"Retry-After": "100"}))
+    with pytest.raises(QuotaError, match="asks to wait 100 s"):
+        Http("shop", scripted.url, tally).get_json("/v1/things")
+    assert waits == []
 
 
 def test_a_server_that_hangs_is_given_up_and_asked_again(
