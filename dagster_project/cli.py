@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
+import subprocess
 import sys
 import threading
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
-from dagster_project.settings import Settings, SettingsError, load_settings
+if TYPE_CHECKING:  # what is heavy is loaded by the verb that needs it: a mistyped verb is answered at once
+    from dagster_project.settings import Settings
 
 app = typer.Typer(
     add_completion=False,
@@ -46,30 +47,60 @@ class _Told(_Stop):
 
 def main() -> None:
     """Entry point: errors that a person can mend are one message, not a traceback."""
-    from dagster_project.connectors import SourceError
-    from dagster_project.kpis import CatalogueError, InputError, QuestionError
-    from dagster_project.publish import PublishError
-    from dagster_project.raw_zone import RawZoneError
-    from dagster_project.runner import RunFailed
-
-    mendable = (
-        SettingsError, SourceError, RawZoneError, PublishError, RunFailed, CatalogueError, InputError, QuestionError,
-    )  # fmt: skip
     try:
         app()
     except _Told as told:
-        err.print(f"{told}; what is stored is whole, run the same command again and it goes on where it was")
+        err.print(f"{told}; what is stored is whole, run the same command again and it goes on where it was", soft_wrap=True)
         sys.stdout.flush()
         sys.stderr.flush()
         if any(thread.name == "run" for thread in threading.enumerate()):
             os._exit(told.code)  # the run has not heard of it yet, and may never: do not wait for it
         sys.exit(told.code)
-    except (*mendable, _Stop) as error:
-        err.print(f"[red]error[/red] {escape(str(error))}", soft_wrap=True)
-        sys.exit(getattr(error, "code", 1))
+    except _Stop as error:
+        _say(error)
+        sys.exit(error.code)
     except KeyboardInterrupt:
         err.print("stopped")
         sys.exit(130)
+    except Exception as error:
+        if not isinstance(error, _mendable()):
+            raise
+        _say(error)
+        sys.exit(1)
+
+
+def _say(error: Exception) -> None:
+    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    where = "" if not full else "; the disk is full: make room, and run the same again (what was stored is whole)"
+    err.print(f"[red]error[/red] {escape(str(error))}{where}", soft_wrap=True)
+
+
+def _mendable() -> tuple[type[Exception], ...]:
+    from dagster_project.connectors import SourceError
+    from dagster_project.kpis import CatalogueError, InputError, QuestionError
+    from dagster_project.publish import PublishError
+    from dagster_project.raw_zone import RawZoneError
+    from dagster_project.runner import RunFailed
+    from dagster_project.settings import SettingsError
+
+    return (
+        SettingsError, SourceError, RawZoneError, PublishError, RunFailed, CatalogueError, InputError, QuestionError, OSError,
+    )  # fmt: skip
+
+
+def _version(is_asked: bool) -> None:
+    if is_asked:
+        from importlib.metadata import version
+
+        out.print(f"funnelhouse {version('funnelhouse')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which version this is.")] = False,
+) -> None:
+    """Funnelhouse: the marketing and sales KPI warehouse that a company runs itself."""
 
 
 @app.command()
@@ -81,10 +112,13 @@ def refresh(
 ) -> None:
     """Load yesterday and the days that sources still restate; rebuild marts, KPIs and the published copy."""
     from dagster_project.connectors import Window
+    from dagster_project.settings import load_settings
 
     settings = load_settings()
-    mode = "sweep" if sweep else "deep" if deep else "refresh"
-    _run(settings, mode, Window.of_day(settings.today - timedelta(days=1)), source, allow_shrink)
+    yesterday = Window.of_day(settings.today - timedelta(days=1))
+    # a sweep lists records, a deep pass reads more days: who asks for both gets both
+    for mode in [name for name, is_asked in (("deep", deep), ("sweep", sweep)) if is_asked] or ["refresh"]:
+        _run(settings, mode, yesterday, source, allow_shrink)
 
 
 @app.command()
@@ -94,20 +128,23 @@ def backfill(
     source: Source = None,
 ) -> None:
     """Load exactly these days again, in one run, then rebuild. Resumable; safe to repeat and to overlap."""
-    from dagster_project.connectors import Window
+    from dagster_project.connectors import FIRST_DAY, Window
+    from dagster_project.settings import load_settings
 
     settings = load_settings()
     if end < start:
         raise _Stop(f"--end {end:%Y-%m-%d} is before --start {start:%Y-%m-%d}", 2)
-    if start.date() >= settings.today:
-        raise _Stop(f"--start {start:%Y-%m-%d} is not over yet: today is {settings.today}", 2)
-    last = min(end.date(), settings.today - timedelta(days=1))
-    _run(settings, "backfill", Window(start.date(), last + timedelta(days=1)), source)
+    if start.date() < FIRST_DAY:
+        raise _Stop(f"--start {start:%Y-%m-%d} is before {FIRST_DAY}, the first day that can be loaded", 2)
+    for name, day in (("--start", start.date()), ("--end", end.date())):
+        if day >= settings.today:
+            raise _Stop(f"{name} {day} is not over yet: today is {settings.today}", 2)
+    _run(settings, "backfill", Window(start.date(), end.date() + timedelta(days=1)), source)
 
 
 def _run(settings: Settings, mode: str, window: object, sources: list[str] | None, allow_shrink: bool = False) -> None:
     from dagster_project.connectors import SOURCES
-    from dagster_project.runner import BarReporter, mark_stopped, run_refresh
+    from dagster_project.runner import mark_stopped, reporter_for, run_refresh
     from dagster_project.stopping import Stopped, run_until_stopped
 
     if unknown := set(sources or []) - set(SOURCES):
@@ -115,7 +152,7 @@ def _run(settings: Settings, mode: str, window: object, sources: list[str] | Non
     started = datetime.now()
     run_id = str(uuid.uuid4())
     try:
-        with BarReporter(err) as reporter:
+        with reporter_for(err) as reporter:
             result = run_until_stopped(
                 lambda: run_refresh(
                     settings, mode, window, sources=sources, allow_shrink=allow_shrink, reporter=reporter, run_id=run_id  # type: ignore[arg-type]
@@ -143,6 +180,7 @@ def _run(settings: Settings, mode: str, window: object, sources: list[str] | Non
 def doctor() -> None:
     """Which sources are on, what is missing, and whether each vendor answers."""
     from dagster_project.doctor import examine, report
+    from dagster_project.settings import load_settings
 
     settings = load_settings()
     findings = list(examine(settings))
@@ -156,13 +194,15 @@ def show(
     kpi: Annotated[str, typer.Argument(help="A KPI id, such as cpl; see `funnelhouse show list`.")],
     by: Annotated[str, typer.Option(help="Cut: channel, campaign, device, sales_rep …")] = "total",
     grain: Annotated[str | None, typer.Option(help="day, week, month, quarter or year; else the KPI's own.")] = None,
-    periods: Annotated[int, typer.Option(help="How many periods, newest last.")] = 6,
+    periods: Annotated[int, typer.Option(min=1, help="How many periods, newest first.")] = 6,
+    end: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Only periods that began by this day.")] = None,
     model: Annotated[str | None, typer.Option(help="Attribution model, where the KPI has one.")] = None,
 ) -> None:
-    """One KPI over time, from the published copy."""
+    """One KPI over time, from the published copy; `list` shows the catalogue."""
     from dagster_project.reading import kpi_table
 
-    out.print(kpi_table(load_settings(), kpi, by=by, grain=grain, periods=periods, model=model))
+    settings, last = _settings_to_look_at(), end.date() if end else None
+    out.print(kpi_table(settings, kpi, by=by, grain=grain, periods=periods, model=model, end=last))
 
 
 @app.command()
@@ -175,35 +215,38 @@ def explain(
     """One value: formula, numerator and denominator, its parts, and the source days it rests on."""
     from dagster_project.reading import explanation
 
-    out.print(explanation(load_settings(), kpi, period, by=by, model=model))
+    out.print(explanation(_settings_to_look_at(), kpi, period, by=by, model=model))
 
 
 @app.command()
 def demo(
     keep: Annotated[bool, typer.Option(help="Keep what an earlier demo loaded.")] = True,
+    home: Annotated[Path | None, typer.Option(help="The demo's own folder, instead of data/demo.")] = None,
 ) -> None:
-    """The whole pipeline against the sandbox, no account needed; then the scoreboard and where to look."""
+    """The whole pipeline against the sandbox, no account needed; then the scoreboard and where to look.
+
+    It has a home of its own, and sees nothing of `.env` or of the environment's settings.
+    """
+    from dagster_project import demo
     from dagster_project.connectors import Window
     from dagster_project.reading import scoreboard
     from dagster_project.sandbox import DEMO_CONFIG, DEMO_TODAY, HISTORY_START, serve_apart
+    from dagster_project.settings import load_settings
 
-    home = _demo_home()
-    if not keep and home.exists():
-        import shutil
-
-        shutil.rmtree(home)
-    places = {"FUNNELHOUSE_HOME": str(home), "FUNNELHOUSE_CONFIG": str(DEMO_CONFIG)}
+    folder = (home or demo.FOLDER).resolve()
+    demo.prepare(folder, keep=keep)
     with serve_apart(DEMO_TODAY) as variables:
         import dagster_dbt  # noqa: F401  as slow to load as the sandbox is to start: side by side
 
-        with _environment({**variables(), **places}):
+        with demo.environment(folder, {**variables(), "FUNNELHOUSE_CONFIG": str(DEMO_CONFIG)}):
             settings = load_settings()
             out.print(f"The sandbox plays GA4, HubSpot, Google Ads and the ECB on loopback; today is {settings.today}.")
             _run(settings, "backfill", Window(HISTORY_START, settings.today), None)
             out.print(scoreboard(settings))
             where = _shown(settings.published_folder)
+    is_elsewhere = f" (FUNNELHOUSE_HOME={_shown(folder)})" if home else ""
     out.print(f"""
-Look further (FUNNELHOUSE_HOME={_shown(home)}):
+Look further{is_elsewhere}:
   .venv/bin/funnelhouse show cpl --by channel
   .venv/bin/funnelhouse explain cpl --period {DEMO_TODAY - timedelta(days=1):%Y-%m} --by channel
   {where}/funnelhouse.duckdb              marts and KPI tables, for DuckDB and BI tools
@@ -228,33 +271,50 @@ def sandbox(
 
 @app.command()
 def ui(port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 3000) -> None:
-    """Dagster's web page on 127.0.0.1: assets, runs, schedules, backfills."""
+    """Dagster's web page on 127.0.0.1: assets, runs, schedules, backfills. For the demo its sandbox runs beside it."""
+    from dagster_project import demo
+    from dagster_project.settings import load_settings
+
+    found = demo.found(Path.cwd())
+    if found is None:
+        _serve_dagster(load_settings(), port)
+        return
+    from dagster_project.sandbox import DEMO_CONFIG, DEMO_TODAY, serve_apart
+
+    home = Path(found["FUNNELHOUSE_HOME"])
+    with (
+        serve_apart(DEMO_TODAY) as variables,
+        demo.environment(home, {**variables(), "FUNNELHOUSE_CONFIG": str(DEMO_CONFIG)}),
+    ):
+        err.print(f"(the demo, in {_shown(home)}, with its sandbox: nothing else was loaded here)")
+        _serve_dagster(load_settings(), port)
+
+
+def _serve_dagster(settings: Settings, port: int) -> None:
     from dagster_project import instance
     from dagster_project.runner import PROJECT_FOLDER, ensure_manifest
 
-    settings = load_settings()
     instance.open_instance(settings.home).dispose()
     ensure_manifest(settings)
-    command = Path(sys.executable).with_name("dagster")
-    os.chdir(PROJECT_FOLDER)
     # a script's shell has what it starts in the background ignore Ctrl-C; Dagster would then ignore SIGTERM as well
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    os.execv(command, [str(command), "dev", "-w", "workspace.yaml", "-h", "127.0.0.1", "-p", str(port)])
+    command = [str(Path(sys.executable).with_name("dagster")), "dev", "-w", "workspace.yaml", "-h", "127.0.0.1", "-p", str(port)]
+    page = subprocess.Popen(command, cwd=PROJECT_FOLDER)
+    signal.signal(signal.SIGTERM, lambda *_: page.terminate())
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches Dagster too, which ends by itself
+    sys.exit(page.wait())
 
 
-def _demo_home() -> Path:
-    return Path(os.environ.get("FUNNELHOUSE_HOME", "data/demo")).resolve()
+def _settings_to_look_at() -> Settings:
+    """The settings of this folder; where nothing was loaded yet and the demo has run, those of the demo."""
+    from dagster_project import demo
+    from dagster_project.settings import load_settings
 
-
-@contextmanager
-def _environment(variables: dict[str, str]) -> Iterator[None]:
-    before = dict(os.environ)
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
+    found = demo.found(Path.cwd())
+    if found is None:
+        return load_settings()
+    err.print(f"(the demo's tables, in {_shown(Path(found['FUNNELHOUSE_HOME']))}: nothing else was loaded here)")
+    return load_settings(found)
 
 
 def _shown(path: Path) -> str:

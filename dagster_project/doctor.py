@@ -54,7 +54,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
                     f"its days are days in {zone}, the reports are in {settings.rules.reporting.time_zone}: "
                     "daily figures of this source keep its own days"
                 )
-            finding.warnings += tally.notes
+            finding.warnings += [*tally.notes, *_unreachable_stages(settings, source)]
             if tally.bad_row_count:
                 finding.warnings.append(f"{tally.bad_row_count} bad rows, first: {tally.bad_rows[0]}")
         yield finding
@@ -70,3 +70,21 @@ def report(settings: Settings, findings: list[Finding]) -> Table:
         lines = [finding.answer, *(f"[yellow]note[/yellow] {warning}" for warning in finding.warnings)]
         table.add_row(finding.source, state, "\n".join(lines))
     return table
+
+
+def _unreachable_stages(settings: Settings, source: str) -> list[str]:
+    """Stages of the funnel that nothing in this CRM means: their KPIs have no data, which a rule can change."""
+    reachable = {rule.stage for rule in settings.rules.crm.stage_rules() if rule.crm == source}
+    if source == "files":
+        leads = [mapping for mapping in settings.rules.files if mapping.stream == "leads"]
+        columns = {column for mapping in leads for column in (*mapping.columns, *mapping.constants)}
+        if not leads or "stage" in columns:
+            return []
+        reachable |= {column.removesuffix("_at") for column in columns}
+    elif source != "hubspot":
+        return []
+    missing = [stage for stage in ("mql", "sal", "sql") if stage not in reachable]
+    if not missing:
+        return []
+    where = "columns of the leads file" if source == "files" else "crm.stages"
+    return [f"nothing of {source} means {', '.join(missing)}: what is counted by that has no data until {where} says what does"]

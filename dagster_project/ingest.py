@@ -30,6 +30,7 @@ from dagster_project.connectors import (
     settings_of,
     whole_periods,
 )
+from dagster_project.connectors.identity import without_control_characters
 from dagster_project.raw_zone import RawZone, RawZoneError, Written
 from dagster_project.settings import WEEKDAYS, Settings
 
@@ -372,7 +373,7 @@ def _counted(
     for page in pages:
         rows += page.rows.num_rows
         progress(stream, "rows", rows)
-        yield page
+        yield replace(page, rows=without_control_characters(page.rows))
     _bear(reading, max(rows, tally.good_row_count), tally.bad_row_count - refused_before, settings, zone, tally)
     if is_over.is_set():  # the run was stopped: do not begin to store
         raise stopping.Stopped

@@ -65,6 +65,7 @@ def open_instance(home: Path) -> dg.DagsterInstance:
     One process at a time: two that make the history's tables at once leave files that Dagster refuses for ever
     ("Version table 'alembic_version' has more than one head").
     """
+    home.mkdir(parents=True, exist_ok=True, mode=0o700)
     with file_lock(home / "dagster" / ".open.lock", "another run is opening the run history"):
         instance = dg.DagsterInstance.from_config(str(prepare(home)))
     bury_dead_runs(instance)

@@ -10,6 +10,7 @@ import sys
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +100,37 @@ class BarReporter:
         if name not in self._steps:
             self._steps[name] = self._progress.add_task(name, total=total, said="")
         self._progress.update(self._steps[name], completed=done, total=max(done, total))
+
+
+class LineReporter:
+    """Plain lines, for a log that nobody watches (cron, CI): each stream when it ends, each long step when it begins."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self._steps: set[str] = set()
+
+    def __enter__(self) -> LineReporter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def stream(self, stream: Stream, what: str, rows: int) -> None:
+        if what not in ("started", "rows", "off"):
+            self._say(f"{stream.id} {what}{f', {rows:,} rows' if rows else ''}")
+
+    def step(self, name: str, done: int, total: int) -> None:
+        if name not in self._steps:
+            self._steps.add(name)
+            self._say(name)
+
+    def _say(self, text: str) -> None:
+        self.console.print(f"{datetime.now():%H:%M:%S} {text}", soft_wrap=True, markup=False)
+
+
+def reporter_for(console: Console) -> BarReporter | LineReporter:
+    """Bars where somebody looks, lines where it is written down."""
+    return BarReporter(console) if console.is_terminal else LineReporter(console)
 
 
 def run_refresh(

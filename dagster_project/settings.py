@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
@@ -32,6 +33,13 @@ from dagster_project.rules import (
     is_loopback,
     read_rules,
 )
+
+# Read from the environment alone: another file than `.env`, such as one for each installation.
+ENV_FILE = "FUNNELHOUSE_ENV_FILE"
+GENERAL = (
+    ENV_FILE, "FUNNELHOUSE_HOME", "FUNNELHOUSE_RAW", "FUNNELHOUSE_CONFIG", "FUNNELHOUSE_HASH_KEY", "FUNNELHOUSE_TODAY",
+    "FUNNELHOUSE_POSTGRES_URL",
+)  # fmt: skip
 
 # ---- sources: environment variables ------------------------------------------------------------------------
 
@@ -103,6 +111,9 @@ class FxSettings(SourceSettings):
     ecb_url: HostAddress = Field("https://data-api.ecb.europa.eu", alias="FX_ECB_URL")
     cbr_url: HostAddress = Field("https://www.cbr.ru", alias="FX_CBR_URL")
     providers: tuple[str, ...] = ("ecb",)
+
+
+SOURCE_SETTINGS = (Ga4Settings, HubspotSettings, GoogleAdsSettings, FxSettings)
 
 
 class FilesSettings(SourceSettings):
@@ -236,7 +247,11 @@ def load_rules(environment: Mapping[str, str] | None = None, *, folder: Path | N
 
 def _environment(environment: Mapping[str, str] | None, folder: Path) -> dict[str, str]:
     if environment is None:
-        environment = {**{k: v for k, v in dotenv_values(folder / ".env").items() if v}, **os.environ}
+        named = os.environ.get(ENV_FILE)
+        path = folder / (named or ".env")
+        if named and not path.exists():
+            raise SettingsError(f"{ENV_FILE}={named}: there is no such file")
+        environment = {**{k: v for k, v in dotenv_values(path).items() if v}, **os.environ}
     return {name: value.strip() for name, value in environment.items() if value and value.strip()}
 
 
@@ -270,14 +285,23 @@ def _today(env: Mapping[str, str], time_zone: str) -> date:
 def _kept_hash_key(home: Path) -> str:
     """The key that hashes e-mails and phones; made once, kept beside the warehouse, readable by its owner only."""
     path = home / "hash_key"
-    home.mkdir(parents=True, exist_ok=True)
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_text().strip()
-    with os.fdopen(descriptor, "w") as file:
-        file.write(secrets.token_hex(32))
-    return path.read_text().strip()
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)  # what is kept here is for its owner
+        if not path.exists():
+            made = path.with_name(f".hash_key.{os.getpid()}")  # whole before it has its name, also on a full disk
+            with os.fdopen(os.open(made, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+                file.write(secrets.token_hex(32))
+            with suppress(FileExistsError):  # of two that begin at once one is first
+                os.link(made, path)
+            made.unlink()
+        key = path.read_text().strip()
+    except OSError as error:
+        raise SettingsError(
+            f"FUNNELHOUSE_HOME={home} cannot be used ({'it is a file' if home.is_file() else error.strerror}); allowed is a folder that this user can write to"
+        ) from None
+    if not key:
+        raise SettingsError(f"{path} is empty; put the key back, or delete the file where nothing was loaded yet")
+    return key
 
 
 def _source(kind: type[S], env: Mapping[str, str], more: Mapping[str, Any]) -> S | None:
@@ -293,6 +317,11 @@ def _source(kind: type[S], env: Mapping[str, str], more: Mapping[str, Any]) -> S
         return kind.model_validate({**{n: v for n, v in env.items() if n in _aliases(kind)}, **more})
     except ValidationError as error:
         raise SettingsError(explained(error, secret_names=_secret_aliases(kind))) from None
+
+
+def variable_names() -> set[str]:
+    """Every environment variable that is a setting."""
+    return set(GENERAL).union(*(_aliases(kind) for kind in SOURCE_SETTINGS))
 
 
 def required_variables(source: str) -> list[str]:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from datetime import date
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
-from dagster_project import cli
+from dagster_project import cli, demo
 from dagster_project.sandbox import DEMO_CONFIG, Sandbox, serve
+from dagster_project.settings import load_settings
 
 TODAY = date(2026, 10, 1)
 Said = tuple[int, str]
@@ -50,6 +55,11 @@ def sandbox() -> Iterator[Sandbox]:
         ("backfill --start 2026-09-30 --end 2026-09-01", 2, "--end 2026-09-01 is before --start 2026-09-30"),
         ("backfill --start 2026-10-01 --end 2026-10-01", 2, "--start 2026-10-01 is not over yet: today is 2026-10-01"),
         ("backfill --start 01.09.2026 --end 2026-09-01", 2, "'01.09.2026' does not match the format"),
+        ("backfill --start 2026-09-01 --end 2026-10-05", 2, "--end 2026-10-05 is not over yet: today is 2026-10-01"),
+        ("backfill --start 2014-12-31 --end 2026-09-01", 2, "--start 2014-12-31 is before 2015-01-01, the first day that can be loaded"),
+        ("show cpl --periods -3", 2, "Invalid value for '--periods': Input should be greater than or equal to 1"),
+        ("show cpl --end soon", 2, "'soon' does not match the format"),
+        ("refesh", 2, "No such command 'refesh'. Did you mean 'refresh'?"),
         ("refresh --source ga5", 2, "--source 'ga5' is not a source; allowed: "),
         ("show cpl", 1, "nothing is published yet; run `funnelhouse refresh`"),
         ("explain cpl --period 2026-09", 1, "nothing is published yet; run `funnelhouse refresh`"),
@@ -64,6 +74,103 @@ def test_a_wrong_command_is_one_message_that_names_it(
     assert got == code
     assert "Traceback" not in said
     assert not (no_vendor_variables / "home" / "raw").exists()
+
+
+def test_it_says_which_version_it_is(funnelhouse: Callable[..., Said]) -> None:
+    assert funnelhouse("--version") == (0, f"funnelhouse {version('funnelhouse')}")
+
+
+def test_a_mistyped_command_is_answered_without_loading_the_house() -> None:
+    """The warehouse, Arrow and Dagster take seconds to load: no usage error needs them."""
+    script = "import sys; sys.argv = ['funnelhouse', 'refesh']; from dagster_project import cli; import atexit\n" \
+        "atexit.register(lambda: print(sorted({'pyarrow', 'duckdb', 'dagster'} & set(sys.modules))))\ncli.main()"  # fmt: skip
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.strip()) == (2, "[]")
+
+
+@pytest.mark.parametrize(
+    ("home", "message"),
+    [
+        ("file", "FUNNELHOUSE_HOME={} cannot be used (it is a file)"),
+        ("/proc/funnelhouse", "FUNNELHOUSE_HOME={} cannot be used (No such file or directory)"),
+        ("/sys/funnelhouse", "FUNNELHOUSE_HOME={} cannot be used ("),
+    ],
+)
+def test_a_home_that_cannot_be_written_is_one_message(
+    funnelhouse: Callable[..., Said], no_vendor_variables: Path, monkeypatch: pytest.MonkeyPatch, home: str, message: str
+) -> None:
+    (no_vendor_variables / "file").write_text("not a folder")
+    path = no_vendor_variables / home  # an absolute path stands for itself
+    monkeypatch.setenv("FUNNELHOUSE_HOME", str(path))
+    for command in ("refresh", "show leads", "doctor"):
+        code, said = funnelhouse(*command.split())
+        assert message.format(path) in said
+        assert (code, "Traceback" in said) == (1, False)
+
+
+def test_a_full_disk_at_the_start_is_one_message(
+    funnelhouse: Callable[..., Said], no_vendor_variables: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def link(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "link", link)
+    code, said = funnelhouse("refresh")
+    assert (code, "Traceback" in said) == (1, False)
+    assert f"FUNNELHOUSE_HOME={no_vendor_variables / 'home'} cannot be used (No space left on device)" in said
+
+
+def test_the_demo_touches_no_folder_that_it_did_not_make(
+    funnelhouse: Callable[..., Said], no_vendor_variables: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    precious = no_vendor_variables / "home"
+    (precious / "raw").mkdir(parents=True)
+    (precious / "raw" / "years.parquet").write_text("of work")
+    for home in (precious, precious / "raw" / "years.parquet"):
+        for option in ("--keep", "--no-keep"):
+            code, said = funnelhouse("demo", option, "--home", str(home))
+            assert f"{home} was not made by the demo: move it away" in said
+            assert code == 1
+    assert (precious / "raw" / "years.parquet").read_text() == "of work"
+
+
+def test_the_demo_sees_nothing_of_another_installation(no_vendor_variables: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = {"FUNNELHOUSE_RAW": "s3://company/raw", "FUNNELHOUSE_POSTGRES_URL": "postgresql://company/kpis", "GA4_PROPERTY_ID": "1"}
+    monkeypatch.chdir(no_vendor_variables)
+    monkeypatch.setenv("FUNNELHOUSE_POSTGRES_URL", own["FUNNELHOUSE_POSTGRES_URL"])
+    (no_vendor_variables / ".env").write_text("\n".join(f"{name}={value}" for name, value in own.items()))
+    home = no_vendor_variables / "demo"
+    demo.prepare(home, keep=True)
+    with demo.environment(home, {"FUNNELHOUSE_TODAY": "2026-10-01"}):
+        settings = load_settings()
+    assert (settings.home, settings.raw_root) == (home, str(home / "raw"))
+    assert (settings.postgres_url, settings.ga4) == (None, None)
+    assert os.environ["FUNNELHOUSE_POSTGRES_URL"] == own["FUNNELHOUSE_POSTGRES_URL"]
+    demo.prepare(home, keep=False)  # it made this one, so it may begin anew
+    assert [path.name for path in home.iterdir()] == [demo.MARK]
+
+
+def test_the_demos_tables_are_found_where_nothing_else_was_loaded(no_vendor_variables: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("FUNNELHOUSE_HOME")
+    home = no_vendor_variables / demo.FOLDER
+    assert demo.found(no_vendor_variables) is None
+    demo.prepare(home, keep=True)
+    with demo.environment(home, {"FUNNELHOUSE_TODAY": "2026-10-01"}):
+        pass
+    found = demo.found(no_vendor_variables)
+    assert found is not None
+    assert load_settings(found, folder=no_vendor_variables).home == home
+    (no_vendor_variables / ".env").write_text("FUNNELHOUSE_HOME=mine")
+    assert demo.found(no_vendor_variables) is None
+
+
+def test_doctor_says_which_stages_nothing_leads_to(funnelhouse: Callable[..., Said], no_vendor_variables: Path) -> None:
+    (no_vendor_variables / "leads.csv").write_text("id,at,q\n1,2026-09-01,2026-09-02\n")
+    mapping = "{name: crm, stream: leads, path: leads.csv, columns: {lead_id: id, created_at: at, mql_at: q}}"
+    (no_vendor_variables / "funnelhouse.yml").write_text(f"exchange_rates: {{providers: []}}\nfiles: [{mapping}]\n")
+    code, said = funnelhouse("doctor")
+    assert "nothing of files means sal, sql" in said
+    assert code == 0
 
 
 def test_a_wrong_setting_is_one_message_that_names_it(

@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from dagster_project.connectors.contract import (
+    FIRST_DAY,
     AuthError,
     ConfigError,
     DriftError,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from dagster_project.settings import Settings
 
 __all__ = [
+    "FIRST_DAY",
     "SOURCES",
     "AuthError",
     "ConfigError",

@@ -17,6 +17,8 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
+# Vendors' histories start when the vendor does: GA4 refuses days before 2015-08-14.
+FIRST_DAY = date(2015, 1, 1)
 PERIODS = ("day", "week", "month", "quarter", "year")
 
 
@@ -199,16 +201,16 @@ class Tally:
             for name, amount in (money or {}).items():
                 self.refused_money[name] = self.refused_money.get(name, Decimal(0)) + amount
 
+    def good_rows(self, count: int) -> None:
+        with self._lock:
+            self.good_row_count += count
+
     def bad_cell(self, where_and_why: str) -> None:
-        """A cell that cannot be read, of a row that is stored without it."""
+        """A cell that says nothing readable and that its row can do without: the row stays, the cell is empty."""
         with self._lock:
             self.bad_cell_count += 1
             if len(self.bad_cells) < self.KEPT_BAD_ROWS:
                 self.bad_cells.append(where_and_why)
-
-    def good_rows(self, count: int) -> None:
-        with self._lock:
-            self.good_row_count += count
 
     def see_quota(self, **left: float) -> None:
         with self._lock:

@@ -12,13 +12,23 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dagster_project.connectors.identity import MAY_BE_PERSONAL, hash_email, redact_url
+from dagster_project.connectors.identity import (
+    INVISIBLE,
+    MAY_BE_PERSONAL,
+    MAY_BE_PERSONAL_TEXT,
+    controls_removed,
+    hash_email,
+    redact_url,
+)
 
 Parsed = tuple[pa.Array, pa.Array]  # values, mask of the cells that could not be read
 
 # how people and programs write "nothing" in a typed cell; text columns keep such words: they are evidence
-NULL_WORDS = ("", "null", "none", "nan", "n/a", "#n/a", "na", "nil", "nat", "undefined", "-", "–", "—", "\\n")
-_BROKEN_BY_SPREADSHEET = r"^\d(?:[.,]\d+)?[eE]\+\d+$"  # 1.23457E+18: the digits of an id are gone
+NULL_WORDS = (
+    "", "null", "(null)", "none", "(none)", "nan", "n/a", "n / a", "#n/a", "na", "nil", "nat", "undefined", "(not set)", "-",
+    "--", "- -", "---", "–", "—", "\\n",
+)  # fmt: skip
+BROKEN_BY_SPREADSHEET = r"^\d(?:[.,]\d+)?[eE]\+\d+$"  # 1.23457E+18: the digits of an id or a phone are gone
 _ADDRESS = r"[^@\s/?&=#:;,<>]+(?:@|%40)[^@\s/?&=#%<>]+\.[A-Za-z]{2,}"
 _EXACT_FLOAT = 2.0**53  # whole numbers above it lose digits in a double
 
@@ -37,7 +47,7 @@ def text_of(cells: pa.Array) -> pa.Array:
         return pa.array([None if v is None else f"{v.normalize():f}" for v in cells.to_pylist()], pa.string())
     if not pa.types.is_string(cells.type):
         cells = cells.cast(pa.string())
-    trimmed = pc.utf8_trim_whitespace(cells)
+    trimmed = pc.utf8_trim_whitespace(controls_removed(cells))
     return pc.if_else(pc.equal(trimmed, ""), None, trimmed)
 
 
@@ -48,16 +58,31 @@ def typed_text(cells: pa.Array) -> pa.Array:
 
 
 def ids(cells: pa.Array) -> Parsed:
-    """Ids as text; `null`, `undefined` and the like are no id.
+    """Ids as text; `null`, `undefined` and the like are no id, `101.0` (pandas, where some cells are empty) is `101`.
 
     An id that a spreadsheet turned into 1.2E+18, or that was stored as a float of 16 or more digits, has lost
     its digits: it fails, since it would make one person of many.
     """
-    text = typed_text(cells)
-    lost = pc.fill_null(pc.match_substring_regex(text, _BROKEN_BY_SPREADSHEET), False)
+    text = id_text(typed_text(cells))
+    lost = pc.fill_null(pc.match_substring_regex(text, BROKEN_BY_SPREADSHEET), False)
     if pa.types.is_floating(cells.type):
         lost = pc.or_(lost, pc.fill_null(pc.greater_equal(pc.abs(cells), _EXACT_FLOAT), False))
     return pc.if_else(lost, None, text), lost
+
+
+def id_text(cells: pa.Array) -> pa.Array:
+    """Text by which rows are told apart: without invisible characters, and `101.0` is `101`."""
+    text = visible(text_of(cells))
+    if pc.any(pc.ends_with(text, ".0")).as_py():
+        text = pc.replace_substring_regex(text, pattern=r"^(\d+)\.0$", replacement=r"\1")
+    return text
+
+
+def visible(text: pa.Array) -> pa.Array:
+    """Texts without zero-width and other invisible characters, which make two ids of one."""
+    if not may_contain(text, b"\xc2\xcd\xd8\xe1\xe2\xe3\xef"):  # the first bytes of all of them, but control characters
+        return text
+    return pc.replace_substring_regex(text, pattern=INVISIBLE, replacement="")
 
 
 def with_dashes(parts: list[pa.Array]) -> pa.Array:
@@ -98,7 +123,8 @@ def _count_of_items(cell: str) -> str | None:
     return str(len(re.findall(_ITEM, cell, re.DOTALL))) if _LIST.fullmatch(cell) else None
 
 
-_ESCAPES = {"t": "\t", "n": "\n", "r": "\r", "b": "\b", "f": "\f", "v": "\v", "0": "\0"}
+HIDDEN_QUOTE = "\x01"  # stands for a quote behind a backslash until cells are taken apart
+_ESCAPES = {HIDDEN_QUOTE: '"', "t": "\t", "n": "\n", "r": "\r", "b": "\b", "f": "\f", "v": "\v", "0": "\0"}
 
 
 def unescaped(text: pa.Array) -> pa.Array:
@@ -135,6 +161,14 @@ def without_addresses(text: pa.Array, hash_key: bytes) -> pa.Array:
     hashed = by_unique(pc.if_else(is_address, text, None), lambda cell: hash_email(cell, hash_key))
     cleaned = pc.replace_substring_regex(text, pattern=_ADDRESS, replacement="(redacted)")
     return pc.if_else(pc.is_valid(hashed), hashed, cleaned)
+
+
+def free_texts(text: pa.Array, redact: Callable[[str], str | None]) -> pa.Array:
+    """What people typed, through `redact`; only texts that may hold an address or a phone are looked at."""
+    is_personal = pc.fill_null(pc.match_substring_regex(text, MAY_BE_PERSONAL_TEXT), False)
+    if not pc.any(is_personal).as_py():
+        return text
+    return pc.if_else(is_personal, by_unique(pc.if_else(is_personal, text, None), redact), text)
 
 
 def urls(text: pa.Array) -> pa.Array:

@@ -19,7 +19,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
-from dagster_project.connectors.file_cells import may_contain, unescaped
+from dagster_project.connectors.file_cells import HIDDEN_QUOTE, may_contain, unescaped
+from dagster_project.connectors.file_dialects import Dialect, HidingQuotes, dialects_of
 from dagster_project.connectors.file_drops import (
     BATCH_ROWS,
     BadLine,
@@ -31,7 +32,8 @@ from dagster_project.connectors.file_drops import (
     opened,
     text_lines,
 )
-from dagster_project.connectors.file_mappings import FileMapping, nearest
+from dagster_project.connectors.file_headers import MOST_TITLE_LINES, find_header, header_name
+from dagster_project.connectors.file_mappings import WHITESPACE, FileMapping, nearest
 
 BLOCK_BYTES = 4 * 2**20
 LONGEST_CELL_LINES = 1000  # a quoted cell of more lines is a quote that somebody forgot to close
@@ -39,27 +41,30 @@ LONGEST_CELL_LINES = 1000  # a quoted cell of more lines is a quote that somebod
 
 @dataclass
 class _Csv:
-    """A CSV file whose header has been read; `done_line` is the last line that was dealt with."""
+    """A CSV file whose header has been read; `done_line` is the last line that was dealt with.
+
+    `title_lines` stand above the header.
+    """
 
     file: DropFile
     mapping: FileMapping
     encoding: str
-    delimiter: str
+    dialect: Dialect
+    title_lines: int
     header: list[str]
     positions: dict[str, int]
     done_line: int
     skipped: deque[pyarrow.csv.InvalidRow] = field(default_factory=deque)
 
-    @property
-    def has_quotes(self) -> bool:
-        return self.mapping.escapes == "quotes"
-
     def cells(self, wanted: dict[str, pa.Array], lines: pa.Array) -> Cells:
         """The wanted columns of some rows, as the file means them."""
-        if not self.has_quotes:
+        if self.dialect.has_escapes:
             # lists escape what they quote, and are read as such: the comma in ['a\'b, c'] parts nothing
             lists = {name for ours in self.mapping.counts for name in self.mapping.columns[ours]}
-            wanted = {name: cells if name in lists else unescaped(cells) for name, cells in wanted.items()}
+            wanted = {
+                name: pc.replace_substring(cells, "\\" + HIDDEN_QUOTE, '\\"') if name in lists else unescaped(cells)
+                for name, cells in wanted.items()
+            }
         return Cells(wanted, lines)
 
 
@@ -74,15 +79,10 @@ def read_csv(file: DropFile, mapping: FileMapping, names: Sequence[str], bad: Ba
 
 def _open_csv(file: DropFile, mapping: FileMapping, names: Sequence[str]) -> _Csv:
     encoding = mapping.encoding or encoding_by_mark(file)
-    has_quotes = mapping.escapes == "quotes"
-    delimiter = mapping.delimiter or ("\t" if ".tsv" in file.name.lower() or not has_quotes else ",")
     with opened(file) as stream:
-        lines = text_lines(stream, encoding)
-        for _ in itertools.islice(lines, mapping.skip_lines):
-            pass
-        reader = csv.reader(lines, delimiter=delimiter, quoting=_quoting(has_quotes))
-        header = [cell.strip().removeprefix("\ufeff") for cell in next(reader, [])]
-        header_lines = reader.line_num
+        most = max(mapping.skip_lines, MOST_TITLE_LINES) + LONGEST_CELL_LINES
+        lines = list(itertools.islice(text_lines(stream, encoding), most))
+    dialect, title_lines, header, header_lines = _header(lines, mapping, file, names)
     if not any(header):
         if file.size == 0:
             raise drift(mapping, file, "the file is empty, without even a header")
@@ -93,30 +93,61 @@ def _open_csv(file: DropFile, mapping: FileMapping, names: Sequence[str]) -> _Cs
         raise drift(mapping, file, f"the header is not {encoding}; set encoding (cp1251, cp1252, utf-16 …)")
     positions = {}
     for name in names:
-        if header.count(name) > 1:
+        theirs = header_name(name)
+        if header.count(theirs) > 1:
             raise drift(
                 mapping,
                 file,
-                f"the column {name!r} is there {header.count(name)} times; give the columns different names",
+                f"the column {name!r} is there {header.count(theirs)} times; give the columns different names",
             )
-        if name not in header:
+        if theirs not in header:
             hint = nearest(name, header)
             if len(header) == 1 and re.search(r"[;,\t|]", header[0]):
                 hint = f"; its header is one column, {header[0][:60]!r}: set delimiter"
             raise drift(mapping, file, f"there is no column {name!r}{hint}")
-        positions[name] = header.index(name)
-    return _Csv(file, mapping, encoding, delimiter, header, positions, mapping.skip_lines + header_lines)
+        positions[name] = header.index(theirs)
+    return _Csv(file, mapping, encoding, dialect, title_lines, header, positions, title_lines + header_lines)
 
 
-def _quoting(has_quotes: bool) -> int:
-    return csv.QUOTE_MINIMAL if has_quotes else csv.QUOTE_NONE
+def _header(
+    lines: list[str], mapping: FileMapping, file: DropFile, names: Sequence[str]
+) -> tuple[Dialect, int, list[str], int]:
+    """The dialect, the lines above the header, its names, and how many lines it has. The header is the first row
+    that has all names; the one below `skip_lines` where none has, whose lacking names are then told."""
+    known = [name for name in names if isinstance(name, str)]
+    dialects = dialects_of(mapping, file)
+    for dialect in dialects:
+        row, line_count = _row_at(lines, mapping.skip_lines, dialect)
+        header = [header_name(cell) for cell in row]
+        if all(header_name(name) in header for name in known):
+            return dialect, mapping.skip_lines, header, line_count
+    for dialect in dialects:
+        places = range(min(len(lines), MOST_TITLE_LINES))
+        found = find_header(((place, _row_at(lines, place, dialect)[0]) for place in places), known)
+        if found:
+            return dialect, *found, _row_at(lines, found[0], dialect)[1]
+    row, line_count = _row_at(lines, mapping.skip_lines, dialects[0])
+    return dialects[0], mapping.skip_lines, [header_name(cell) for cell in row], line_count
+
+
+def _row_at(lines: list[str], place: int, dialect: Dialect) -> tuple[list[str], int]:
+    """The row that begins on a line, and how many lines it has. A byte order mark may stand before it."""
+    first = (line.removeprefix("\ufeff") for line in lines[place : place + 1])
+    reader = dialect.rows(itertools.chain(first, lines[place + 1 :]))
+    try:
+        return next(reader, []), reader.line_num
+    except csv.Error:  # a cell longer than Python's reader takes: no header
+        return [], 1
 
 
 def _read_csv_fast(csv_file: _Csv, bad: BadLine) -> Iterator[Cells]:
     """Arrow's reader. It stops with ArrowInvalid at what it cannot survive: text in another encoding, and
     rows of a wrong length that span lines, which is what an unclosed quote looks like."""
+    dialect = csv_file.dialect
+    if dialect.delimiter == WHITESPACE or (dialect.hides_quotes and not csv_file.encoding.startswith("utf-8")):
+        raise pa.ArrowInvalid("not a dialect of Arrow's reader")
     columns = [f"c{i}" for i in range(len(csv_file.header))]
-    first_row = csv_file.mapping.skip_lines + 1  # Arrow counts rows, not lines, from the top of the file
+    first_row = csv_file.title_lines + 1  # Arrow counts rows, not lines, from the top of the file
     more_lines = csv_file.done_line - first_row  # lines above the present row less rows above it
 
     def skip(row: pyarrow.csv.InvalidRow) -> str:
@@ -127,19 +158,19 @@ def _read_csv_fast(csv_file: _Csv, bad: BadLine) -> Iterator[Cells]:
 
     with opened(csv_file.file) as stream:
         reader = pyarrow.csv.open_csv(
-            stream,
+            HidingQuotes(stream) if dialect.hides_quotes else stream,
             pyarrow.csv.ReadOptions(
                 use_threads=False,  # rows are numbered only then
                 block_size=BLOCK_BYTES,
                 column_names=columns,
-                skip_rows=csv_file.mapping.skip_lines,
+                skip_rows=csv_file.title_lines,
                 skip_rows_after_names=1,
                 encoding="utf8" if csv_file.encoding in ("utf-8", "utf-8-sig") else csv_file.encoding,
             ),
             pyarrow.csv.ParseOptions(
-                delimiter=csv_file.delimiter,
-                quote_char='"' if csv_file.has_quotes else False,
-                newlines_in_values=csv_file.has_quotes,
+                delimiter=dialect.delimiter,
+                quote_char='"' if dialect.has_quotes else False,
+                newlines_in_values=dialect.has_quotes,
                 ignore_empty_lines=False,
                 invalid_row_handler=skip,
             ),
@@ -152,7 +183,7 @@ def _read_csv_fast(csv_file: _Csv, bad: BadLine) -> Iterator[Cells]:
             if batch.num_rows == 0:
                 continue
             breaks = sum(_line_breaks(column) for column in batch.columns)
-            if breaks.any() and _may_have_swallowed_rows(batch, csv_file.delimiter):
+            if breaks.any() and _may_have_swallowed_rows(batch, dialect.delimiter):
                 raise pa.ArrowInvalid("a cell holds what may be rows")
             rows, skipped = _row_numbers(next_row, batch.num_rows, csv_file.skipped)
             breaks_above = np.concatenate([[0], np.cumsum(breaks)])
@@ -229,7 +260,7 @@ def _logical_rows(
 ) -> Iterator[tuple[int, list[str]]]:
     """(first line, cells). A row that spans lines and is not well-formed is a quote left open: its first line
     is bad, the lines that it swallowed are read again."""
-    delimiter, width, quoting = csv_file.delimiter, len(csv_file.header), _quoting(csv_file.has_quotes)
+    dialect, width = csv_file.dialect, len(csv_file.header)
     again: deque[tuple[int, str]] = deque()
     while True:
         taken: list[tuple[int, str]] = []
@@ -244,15 +275,13 @@ def _logical_rows(
 
         row: list[str] | None
         try:
-            row = next(csv.reader(feed(), delimiter=delimiter, quoting=quoting, strict=True), None)
+            row = next(dialect.rows(feed(), strict=True), None)
         except csv.Error:
             row = None
         if not taken:
             return
         if row is None and len(taken) == 1 and taken[0][1].count('"') % 2 == 0:
-            row = next(
-                csv.reader([taken[0][1]], delimiter=delimiter)
-            )  # 5"x7" and the like, as Arrow reads it
+            row = next(dialect.rows([taken[0][1]]))  # 5"x7" and the like, as Arrow reads it
         if row is not None and (len(taken) == 1 or len(row) == width):
             yield taken[0][0], row
         else:

@@ -28,6 +28,7 @@ ENDINGS = {
     "parquet": "parquet",
 }
 COMPRESSIONS = ("gz", "bz2", "xz")
+WHITESPACE = "whitespace"
 VARIABLE = re.compile(r"\$\{(\w+)\}")
 
 # what Google Analytics counts as key events until somebody changes it; the export itself does not say
@@ -64,6 +65,12 @@ def _encoding(name: str) -> str:
         raise ValueError(
             "not an encoding; allowed are names such as utf-8, utf-16, cp1251 or cp1252"
         ) from None
+
+
+def _delimiter(sign: str) -> str:
+    if sign != WHITESPACE and len(sign) != 1:
+        raise ValueError(f"allowed are one sign, and {WHITESPACE} (any run of spaces and tabs)")
+    return sign
 
 
 def _time_zone(name: str) -> str:
@@ -110,10 +117,12 @@ class FileMapping(BaseModel):
     format: Literal["csv", "jsonl", "parquet"] | None = None  # by the ending where not given
     strict: bool = False  # the first bad row stops the stream
     # --- how cells are written
-    delimiter: str | None = Field(None, min_length=1, max_length=1)  # comma; tab for .tsv and where escapes are backslashes
+    # comma; tab for .tsv; with escapes: backslash whichever of the two the header has. whitespace: any run of spaces and tabs
+    delimiter: Annotated[str, AfterValidator(_delimiter)] | None = None
     encoding: Annotated[str, AfterValidator(_encoding)] | None = None  # by its byte order mark, else UTF-8
-    # quotes as in CSV; backslash: a quote is a letter, \t \n \\ and \N (nothing) are escapes, as ClickHouse, Metrica's
-    # Logs API, MySQL and PostgreSQL write tab-separated text
+    # quotes as in CSV; backslash: \t \n \\ and \N (nothing) are escapes, as ClickHouse, Metrica's Logs API, MySQL and
+    # PostgreSQL write text. Between tabs a quote is then a letter; with another delimiter cells may stand in quotes, and
+    # \" is a quote in them
     escapes: Literal["quotes", "backslash"] = "quotes"
     skip_lines: int = Field(0, ge=0)  # lines above the header (report titles)
     decimal: Literal[".", ","] | None = None

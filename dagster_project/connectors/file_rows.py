@@ -18,7 +18,7 @@ from dagster_project.connectors.file_mappings import FileMapping
 from dagster_project.connectors.file_overlaps import joined
 from dagster_project.connectors.file_readers import read_cells
 from dagster_project.connectors.file_streams import HASHED, IS_DAY, FileStream
-from dagster_project.connectors.identity import hash_email, hash_phone, redact_answer
+from dagster_project.connectors.identity import hash_email, hash_phone, redact_answer, redact_text
 
 if TYPE_CHECKING:
     from dagster_project.settings import FilesSettings
@@ -28,6 +28,8 @@ Keyed = tuple[pa.Table, pa.Array | None, pa.Array | None]  # rows, their ids, th
 _HASHES = {"email_hash": hash_email, "phone_hash": hash_phone}
 _URLS = ("landing_page", "landing_page_url", "referrer", "url")
 _ANSWERS = ("self_reported_source",)  # open questions, into which people type what they like
+_FREE_TEXTS = ("form", "product", "channel", "answer")  # numbers in tags and names of campaigns are no phones
+_DIGITS_LOST = "a spreadsheet made it a number (1.2E+18) and its digits are lost"
 _IDS = ("gclid", "fbclid", "yclid", "msclkid", "ttclid", "refund_of")  # and all that end in _id
 
 
@@ -79,10 +81,15 @@ class RowReader:
                 raise drift(self.mapping, file, f"{first_reason} (the mapping is strict: nothing was taken)")
             self.tally.bad_row(f"{self.mapping.name}: {file.name}, line {line}: {reason}")
 
+        def bad_cell(line: int, reason: str) -> None:
+            if self.mapping.strict:
+                raise drift(self.mapping, file, f"line {line}: {reason} (the mapping is strict: nothing was taken)")
+            self.tally.bad_cell(f"{self.mapping.name}: {file.name}, line {line}: {reason}")
+
         self.tally.receive(file.size)
         try:
             for cells in read_cells(file, self.mapping, self.wanted, self.needed, bad_row):
-                rows, is_good = self._typed(cells, file, schema, bad_row)
+                rows, is_good = self._typed(cells, file, schema, bad_row, bad_cell)
                 good += rows.num_rows
                 if rows.num_rows:
                     yield self._keyed(rows, cells, is_good)
@@ -101,10 +108,11 @@ class RowReader:
                 )
 
     def _typed(
-        self, cells: Cells, file: DropFile, schema: pa.Schema, bad_row: BadLine
+        self, cells: Cells, file: DropFile, schema: pa.Schema, bad_row: BadLine, bad_cell: BadLine
     ) -> tuple[pa.Table, pa.Array]:
         """The good rows, and which rows of `cells` they are."""
         count, problems = len(cells.lines), _Problems(len(cells.lines))
+        cell_problems = _CellProblems(cells.lines, bad_cell)
         columns: dict[str, pa.Array] = {
             "account_id": pa.repeat(pa.scalar(self.mapping.name), count),
             "_file": pa.repeat(pa.scalar(file.name), count),
@@ -112,7 +120,8 @@ class RowReader:
         }
         for name in self.stream.columns:
             if name in self.sources:
-                columns[name] = self._column(name, cells, file, problems)
+                is_needed = name in self.stream.required or name == self.stream.day
+                columns[name] = self._column(name, cells, problems if is_needed else cell_problems)
             elif name in self.constants:
                 columns[name] = pa.repeat(self.constants[name], count)
             elif name.endswith(IS_DAY):
@@ -149,25 +158,31 @@ class RowReader:
         text = pa.repeat(pa.scalar(self.mapping.constants.get(moment), pa.string()), len(cells.lines))
         return file_dates.without_time(text, self.formats.date_formats)
 
-    def _column(self, name: str, cells: Cells, file: DropFile, problems: _Problems) -> pa.Array:
+    def _column(self, name: str, cells: Cells, problems: _Problems | _CellProblems) -> pa.Array:
+        """One column as our stream has it. What cannot be read goes to `problems`, by the row or by the cell."""
         kind = self.stream.columns[name]
         if name in self.mapping.counts:
             return self._counted(name, cells.columns[self.sources[name][0]], problems)
         column = self._theirs(name, cells)
         if name in _HASHES:
-            return file_cells.by_unique(
-                file_cells.text_of(column), lambda text: _HASHES[name](text, self.hash_key)
-            )
+            return self._hashed(name, column, problems)
         if not pa.types.is_string(kind):
             return self._parsed(name, column, problems)
         if name.endswith("_id") or name in _IDS:
-            return self._ids(name, column, cells, file, problems)
+            return self._ids(name, column, problems)
         text = file_cells.text_of(column)
         text = file_cells.urls(text) if name in _URLS else text
-        text = file_cells.by_unique(text, redact_answer) if name in _ANSWERS else text
+        if name in _ANSWERS or name in _FREE_TEXTS:
+            text = file_cells.free_texts(text, redact_answer if name in _ANSWERS else redact_text)
         return file_cells.without_addresses(text, self.hash_key)
 
-    def _parsed(self, name: str, column: pa.Array, problems: _Problems) -> pa.Array:
+    def _hashed(self, name: str, column: pa.Array, problems: _Problems | _CellProblems) -> pa.Array:
+        text = file_cells.text_of(column)
+        broken = pc.fill_null(pc.match_substring_regex(text, file_cells.BROKEN_BY_SPREADSHEET), False)
+        problems.add(broken, lambda _: f"{self._label(name)}: {_DIGITS_LOST}")
+        return file_cells.by_unique(text, lambda cell: _HASHES[name](cell, self.hash_key))
+
+    def _parsed(self, name: str, column: pa.Array, problems: _Problems | _CellProblems) -> pa.Array:
         kind = self.stream.columns[name]
         values, failed = parse(column, kind, self.formats)
         if pc.any(failed).as_py():
@@ -177,7 +192,7 @@ class RowReader:
             )
         return values
 
-    def _counted(self, name: str, column: pa.Array, problems: _Problems) -> pa.Array:
+    def _counted(self, name: str, column: pa.Array, problems: _Problems | _CellProblems) -> pa.Array:
         counts, failed = file_cells.item_counts(column)
         if pc.any(failed).as_py():
 
@@ -188,20 +203,9 @@ class RowReader:
             problems.add(failed, reason)
         return counts
 
-    def _ids(
-        self, name: str, column: pa.Array, cells: Cells, file: DropFile, problems: _Problems
-    ) -> pa.Array:
+    def _ids(self, name: str, column: pa.Array, problems: _Problems | _CellProblems) -> pa.Array:
         values, lost = file_cells.ids(column)
-        if pc.any(lost).as_py():
-            cause = "a spreadsheet made it a number (1.2E+18) and its digits are lost"
-            if name in self.stream.id:
-                problems.add(lost, lambda _: f"{self._label(name)}: {cause}")
-            else:
-                line = cells.lines.filter(lost)[0].as_py()
-                self.tally.note(
-                    f"{self.mapping.name}: {self._label(name)} is left empty where {cause}; "
-                    f"first in {file.name}, line {line}"
-                )
+        problems.add(lost, lambda _: f"{self._label(name)}: {_DIGITS_LOST}")
         return file_cells.without_addresses(values, self.hash_key)
 
     def _choice(self, name: str, column: pa.Array, allowed: Sequence[str], problems: _Problems) -> pa.Array:
@@ -235,7 +239,7 @@ class RowReader:
     ) -> pa.Array | None:
         """Account and key of each row as one text: by the columns that the mapping names, else by ours."""
         if theirs:
-            parts = [file_cells.text_of(cells.columns[name]).filter(is_good) for name in theirs]
+            parts = [file_cells.id_text(cells.columns[name]).filter(is_good) for name in theirs]
         else:
             parts = [rows.column(name).combine_chunks() for name in ours]
         # a row without any key keeps none: null stays null
@@ -282,3 +286,14 @@ class _Problems:
         for row, reason in sorted((int(row), reason) for rows, reason in self._found for row in rows):
             bad_row(lines[row].as_py(), reason(row))
         return pa.array(~self._is_bad)
+
+
+class _CellProblems:
+    """Cells that cannot be read and that their rows can do without: counted, the row stays."""
+
+    def __init__(self, lines: pa.Array, bad_cell: BadLine) -> None:
+        self._lines, self._bad_cell = lines, bad_cell
+
+    def add(self, mask: pa.Array, reason: Callable[[int], str]) -> None:
+        for row in np.flatnonzero(mask.to_numpy(zero_copy_only=False)):
+            self._bad_cell(self._lines[int(row)].as_py(), reason(int(row)))

@@ -19,7 +19,14 @@ import pyarrow as pa
 from dagster_project.connectors.columns import boolean, instant
 from dagster_project.connectors.contract import ConfigError, DriftError, schema
 from dagster_project.connectors.hubspot_api import SOURCE, Account, Record
-from dagster_project.connectors.identity import hash_email, hash_phone, redact_answer, redact_text, redact_url
+from dagster_project.connectors.identity import (
+    hash_email,
+    hash_phone,
+    redact_addresses,
+    redact_answer,
+    redact_text,
+    redact_url,
+)
 
 if TYPE_CHECKING:
     from dagster_project.settings import HubspotProperties
@@ -274,13 +281,9 @@ def contact_row(record: Record, asked: Asked, account: Account, key: bytes) -> d
     row["additional_email_hashes"] = [each for email in others if (each := hash_email(email, key))] or None
     row["phone_hash"] = _first_hash((properties.get(name) for name in PHONES), key)
     row.pop("phone", None)
-    for column in (
-        *TRACKING,
-        "hs_analytics_source_data_1",
-        "hs_analytics_source_data_2",
-        "first_conversion_event_name",
-    ):
-        row[column] = redact_text(row.get(column))
+    for column in (*TRACKING, "hs_analytics_source_data_1", "hs_analytics_source_data_2"):
+        row[column] = redact_addresses(row.get(column))
+    row["first_conversion_event_name"] = redact_text(row.get("first_conversion_event_name"))
     for column in ("hs_analytics_first_url", "hs_analytics_last_url"):
         row[column] = redact_url(row.get(column))
     row[SELF_REPORTED] = redact_answer(row.get(SELF_REPORTED))
@@ -304,7 +307,7 @@ def deal_row(
     row["hs_lastmodifieddate"] = version_moment(record, "hs_lastmodifieddate", "deals")
     row["deal_currency_code"] = row.get("deal_currency_code") or account.currency
     row["product"] = redact_text(row.get("product"))
-    row["order_id"] = redact_text(row.get("order_id"))
+    row["order_id"] = redact_addresses(row.get("order_id"))
     row["hs_merged_object_ids"] = _merged_ids(row.get("hs_merged_object_ids"))
     row["dealstage_history"] = _history(record, "dealstage", "deals")
     row["contacts"], row["company_ids"] = None, None
@@ -446,7 +449,7 @@ def submission_row(
     for each in submission.get("values") or ():
         values.setdefault(str(each.get("name")), each.get("value"))
     row: dict[str, Any] = {
-        column: redact_text(values.get(getattr(configured, column)) or None) for column in TRACKING
+        column: redact_addresses(values.get(getattr(configured, column)) or None) for column in TRACKING
     }
     said = values.get(configured.self_reported_source) or values.get(SELF_REPORTED_ELSE)
     return row | {

@@ -8,15 +8,13 @@ from pathlib import Path
 import dagster as dg
 from dagster_dbt import DbtProject
 
-from dagster_project.connectors import Window
+from dagster_project.connectors import FIRST_DAY, Window
 
 PROJECT_FOLDER = Path(__file__).resolve().parents[2]
 DBT_FOLDER = PROJECT_FOLDER / "dbt_project"
 dbt_project = DbtProject(project_dir=DBT_FOLDER)
 
-# Vendors' histories start when the vendor does: GA4 refuses days before 2015-08-14 (SOURCES of its API).
-FIRST_DAY = "2015-01-01"
-DAILY = dg.DailyPartitionsDefinition(start_date=FIRST_DAY, timezone="UTC", end_offset=0)
+DAILY = dg.DailyPartitionsDefinition(start_date=FIRST_DAY.isoformat(), timezone="UTC", end_offset=0)
 WRITER_POOL = "duckdb_writer"  # on every step that opens the warehouse; its limit is 1 (dagster.yaml)
 
 MODE_TAG = "funnelhouse/mode"  # refresh | deep | sweep | backfill; a run without it is a backfill of its partitions

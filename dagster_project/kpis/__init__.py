@@ -30,5 +30,5 @@ MARTS = (
 
 __all__ = [
     "BOARD_COLUMNS", "BOARD_FACTS", "COLUMNS", "DIM_COLUMNS", "GRAINS", "KEY", "MARTS", "TABLES", "CatalogueError",
-    "Explanation", "InputError", "QuestionError", "build", "explain", "load_catalogue", "show",
+    "Explanation", "InputError", "QuestionError", "build", "explain", "load_catalogue", "show", "table_name",
 ]  # fmt: skip

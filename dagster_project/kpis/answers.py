@@ -48,8 +48,10 @@ def show(
     grain: str | None = None,
     model: str | None = None,
     periods: int = 12,
+    end: date | None = None,
 ) -> list[Row]:
-    """Fact rows of a KPI for the newest `periods` periods: newest first, and within a period the largest first.
+    """Fact rows of a KPI for the newest `periods` periods (that began by `end`): newest first, and within a period the
+    largest first.
 
     `grain` defaults to the KPI's own; `model` to the one people are shown, where the KPI needs one.
     Raises QuestionError for an unknown KPI, cut, grain or model.
@@ -62,12 +64,13 @@ def show(
         f"""
         select * from kpi.{table_name(grain)}
         where kpi_id = $kpi_id and dimension = $by and attribution_model = $model and period_start in (
-            select distinct period_start from kpi.{table_name(grain)} where kpi_id = $kpi_id and dimension = $by
+            select distinct period_start from kpi.{table_name(grain)}
+            where kpi_id = $kpi_id and dimension = $by and period_start <= coalesce($end, period_start)
             order by period_start desc limit $periods
         )
         order by period_start desc, coalesce(denominator, numerator, value) desc nulls last, member
         """,
-        {"kpi_id": kpi_id, "by": by, "model": model, "periods": periods},
+        {"kpi_id": kpi_id, "by": by, "model": model, "periods": periods, "end": end},
     )
 
 
@@ -163,6 +166,10 @@ def _model(connection: duckdb.DuckDBPyConnection, kpi: Row, by: str, grain: str,
     if by not in _dimensions(kpi):
         raise QuestionError(f"{kpi['kpi_id']} is not cut by {by!r}. Its cuts: {', '.join(_dimensions(kpi))}")
     if by not in (kpi["model_dimensions"] or "").split(", "):
+        if model not in (None, NO_MODEL):
+            has = kpi["model_dimensions"]
+            cuts = f"it has one by {has}" if has else "it has none in any cut"
+            raise QuestionError(f"{kpi['kpi_id']} by {by} needs no attribution model: leave {model!r} out ({cuts})")
         return NO_MODEL
     found = _rows(
         connection,

@@ -153,8 +153,9 @@ def test_lists_are_counted(tmp_path: Path) -> None:
     rows = [f"{n}\t2026-01-01\t{goals}" for n, goals in enumerate(lines)]
     (tmp_path / "visits.tsv").write_text("\n".join(["id\tat\tgoals", *rows]))
     table, tally = swept(tmp_path, {**visits, "path": "visits.tsv", "escapes": "backslash"})
-    assert table["key_events"].to_pylist() == [0, 1, 3, 2, None]
-    assert [text.split(": ", 1)[1] for text in tally.bad_rows] == [
+    assert table["key_events"].to_pylist() == [0, 1, 3, 2, None, None, None, None]
+    assert tally.bad_row_count == 0
+    assert [text.split(": ", 1)[1] for text in tally.bad_cells] == [
         f"visits.tsv, line {line}: key_events (goals) {goals!r} is not a list such as [12,34]; counts takes lists only"
         for line, goals in ((7, "7"), (8, "[1,2"), (9, "[[1],[2]]"))
     ]
@@ -476,10 +477,52 @@ def test_ids_that_a_spreadsheet_destroyed(tmp_path: Path) -> None:
     assert tally.bad_rows == [
         "crm: leads.csv, line 2: lead_id (id): a spreadsheet made it a number (1.2E+18) and its digits are lost"
     ]
-    assert tally.notes == [
-        "crm: ga_client_id (client) is left empty where a spreadsheet made it a number (1.2E+18) and its digits "
-        "are lost; first in leads.csv, line 3"
+    assert tally.bad_cells == [
+        f"crm: leads.csv, line {line}: ga_client_id (client): a spreadsheet made it a number (1.2E+18) and its digits are lost"
+        for line in (3, 4)
     ]
+    assert tally.bad_cell_count == 2
+
+
+def test_an_unreadable_optional_cell_costs_the_cell_and_is_counted(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        orders_csv="id,day,total,back,tel\n1,2026-01-05,1.234.567,no,\n2,2026-01-05, (Not Set) ,perhaps,\n3,never,5,no,\n4,2026-01-06,--,n/a,\n",
+        leads_csv="id,created,tel\n1,2026-01-01,4.47900E+11\n2,2026-01-01,4.47900E+11\n3,2026-01-01,447900123456.0\n",
+    )
+    orders = {**ORDERS, "columns": {**ORDERS["columns"], "is_refund": "back"}}
+    table, tally = swept(tmp_path, orders)
+    assert table.select(["order_id", "amount", "is_refund"]).to_pylist() == [
+        {"order_id": "1", "amount": None, "is_refund": False},
+        {"order_id": "2", "amount": None, "is_refund": None},
+        {"order_id": "4", "amount": None, "is_refund": None},
+    ]
+    assert sorted(each.partition("line ")[2][:1] for each in tally.bad_cells) == ["2", "3"]
+    assert tally.bad_row_count == 1
+    with pytest.raises(DriftError, match="the mapping is strict"):
+        swept(tmp_path, {**orders, "strict": True})
+    people, tally = swept(tmp_path, {**LEADS, "columns": {**LEADS["columns"], "phone": "tel"}})
+    assert people["phone_hash"].to_pylist() == [None, None, hash_phone("447900123456", b"a key that is long enough")]
+    assert tally.bad_cell_count == 2
+    assert "its digits are lost" in tally.bad_cells[0]
+
+
+def test_one_id_is_one_id_however_pandas_wrote_it(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        leads_a_csv="id,created\n101,2026-01-01\n102,2026-01-01\n",
+        leads_b_csv="id,created\n101.0,2026-01-02\n\u200b102,2026-01-02\n1.50,2026-01-02\n",
+    )
+    table, _ = swept(tmp_path, {**LEADS, "path": "leads_*.csv"})
+    assert sorted(table["lead_id"].to_pylist()) == ["1.50", "101", "102"]
+    keyed, _ = swept(tmp_path, {**LEADS, "path": "leads_*.csv", "key": "id"})
+    assert sorted(keyed["lead_id"].to_pylist()) == ["1.50", "101", "102"]
+
+
+def test_control_characters_do_not_reach_the_store(tmp_path: Path) -> None:
+    write(tmp_path, leads_csv="id,created,form\n1,2026-01-01,\"De\x00mo\x1b\tform\nnew\x85\"\n")
+    table, _ = swept(tmp_path, {**LEADS, "columns": {**LEADS["columns"], "form": "form"}})
+    assert table["form"].to_pylist() == ["Demo\tform\nnew"]
 
 
 def test_no_plain_personal_data_comes_out(tmp_path: Path) -> None:

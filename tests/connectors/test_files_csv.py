@@ -13,6 +13,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from dagster_project.connectors import ConfigError, DriftError, file_csv
+from dagster_project.connectors.file_dialects import HidingQuotes
 
 
 def lead_lines(folder: Path, content: str | bytes, **more: object) -> tuple[dict[str, int], list[str]]:
@@ -220,12 +221,87 @@ def test_report_titles_above_the_header_are_skipped(tmp_path: Path) -> None:
     assert (lines, bad) == ({"a": 4}, ["crm: leads.csv, line 5: 1 cells where the header has 2"])
 
 
+@pytest.mark.parametrize("skip_lines", [0, 2, 6])
+@pytest.mark.parametrize("titles", [0, 1, 6, 40])
+def test_the_header_is_found_by_its_names_however_many_titles_stand_above(
+    tmp_path: Path, titles: int, skip_lines: int
+) -> None:
+    above = "".join(f'Title,"{n}, of ""id"""\n\n' for n in range(titles))
+    content = f"{above}x,created,id\n1,2026-01-01,a\n\n1,2026-01-02,b\n"
+    lines, bad = lead_lines(tmp_path, content, skip_lines=skip_lines)
+    assert (lines, bad) == ({"a": 2 * titles + 2, "b": 2 * titles + 4}, [])
+
+
+def test_a_header_that_lacks_a_name_is_the_one_that_is_told(tmp_path: Path) -> None:
+    with pytest.raises(DriftError, match=r"no column 'created' \(did you mean 'created_on'\?\)"):
+        lead_lines(tmp_path, "Report\nof,2026\n\nid,created_on\na,2026-01-01\n")
+
+
+@pytest.mark.parametrize("setting", [None, "utf-8"])
+@pytest.mark.parametrize("mark", ["\ufeff", "Title\n\ufeff", "\ufeffTitle\n\n"])
+def test_a_byte_order_mark_goes_before_the_header_is_parsed(tmp_path: Path, mark: str, setting: str | None) -> None:
+    content = f'{mark}"id","created"\r\n"a","2026-01-01"\r\n'
+    lines, bad = lead_lines(tmp_path, content.encode(), **({"encoding": setting} if setting else {}))
+    assert (list(lines), bad) == (["a"], [])
+
+
+def test_names_of_a_header_are_compared_as_people_see_them(tmp_path: Path) -> None:
+    header = "  Gro\u0308\u00dfe ;Erstellt\u00a0 am;\u200bNr\u202f;Nr 2"
+    (tmp_path / "l.csv").write_text(f"{header}\nx;2026-01-01;7;8\n", encoding="utf-8")
+    mapping = {**LEADS, "path": "l.csv", "delimiter": ";", "columns": {"lead_id": "Nr", "created_at": "Erstellt am", "form": "Gr\u00f6\u00dfe"}}
+    table, _ = swept(tmp_path, mapping)
+    assert table.select(["lead_id", "form"]).to_pylist() == [{"lead_id": "7", "form": "x"}]
+
+
+@pytest.mark.parametrize("is_fast", [True, False])
+def test_quotes_in_quotes_behind_a_backslash(tmp_path: Path, is_fast: bool) -> None:
+    rows = [
+        r'a,2026-01-01,"Sale \"Autumn\", EU"',
+        r'b,2026-01-01,"ends in a backslash \\"',
+        r'c,2026-01-01,"two\nlines \\\"x\" \\n"',
+        r"d,2026-01-01,\N",
+        'e,2026-01-01,"a real\nbreak"',
+    ]
+    if not is_fast:
+        rows.insert(3, 'f,2026-01-01,"never closed')
+    (tmp_path / "leads.csv").write_text("\n".join(["id,created,form", *rows, ""]))
+    table, tally = swept(tmp_path, {**LEADS, "escapes": "backslash", "columns": {**LEADS["columns"], "form": "form"}})
+    assert table["form"].to_pylist() == [
+        'Sale "Autumn", EU', "ends in a backslash \\", 'two\nlines \\"x" \\n', None, "a real\nbreak",
+    ]  # fmt: skip
+    assert table["_line"].to_pylist() == ([2, 3, 4, 5, 6] if is_fast else [2, 3, 4, 6, 7])
+    assert tally.bad_row_count == (0 if is_fast else 1)
+
+
+def test_a_backslash_at_the_end_of_a_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Blocks of every length: an escape may be cut anywhere."""
+    text = r'"q \" \\" \\\" x"' * 3
+    whole = HidingQuotes(io.BytesIO(text.encode())).read()
+    assert len(whole) == len(text)
+    for size in range(2, len(text)):
+        stream = HidingQuotes(io.BytesIO(text.encode()))
+        parts = list(iter(lambda stream=stream, size=size: stream.read(size), b""))
+        assert b"".join(parts) == whole
+
+
+def test_text_between_white_space(tmp_path: Path) -> None:
+    content = 'Sales of\tus\n  id   created\t form\n a 2026-01-01   "two words"  \n\nb\t2026-01-02 x\nc 2026-01-03\n'
+    (tmp_path / "leads.csv").write_text(content)
+    mapping = {**LEADS, "delimiter": "whitespace", "columns": {**LEADS["columns"], "form": "form"}}
+    table, tally = swept(tmp_path, mapping)
+    assert table.select(["lead_id", "form", "_line"]).to_pylist() == [
+        {"lead_id": "a", "form": "two words", "_line": 3},
+        {"lead_id": "b", "form": "x", "_line": 5},
+    ]
+    assert tally.bad_rows == ["crm: leads.csv, line 6: 2 cells where the header has 3"]
+
+
 def test_files_without_rows(tmp_path: Path) -> None:
     assert lead_lines(tmp_path, "id,created\n") == ({}, [])
     with pytest.raises(DriftError, match="empty, without even a header"):
         lead_lines(tmp_path, "")
     with pytest.raises(DriftError, match="first line is empty"):
-        lead_lines(tmp_path, "\nid,created\n")
+        lead_lines(tmp_path, "\n\n")
 
 
 def test_a_file_with_bad_rows_only_is_an_error(tmp_path: Path) -> None:
