@@ -29,6 +29,8 @@ NULL_WORDS = (
     "--", "- -", "---", "–", "—", "\\n",
 )  # fmt: skip
 BROKEN_BY_SPREADSHEET = r"^\d(?:[.,]\d+)?[eE]\+\d+$"  # 1.23457E+18: the digits of an id or a phone are gone
+# how report programs begin the line that sums up the others
+_TOTALS = r"(?i)^(?:grand |sub-?)?(?:totals?|итог|итого|всего|summe|gesamt|gesamtsumme|somme|totale|totaal|suma|razem)"
 _ADDRESS = r"[^@\s/?&=#:;,<>]+(?:@|%40)[^@\s/?&=#%<>]+\.[A-Za-z]{2,}"
 _EXACT_FLOAT = 2.0**53  # whole numbers above it lose digits in a double
 
@@ -55,6 +57,16 @@ def typed_text(cells: pa.Array) -> pa.Array:
     """The text of a column that is to become something else than text: the words for "nothing" are null."""
     text = text_of(cells)
     return pc.if_else(pc.is_in(pc.utf8_lower(text), value_set=pa.array(NULL_WORDS)), None, text)
+
+
+def says_totals(text: pa.Array) -> pa.Array:
+    """Which texts begin as a line of totals does; False for empty ones."""
+    return pc.fill_null(pc.match_substring_regex(text, rf"{_TOTALS}(?:\P{{L}}|$)"), False)
+
+
+def is_totals_line(line: str) -> bool:
+    """Whether a line that is no row is one of totals: `Total rows: 3`."""
+    return bool(re.match(rf"{_TOTALS}(?:[\W\d_]|$)", line.strip().strip('"')))
 
 
 def ids(cells: pa.Array) -> Parsed:

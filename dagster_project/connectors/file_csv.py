@@ -19,10 +19,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
-from dagster_project.connectors.file_cells import HIDDEN_QUOTE, may_contain, unescaped
+from dagster_project.connectors.file_cells import HIDDEN_QUOTE, is_totals_line, may_contain, unescaped
 from dagster_project.connectors.file_dialects import Dialect, HidingQuotes, dialects_of
 from dagster_project.connectors.file_drops import (
     BATCH_ROWS,
+    TOTALS_LINE,
     BadLine,
     Cells,
     DropFile,
@@ -33,7 +34,7 @@ from dagster_project.connectors.file_drops import (
     text_lines,
 )
 from dagster_project.connectors.file_headers import MOST_TITLE_LINES, find_header, header_name
-from dagster_project.connectors.file_mappings import WHITESPACE, FileMapping, nearest
+from dagster_project.connectors.file_mappings import WHITESPACE, FileMapping, Name, nearest
 
 BLOCK_BYTES = 4 * 2**20
 LONGEST_CELL_LINES = 1000  # a quoted cell of more lines is a quote that somebody forgot to close
@@ -52,11 +53,11 @@ class _Csv:
     dialect: Dialect
     title_lines: int
     header: list[str]
-    positions: dict[str, int]
+    positions: dict[Name, int]
     done_line: int
     skipped: deque[pyarrow.csv.InvalidRow] = field(default_factory=deque)
 
-    def cells(self, wanted: dict[str, pa.Array], lines: pa.Array) -> Cells:
+    def cells(self, wanted: dict[Name, pa.Array], lines: pa.Array) -> Cells:
         """The wanted columns of some rows, as the file means them."""
         if self.dialect.has_escapes:
             # lists escape what they quote, and are read as such: the comma in ['a\'b, c'] parts nothing
@@ -68,7 +69,7 @@ class _Csv:
         return Cells(wanted, lines)
 
 
-def read_csv(file: DropFile, mapping: FileMapping, names: Sequence[str], bad: BadLine) -> Iterator[Cells]:
+def read_csv(file: DropFile, mapping: FileMapping, names: Sequence[Name], bad: BadLine) -> Iterator[Cells]:
     """The columns `names` in batches; see `file_readers.read_cells`."""
     csv_file = _open_csv(file, mapping, names)
     try:
@@ -77,7 +78,7 @@ def read_csv(file: DropFile, mapping: FileMapping, names: Sequence[str], bad: Ba
         yield from _read_csv_carefully(csv_file, bad)
 
 
-def _open_csv(file: DropFile, mapping: FileMapping, names: Sequence[str]) -> _Csv:
+def _open_csv(file: DropFile, mapping: FileMapping, names: Sequence[Name]) -> _Csv:
     encoding = mapping.encoding or encoding_by_mark(file)
     with opened(file) as stream:
         most = max(mapping.skip_lines, MOST_TITLE_LINES) + LONGEST_CELL_LINES
@@ -91,14 +92,21 @@ def _open_csv(file: DropFile, mapping: FileMapping, names: Sequence[str]) -> _Cs
         )
     if not is_text("".join(header)):
         raise drift(mapping, file, f"the header is not {encoding}; set encoding (cp1251, cp1252, utf-16 …)")
-    positions = {}
-    for name in names:
+    positions: dict[Name, int] = {}
+    for name in mapping.present(names, header):
+        if isinstance(name, int):
+            if name > len(header):
+                raise drift(mapping, file, f"there is no column {name}: its header has {len(header)} columns")
+            positions[name] = name - 1
+            continue
         theirs = header_name(name)
         if header.count(theirs) > 1:
+            places = [str(place) for place, other in enumerate(header, start=1) if other == theirs]
             raise drift(
                 mapping,
                 file,
-                f"the column {name!r} is there {header.count(theirs)} times; give the columns different names",
+                f"the column {name!r} is there {len(places)} times; name the one that is meant by its position: "
+                f"{' or '.join(places)}, without quotes",
             )
         if theirs not in header:
             hint = nearest(name, header)
@@ -110,17 +118,17 @@ def _open_csv(file: DropFile, mapping: FileMapping, names: Sequence[str]) -> _Cs
 
 
 def _header(
-    lines: list[str], mapping: FileMapping, file: DropFile, names: Sequence[str]
+    lines: list[str], mapping: FileMapping, file: DropFile, names: Sequence[Name]
 ) -> tuple[Dialect, int, list[str], int]:
     """The dialect, the lines above the header, its names, and how many lines it has. The header is the first row
     that has all names; the one below `skip_lines` where none has, whose lacking names are then told."""
-    known = [name for name in names if isinstance(name, str)]
     dialects = dialects_of(mapping, file)
     for dialect in dialects:
         row, line_count = _row_at(lines, mapping.skip_lines, dialect)
         header = [header_name(cell) for cell in row]
-        if all(header_name(name) in header for name in known):
+        if all(header_name(name) in header for name in mapping.present(names, header) if isinstance(name, str)):
             return dialect, mapping.skip_lines, header, line_count
+    known = [name for name in mapping.present(names, ()) if isinstance(name, str)]
     for dialect in dialects:
         places = range(min(len(lines), MOST_TITLE_LINES))
         found = find_header(((place, _row_at(lines, place, dialect)[0]) for place in places), known)
@@ -190,7 +198,7 @@ def _read_csv_fast(csv_file: _Csv, bad: BadLine) -> Iterator[Cells]:
             lines = rows + more_lines + breaks_above[:-1]
             for row in skipped:
                 above = int(breaks_above[np.searchsorted(rows, row.number)])
-                bad(row.number + more_lines + above, _wrong_length(row.actual_columns, row.expected_columns))
+                bad(row.number + more_lines + above, _wrong_length(row.actual_columns, row.expected_columns, row.text))
             next_row = int(rows[-1]) + 1
             more_lines += int(breaks_above[-1])
             csv_file.done_line = int(lines[-1] + breaks[-1])
@@ -201,7 +209,7 @@ def _read_csv_fast(csv_file: _Csv, bad: BadLine) -> Iterator[Cells]:
                 pa.array(lines, pa.int64()).filter(keep),
             )
     for row in csv_file.skipped:
-        bad(row.number + more_lines, _wrong_length(row.actual_columns, row.expected_columns))
+        bad(row.number + more_lines, _wrong_length(row.actual_columns, row.expected_columns, row.text))
 
 
 def _line_breaks(column: pa.Array) -> np.ndarray:
@@ -239,7 +247,7 @@ def _read_csv_carefully(csv_file: _Csv, bad: BadLine) -> Iterator[Cells]:
             if not any(row):
                 continue
             if len(row) != width:
-                bad(number, _wrong_length(len(row), width))
+                bad(number, _wrong_length(len(row), width, row[0]))
             elif not is_text("".join(row)):
                 bad(
                     number,
@@ -297,5 +305,7 @@ def _cells(csv_file: _Csv, rows: list[list[str]], numbers: list[int]) -> Cells:
     return csv_file.cells(columns, pa.array(numbers, pa.int64()))
 
 
-def _wrong_length(actual: int, expected: int) -> str:
+def _wrong_length(actual: int, expected: int, text: str | None) -> str:
+    if actual < expected and is_totals_line(text or ""):
+        return TOTALS_LINE
     return f"{actual} cells where the header has {expected}"

@@ -16,7 +16,7 @@ import fsspec
 import pyarrow as pa
 
 from dagster_project.connectors.contract import ConfigError, DriftError
-from dagster_project.connectors.file_mappings import VARIABLE, FileMapping
+from dagster_project.connectors.file_mappings import VARIABLE, FileMapping, Name
 
 BATCH_ROWS = 50_000
 _UNFINISHED = (".tmp", ".part", ".partial", ".crdownload", "~")
@@ -25,6 +25,7 @@ _MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf
 UNREADABLE = (OSError, EOFError, zlib.error, lzma.LZMAError)  # no right to read, or a packed file cut short
 
 BadLine = Callable[[int, str], None]  # line, reason
+TOTALS_LINE = "a line of totals"  # the reason of a line that is no row and no fault either
 
 
 @dataclass(frozen=True)
@@ -38,12 +39,12 @@ class DropFile:
 
 @dataclass(frozen=True)
 class Cells:
-    """Some rows of a file: the wanted columns by their name in the file, and each row's first line (1-based).
+    """Some rows of a file: the wanted columns by their name (or position) in the file, and each row's first line.
 
     For Parquet, which has no lines, `lines` are row numbers.
     """
 
-    columns: dict[str, pa.Array]
+    columns: dict[Name, pa.Array]
     lines: pa.Array
 
 

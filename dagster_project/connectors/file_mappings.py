@@ -7,16 +7,20 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from decimal import Decimal, InvalidOperation
 from difflib import get_close_matches
+from functools import cached_property
 from typing import Annotated, Any, Literal
 from zoneinfo import available_timezones
 
 import pyarrow as pa
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictStr, model_validator
 
+from dagster_project.connectors.file_arithmetic import Term, columns_of, is_arithmetic, understood
 from dagster_project.connectors.file_dates import check_date_format
-from dagster_project.connectors.file_streams import FILE_STREAMS, GA4_EXPORT, HASHED, FileStream
+from dagster_project.connectors.file_headers import header_name
+from dagster_project.connectors.file_streams import CLICK_IDS, FILE_STREAMS, GA4_EXPORT, HASHED, FileStream
 
 ENDINGS = {
     "csv": "csv",
@@ -29,6 +33,13 @@ ENDINGS = {
 }
 COMPRESSIONS = ("gz", "bz2", "xz")
 WHITESPACE = "whitespace"
+UNITS = {
+    "micros": Decimal("0.000001"),
+    "cents": Decimal("0.01"),
+    "thousands": Decimal(1_000),
+    "millions": Decimal(1_000_000),
+}
+ROW_NUMBER = "row_number"
 VARIABLE = re.compile(r"\$\{(\w+)\}")
 
 # what Google Analytics counts as key events until somebody changes it; the export itself does not say
@@ -58,6 +69,12 @@ def guess_format(path: str) -> str | None:
     return ENDINGS.get(parts[-1])
 
 
+def is_number(kind: pa.DataType | None) -> bool:
+    return kind is not None and (
+        pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+    )
+
+
 def _encoding(name: str) -> str:
     try:
         return codecs.lookup(name).name
@@ -85,7 +102,7 @@ def _date_format(text: str) -> str:
 
 
 def _as_list(value: Any) -> Any:
-    return [value] if isinstance(value, str) else value
+    return [value] if value is None or isinstance(value, str | int | float) else value
 
 
 def _as_text(value: Any) -> Any:
@@ -94,8 +111,22 @@ def _as_text(value: Any) -> Any:
     return value if value is None or isinstance(value, str) else str(value)
 
 
-Names = Annotated[tuple[str, ...], BeforeValidator(_as_list), Field(min_length=1)]
 Text = Annotated[str, BeforeValidator(_as_text)]
+
+
+def _unit(value: Any) -> Any:
+    """A word or a number as the exact factor; YAML reads 1e-6 as text."""
+    if isinstance(value, bool):
+        return value
+    try:
+        return UNITS[value] if value in UNITS else Decimal(str(value))
+    except InvalidOperation:
+        return value  # told with the column's name by the checks
+
+
+Name = StrictStr | Annotated[int, Field(strict=True, ge=1)]  # of a column in the file, or its position from 1
+Names = Annotated[tuple[Name, ...], BeforeValidator(_as_list), Field(min_length=1)]
+Values = Annotated[tuple[Text, ...], BeforeValidator(_as_list), Field(min_length=1)]
 DateFormat = Annotated[str, AfterValidator(_date_format)]
 
 
@@ -140,11 +171,17 @@ class FileMapping(BaseModel):
     replace_by: Annotated[
         tuple[str, ...], BeforeValidator(_as_list)
     ] = ()  # a later file replaces all rows of a value
+    where: dict[Name, Values] = {}  # column of the file -> the values that its rows must have; "" is an empty cell
+    where_not: dict[Name, Values] = {}  # the values that they must not have
     keep_where_in: dict[str, str] = {}  # our column -> stream of files that must have the same value in it
     # --- what goes where
-    columns: dict[str, Names] = {}  # several columns of the file are joined with "-"
+    # several columns of the file are joined with "-"; a number is a column's position; `row_number` is an id where the
+    # file has none; a number of ours may be calculated: amount: "Quantity * Price"
+    columns: dict[str, Names] = {}
     otherwise: dict[str, Names] = {}  # where such a column is empty: the first of these that is not
     counts: Annotated[tuple[str, ...], BeforeValidator(_as_list)] = ()  # [12,34] in the file is 2 in our column
+    unit: dict[str, Annotated[Any, BeforeValidator(_unit)]] = {}  # our number -> what one of theirs is: cents, 1e-6
+    separator: dict[str, str] = {}  # our column -> what stands between the values of one cell; ";" if not named
     constants: dict[str, Text] = {}
     values: dict[str, dict[Text, Text | None]] = {}  # our column -> their value -> ours; "" is an empty cell
     key_events: tuple[str, ...] = DEFAULT_KEY_EVENTS  # ga4_export only
@@ -152,6 +189,28 @@ class FileMapping(BaseModel):
     @property
     def is_export(self) -> bool:
         return self.stream == GA4_EXPORT
+
+    @cached_property
+    def formulas(self) -> dict[str, Term]:
+        """What is written under `columns` as arithmetic -> what it means. A column of that very name stands above it."""
+        kinds = {} if self.is_export else FILE_STREAMS[self.stream].kinds
+        return {
+            name: understood(name)
+            for ours, (name, *more) in self.columns.items()
+            if not more and is_number(kinds.get(ours)) and isinstance(name, str) and is_arithmetic(name)
+        }
+
+    def present(self, names: Iterable[Name], header: Collection[str]) -> list[Name]:
+        """`names` as they are to be looked for in a file with this header: the columns that formulas need instead
+        of the formulas, and no row number; unless the file has a column of that very name."""
+        found: dict[Name, None] = {}
+        for name in names:
+            is_there = name in header or (isinstance(name, str) and header_name(name) in header)
+            if is_there or (name not in self.formulas and name != ROW_NUMBER):
+                found[name] = None
+            elif name in self.formulas:
+                found |= dict.fromkeys(columns_of(self.formulas[name]))
+        return list(found)
 
     @property
     def file_format(self) -> str:
@@ -199,7 +258,7 @@ class FileMapping(BaseModel):
 
     def _check_columns(self, stream: FileStream) -> None:
         where = f"files entry {self.name!r} ({stream.name})"
-        for setting in ("columns", "otherwise", "counts", "constants", "values", "keep_where_in"):
+        for setting in ("columns", "otherwise", "counts", "constants", "values", "keep_where_in", "unit", "separator"):
             for name in getattr(self, setting):
                 if name not in stream.mappable:
                     raise ValueError(
@@ -210,6 +269,8 @@ class FileMapping(BaseModel):
                 f"{where}: {', '.join(twice)} is both in columns and in constants; give one of them"
             )
         filled = set(self.columns) | set(self.constants)
+        if "count" in filled and len(stream.id) == 1:
+            filled.add(stream.id[0])  # rows that stand for several have no id of one
         plain = {hashed: name for name, hashed in HASHED.items()}
         if missing := [each for name in stream.required if (each := plain.get(name, name)) not in filled]:
             raise ValueError(f"{where}: {', '.join(missing)} must be filled, by columns or by constants")
@@ -236,6 +297,12 @@ class FileMapping(BaseModel):
         if self.escapes == "backslash" and self.file_format != "csv":
             raise ValueError(f"{where}: escapes are of text with columns; {self.file_format} has its own")
         self._check_counts(where, stream)
+        self._check_positions(where)
+        self._check_formulas(where, stream)
+        self._check_units(where, stream)
+        self._check_separators(where, stream)
+        self._check_row_numbers(where, stream)
+        self._check_whole(where, stream)
         if "key_events" in self.model_fields_set:
             raise ValueError(f"{where}: key_events is for the stream ga4_export only")
 
@@ -246,3 +313,87 @@ class FileMapping(BaseModel):
                 raise ValueError(f"{where}: counts: {name} is no whole number; allowed are {', '.join(numbers) or 'none'}")
             if len(self.columns.get(name, ())) != 1 or name in self.otherwise or name in self.values:
                 raise ValueError(f"{where}: counts: {name} needs one column of the file, without values or otherwise")
+
+    def _check_positions(self, where: str) -> None:
+        named = {f"columns.{ours}": names for ours, names in self.columns.items()}
+        named |= {f"otherwise.{ours}": names for ours, names in self.otherwise.items()}
+        named |= {setting: tuple(getattr(self, setting)) for setting in ("where", "where_not")}
+        for key, names in named.items():
+            if self.file_format == "jsonl" and (position := next((n for n in names if isinstance(n, int)), None)):
+                raise ValueError(
+                    f"{where}: {key}: {position} is a position, and JSON has none; put a name that is a number in quotes"
+                )
+
+    def _check_formulas(self, where: str, stream: FileStream) -> None:
+        for ours, names in self.columns.items():
+            if not is_number(stream.kinds.get(ours)) or not any(isinstance(n, str) and is_arithmetic(n) for n in names):
+                continue
+            if len(names) > 1:
+                raise ValueError(f"{where}: columns.{ours}: {list(names)}: arithmetic is one text, not a list")
+            try:
+                understood(str(names[0]))
+            except ValueError as error:
+                raise ValueError(
+                    f"{where}: columns.{ours}: {error}; allowed are + - * / and ( ) between spaces, columns and numbers; "
+                    "a name with a sign in it stands in [ ]"
+                ) from None
+            if spoilt := [each for each in ("values", "otherwise") if ours in getattr(self, each)]:
+                raise ValueError(f"{where}: {spoilt[0]}.{ours}: {names[0]!r} is arithmetic; {spoilt[0]} is for cells")
+
+    def _check_units(self, where: str, stream: FileStream) -> None:
+        numbers = [name for name in stream.mappable if is_number(stream.kinds.get(name))]
+        for ours, unit in self.unit.items():
+            if ours not in numbers:
+                raise ValueError(f"{where}: unit.{ours}: no number; allowed are {', '.join(numbers) or 'none'}")
+            if ours not in self.columns or ours in self.counts:
+                raise ValueError(f"{where}: unit.{ours} is of a column that is not in columns, or is counted")
+            is_factor = isinstance(unit, Decimal) and unit.is_finite() and unit > 0
+            if not is_factor or unit == 1 or unit != round(unit, 12) or unit > 10**9:
+                raise ValueError(
+                    f"{where}: unit.{ours} = {str(unit)!r}: allowed are {', '.join(UNITS)}, or a positive number other than "
+                    "1 such as 1e-6 (at most 12 decimals)"
+                )
+
+    def _check_separators(self, where: str, stream: FileStream) -> None:
+        for ours, separator in self.separator.items():
+            if ours not in stream.lists:
+                raise ValueError(
+                    f"{where}: separator.{ours}: it holds one value; allowed are {', '.join(stream.lists) or 'none'}"
+                )
+            if len(self.columns.get(ours, ())) != 1:
+                raise ValueError(f"{where}: separator.{ours} is of a column that is not in columns, or is joined of several")
+            if not separator or any(letter.isalnum() or letter == "-" for letter in separator):
+                raise ValueError(
+                    f"{where}: separator.{ours} = {separator!r}: allowed are signs that no value has, such as ';', ',' or '|'"
+                )
+
+    def _check_row_numbers(self, where: str, stream: FileStream) -> None:
+        ids = stream.id if len(stream.id) == 1 else ()
+        for ours, names in self.columns.items():
+            if ROW_NUMBER in names and (ours not in ids or len(names) > 1):
+                allowed = f"allowed is {ids[0]}, alone" if ids else "this stream needs none"
+                raise ValueError(f"{where}: columns.{ours}: row_number is an id for rows that have none; {allowed}")
+
+    def _check_whole(self, where: str, stream: FileStream) -> None:
+        """Rows that stand for several have what the several have together, and nothing that only one can have."""
+        filled = set(self.columns) | set(self.constants)
+        of_many = {"sessions": ("engaged_sessions", "new_visitors", "sessions_with_key_event")}.get(stream.name, ())
+        if "count" not in filled:
+            if useless := [name for name in of_many if name in filled]:
+                raise ValueError(f"{where}: {useless[0]} is of rows that stand for several visits: give count as well")
+            return
+        if "count" in self.constants:
+            raise ValueError(f"{where}: constants.count: every row would stand for as many; give count as a column")
+        of_one = {
+            "sessions": ("client_id", "is_engaged", "is_new_visitor"),
+            "leads": ("email", "phone", "updated_at", "deleted", "self_reported_source", *CLICK_IDS),
+        }.get(stream.name, ())
+        ids = [name for name in stream.id if self.columns.get(name) != (ROW_NUMBER,)]
+        if wrong := [name for name in (*of_one, *ids) if name in filled]:
+            raise ValueError(
+                f"{where}: {wrong[0]} cannot be filled beside count: it is of one, and the row stands for several"
+            )
+        if "key_events" in filled and "sessions_with_key_event" not in filled:
+            raise ValueError(
+                f"{where}: key_events of several visits needs sessions_with_key_event as well: how many of them had one"
+            )

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-_ID, _GROUP, _FILE = "__id", "__group", "__file"  # working columns, never yielded
+ID, GROUP, FILE = "__id", "__group", "__file"  # working columns, never yielded
 
 
 class Gathered:
@@ -25,12 +25,13 @@ class Gathered:
         self._folder = tempfile.TemporaryDirectory(prefix="funnelhouse-files-")
         self._path = str(Path(self._folder.name) / "rows.arrow")
         working = [
-            pa.field(_ID, pa.large_string()),
-            pa.field(_GROUP, pa.large_string()),
-            pa.field(_FILE, pa.int32()),
+            pa.field(ID, pa.large_string()),
+            pa.field(GROUP, pa.large_string()),
+            pa.field(FILE, pa.int32()),
         ]
         self._writer = pa.ipc.new_file(self._path, pa.schema([*schema, *working]))
         self._rows: pa.Table | None = None
+        self._gone = np.zeros(0, dtype=bool)  # rows that others stand in for
 
     def __enter__(self) -> Gathered:
         return self
@@ -51,24 +52,35 @@ class Gathered:
             _text_or_nulls(groups, rows.num_rows),
             pa.repeat(pa.scalar(file, pa.int32()), rows.num_rows),
         ]
-        for name, column in zip((_ID, _GROUP, _FILE), working, strict=True):
+        for name, column in zip((ID, GROUP, FILE), working, strict=True):
             rows = rows.append_column(name, column)
         self._writer.write_table(rows)
+
+    def rows(self) -> tuple[pa.Table, np.ndarray]:
+        """All rows with the working columns, and which of them stand (none has been remade). All must have been added."""
+        return self._table(), ~self._gone
+
+    def remake(self, gone: np.ndarray, rows: pa.Table) -> None:
+        """Let `rows` stand in for those under the mask `gone`."""
+        self._rows = pa.concat_tables([self._table(), rows])
+        self._gone = np.concatenate([self._gone | gone, np.zeros(rows.num_rows, dtype=bool)])
 
     def kept(self, newest_by: str | None = None) -> np.ndarray:
         """Which rows stay, as a mask in the order of adding. All rows must have been added.
 
         Of equal ids it is the row with the latest `newest_by` (a moment column), else the one added last.
         """
-        rows = self._table()
-        mask = is_last_of_each(rows.column(_GROUP), rows.column(_FILE).to_numpy())
-        position = np.arange(rows.num_rows)
+        rows, stand = self.rows()
+        files = rows.column(FILE).to_numpy()
+        mask = last_of_each(codes_of(rows.column(GROUP)), files, stand)
+        order = np.argsort(files, kind="stable")  # remade rows stand at the end
         if newest_by:
             moments = rows.column(newest_by).cast(pa.int64()).fill_null(np.iinfo(np.int64).min).to_numpy()
-            position = np.empty_like(position)
-            position[np.argsort(moments, kind="stable")] = np.arange(rows.num_rows)
-        position[~mask] = -1  # a row that its group has lost does not compete
-        return mask & is_last_of_each(rows.column(_ID), position)
+            order = order[np.argsort(moments[order], kind="stable")]
+        position = np.empty_like(order)
+        position[order] = np.arange(rows.num_rows)
+        # a row that its group has lost does not compete
+        return last_of_each(codes_of(rows.column(ID)), position, mask)
 
     def columns(self, names: Sequence[str]) -> pa.Table:
         """Some columns of all rows, in the order of adding."""
@@ -94,6 +106,7 @@ class Gathered:
             self._writer.close()
             with pa.memory_map(self._path) as source:
                 self._rows = pa.ipc.open_file(source).read_all()
+            self._gone = np.zeros(self._rows.num_rows, dtype=bool)
         return self._rows
 
 
@@ -109,20 +122,19 @@ def joined(columns: Sequence[pa.Array | pa.ChunkedArray]) -> pa.Array | pa.Chunk
     return pc.if_else(is_nothing, None, text)
 
 
-def is_last_of_each(keys: pa.Array | pa.ChunkedArray, order: np.ndarray) -> np.ndarray:
-    """Where a row has the highest `order` of its key; rows without a key always do."""
-    codes = _codes(keys)
-    has_key = codes >= 0
-    if not has_key.any():
-        return np.ones(len(codes), dtype=bool)
+def last_of_each(codes: np.ndarray, order: np.ndarray, among: np.ndarray) -> np.ndarray:
+    """Which rows `among` (a mask) have the highest `order` of those of their code; rows without one (-1) all have."""
+    compete = (codes >= 0) & among
+    if not compete.any():
+        return among.copy()
     best = np.full(codes.max() + 1, -1, dtype=np.int64)
-    np.maximum.at(best, codes[has_key], order[has_key])
-    return ~has_key | ((best[codes] == order) & (order >= 0))
+    np.maximum.at(best, codes[compete], order[compete])
+    return among & ((codes < 0) | (best[codes] == order))
 
 
 def copy_numbers(keys: pa.Array | pa.ChunkedArray) -> np.ndarray:
     """1, 2, 3 … for the rows of each key, in their order."""
-    codes = _codes(keys)
+    codes = codes_of(keys)
     order = np.argsort(codes, kind="stable")
     starts = (
         np.flatnonzero(np.r_[True, np.diff(codes[order]) != 0]) if len(codes) else np.array([], dtype=int)
@@ -132,7 +144,7 @@ def copy_numbers(keys: pa.Array | pa.ChunkedArray) -> np.ndarray:
     return numbers
 
 
-def _codes(keys: pa.Array | pa.ChunkedArray) -> np.ndarray:
+def codes_of(keys: pa.Array | pa.ChunkedArray) -> np.ndarray:
     """A number for each distinct key, -1 for null."""
     whole = keys.combine_chunks() if isinstance(keys, pa.ChunkedArray) else keys
     encoded = whole.cast(pa.large_string()).dictionary_encode()

@@ -28,11 +28,11 @@ from dagster_project.connectors.file_drops import (
     opened,
     text_lines,
 )
-from dagster_project.connectors.file_mappings import FileMapping, nearest
+from dagster_project.connectors.file_mappings import FileMapping, Name, nearest
 
 
 def read_cells(
-    file: DropFile, mapping: FileMapping, names: Sequence[str], required: Sequence[str], bad: BadLine
+    file: DropFile, mapping: FileMapping, names: Sequence[Name], required: Sequence[Name], bad: BadLine
 ) -> Iterator[Cells]:
     """The columns `names` of the file, in batches. `bad` hears of each line that cannot be taken apart.
 
@@ -42,7 +42,7 @@ def read_cells(
     if mapping.file_format == "parquet":
         return _read_parquet(file, mapping, names)
     if mapping.file_format == "jsonl":
-        return _read_json_lines(file, mapping, names, required, bad)
+        return _read_json_lines(file, mapping, mapping.present(names, ()), mapping.present(required, ()), bad)
     return read_csv(file, mapping, names, bad)
 
 
@@ -52,7 +52,7 @@ def read_cells(
 
 
 def _read_json_lines(
-    file: DropFile, mapping: FileMapping, names: Sequence[str], required: Sequence[str], bad: BadLine
+    file: DropFile, mapping: FileMapping, names: Sequence[Name], required: Sequence[Name], bad: BadLine
 ) -> Iterator[Cells]:
     encoding = mapping.encoding or encoding_by_mark(file)
     unseen, has_records = set(names), False
@@ -146,20 +146,24 @@ def _json_text(value: Any, line: bytes, name: str) -> str | None:
 # ---- Parquet
 
 
-def _read_parquet(file: DropFile, mapping: FileMapping, names: Sequence[str]) -> Iterator[Cells]:
+def _read_parquet(file: DropFile, mapping: FileMapping, names: Sequence[Name]) -> Iterator[Cells]:
     with opened(file) as stream:
         try:
             parquet = pq.ParquetFile(stream)
         except pa.ArrowInvalid as error:
             raise drift(mapping, file, f"not a whole Parquet file ({error})") from error
         known = parquet.schema_arrow.names
-        for name in names:
+        names = mapping.present(names, known)
+        if beyond := next((n for n in names if isinstance(n, int) and n > len(known)), None):
+            raise drift(mapping, file, f"there is no column {beyond}: it has {len(known)} columns")
+        by_name = {name: known[name - 1] if isinstance(name, int) else name for name in names}
+        for name in by_name.values():
             if name not in known and name.partition(".")[0] not in known:
                 raise drift(mapping, file, f"there is no column {name!r}{nearest(name, known)}")
-        top = list(dict.fromkeys(name if name in known else name.partition(".")[0] for name in names))
+        top = list(dict.fromkeys(name if name in known else name.partition(".")[0] for name in by_name.values()))
         first = 1
         for batch in parquet.iter_batches(BATCH_ROWS, columns=top):
-            columns = {name: _nested_column(batch, name) for name in names}
+            columns = {ours: _nested_column(batch, name) for ours, name in by_name.items()}
             yield Cells(columns, pa.array(np.arange(first, first + batch.num_rows), pa.int64()))
             first += batch.num_rows
 

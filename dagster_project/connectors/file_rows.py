@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dagster_project.connectors import file_cells, file_dates
-from dagster_project.connectors.contract import ConfigError, Tally
-from dagster_project.connectors.file_drops import UNREADABLE, BadLine, Cells, DropFile, drift
+from dagster_project.connectors import file_arithmetic, file_cells, file_dates, file_spread
+from dagster_project.connectors.contract import ConfigError, DriftError, Tally
+from dagster_project.connectors.file_cells import Parsed
+from dagster_project.connectors.file_choice import Choice, label
+from dagster_project.connectors.file_drops import TOTALS_LINE, UNREADABLE, BadLine, Cells, DropFile, drift
 from dagster_project.connectors.file_formats import Formats, parse, why
-from dagster_project.connectors.file_mappings import FileMapping
+from dagster_project.connectors.file_mappings import ROW_NUMBER, FileMapping, Name, is_number
 from dagster_project.connectors.file_overlaps import joined
 from dagster_project.connectors.file_readers import read_cells
 from dagster_project.connectors.file_streams import HASHED, IS_DAY, FileStream
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
     from dagster_project.settings import FilesSettings
 
 Keyed = tuple[pa.Table, pa.Array | None, pa.Array | None]  # rows, their ids, their groups (see Gathered.add)
+
+UNREADABLE_COLUMN = 3  # so many cells of a column, and not one that can be read: the mapping is wrong, not the cells
+SEPARATOR = ";"  # between the values of one cell, as CRMs write them
 
 _HASHES = {"email_hash": hash_email, "phone_hash": hash_phone}
 _URLS = ("landing_page", "landing_page_url", "referrer", "url")
@@ -46,6 +51,8 @@ class RowReader:
     tally: Tally
     lookups: dict[str, pa.Array]
     left_out: dict[str, int] = field(default_factory=dict)
+    readable: dict[str, int] = field(default_factory=dict)  # optional column -> cells that could be read
+    unreadable: dict[str, list[str]] = field(default_factory=dict)  # and the first that could not, with reasons
 
     def __post_init__(self) -> None:
         mapping, stream = self.mapping, self.stream
@@ -61,11 +68,41 @@ class RowReader:
         self.values = {HASHED.get(ours, ours): values for ours, values in mapping.values.items()}
         self.otherwise = {HASHED.get(ours, ours): theirs for ours, theirs in mapping.otherwise.items()}
         self.constants = {HASHED.get(o, o): self._constant(o, text) for o, text in mapping.constants.items()}
+        if "count" in mapping.columns and not self.sources.keys() & set(stream.id):
+            self.sources |= dict.fromkeys(stream.id, (ROW_NUMBER,))
         keys = [*mapping.key, *mapping.replace_by]
-        named = [*mapping.columns.values(), *mapping.otherwise.values(), keys]
-        self.wanted = list(dict.fromkeys(name for names in named for name in names))
+        rules = [mapping.where, mapping.where_not]
+        named = [*self.sources.values(), *mapping.otherwise.values(), keys, *rules]
+        self.wanted: list[Name] = list(dict.fromkeys(name for names in named for name in names))
         needed = [name for ours in (*stream.required, stream.day) for name in mapping.columns.get(ours, ())]
-        self.needed = [*needed, *keys]
+        self.needed = [*needed, *keys, *(name for names in rules for name in names)]
+        self.choice = self._choice_of_rows()
+
+    def _choice_of_rows(self) -> Choice:
+        day = self.sources.get(self.stream.day, ())
+        texts = [ours for ours, kind in self.stream.columns.items() if pa.types.is_string(kind) and ours not in _HASHES]
+        named = [name for ours in texts for name in self.sources.get(ours, ()) if name != ROW_NUMBER]
+        return Choice(
+            self.mapping,
+            day if len(day) == 1 else (),
+            tuple(dict.fromkeys(named)),
+            self._ids_of_cells if self.stream.id or self.mapping.key else None,
+            sums_are_nameless=self.stream.kind == "report" and self.stream.domain == "ads",
+        )
+
+    def _ids_of_cells(self, cells: Cells) -> pa.Array:
+        """The ids of rows before anything else is known of them; null where they have none."""
+        if self.mapping.key:
+            return joined([file_cells.id_text(cells.columns[name]) for name in self.mapping.key])
+        if any(name not in self.sources for name in self.stream.id) or self._has_row_numbers(cells):
+            return pa.nulls(len(cells.lines), pa.string())
+        return joined([file_cells.ids(self._theirs(name, cells))[0] for name in self.stream.id])
+
+    def _has_row_numbers(self, cells: Cells) -> bool:
+        """Whether rows have no id but their place in their file."""
+        return ROW_NUMBER not in cells.columns and any(
+            self.sources.get(name) == (ROW_NUMBER,) for name in self.stream.id
+        )
 
     def read(self, file: DropFile, schema: pa.Schema) -> Iterator[Keyed]:
         """The good rows of one file with the columns of `schema`, batch by batch.
@@ -76,6 +113,9 @@ class RowReader:
 
         def bad_row(line: int, reason: str) -> None:
             nonlocal bad, first_reason
+            if reason is TOTALS_LINE:
+                self.choice.see_totals(file.name, line)
+                return
             bad, first_reason = bad + 1, first_reason or f"line {line}: {reason}"
             if self.mapping.strict:
                 raise drift(self.mapping, file, f"{first_reason} (the mapping is strict: nothing was taken)")
@@ -87,56 +127,141 @@ class RowReader:
             self.tally.bad_cell(f"{self.mapping.name}: {file.name}, line {line}: {reason}")
 
         self.tally.receive(file.size)
+        rest = _Incomplete()
         try:
-            for cells in read_cells(file, self.mapping, self.wanted, self.needed, bad_row):
-                rows, is_good = self._typed(cells, file, schema, bad_row, bad_cell)
-                good += rows.num_rows
-                if rows.num_rows:
-                    yield self._keyed(rows, cells, is_good)
+            batches = read_cells(file, self.mapping, self.wanted, self.needed, bad_row)
+            for cells in self.choice.of_file(batches, file.name):
+                rows, is_whole, is_part = self._typed(cells, file, schema, bad_row, bad_cell)
+                good += pc.sum(is_whole).as_py() or 0
+                keyed, is_ours = self._keyed(rows.filter(is_whole), cells, is_whole)
+                rest.see(keyed[1], is_ours)
+                if pc.any(is_part).as_py():
+                    parts = rows.filter(is_part)
+                    rest.add(self._keyed(parts, cells, is_part)[0], [self._lacking(row) for row in parts.to_pylist()])
+                if is_ours.any():
+                    yield _filtered(keyed, is_ours)
+            yield from rest.parts(bad_row)
         except UNREADABLE as error:
             raise drift(self.mapping, file, f"it cannot be read to its end: {error}") from error
         if bad and not good:
             raise drift(self.mapping, file, f"none of its {bad} rows can be read; {first_reason}")
 
     def tell(self) -> None:
-        """Note what was left out on purpose."""
+        """Note what was left out on purpose. Raises ConfigError and DriftError where the mapping as a whole cannot be
+        right: it leaves no row, or not one cell of a column can be read."""
+        self.choice.tell(self.tally)
         for column, count in self.left_out.items():
             if count:
                 other = self.mapping.keep_where_in[column]
                 self.tally.note(
                     f"{self.mapping.name}: {count} rows are not ours: their {column} is not in {other}"
                 )
+        for name, cells in self.unreadable.items():
+            if len(cells) >= UNREADABLE_COLUMN and not self.readable.get(name):
+                raise DriftError(
+                    f"files entry {self.mapping.name!r}: not one cell of {self._label(name)} can be read; {cells[0]}",
+                    source="files",
+                    stream=self.stream.name,
+                )
 
     def _typed(
         self, cells: Cells, file: DropFile, schema: pa.Schema, bad_row: BadLine, bad_cell: BadLine
-    ) -> tuple[pa.Table, pa.Array]:
-        """The good rows, and which rows of `cells` they are."""
+    ) -> tuple[pa.Table, pa.Array, pa.Array]:
+        """The rows with the columns of `schema` and the stream's asides; which are whole, and which lack something
+        that another row of their id in the same file may have."""
         count, problems = len(cells.lines), _Problems(len(cells.lines))
-        cell_problems = _CellProblems(cells.lines, bad_cell)
         columns: dict[str, pa.Array] = {
             "account_id": pa.repeat(pa.scalar(self.mapping.name), count),
             "_file": pa.repeat(pa.scalar(file.name), count),
             "_line": cells.lines,
         }
-        for name in self.stream.columns:
+        for name, kind in self.stream.kinds.items():
             if name in self.sources:
-                is_needed = name in self.stream.required or name == self.stream.day
-                columns[name] = self._column(name, cells, problems if is_needed else cell_problems)
+                columns[name] = self._read(name, cells, file, problems, bad_cell)
             elif name in self.constants:
                 columns[name] = pa.repeat(self.constants[name], count)
             elif name.endswith(IS_DAY):
                 columns[name] = self._is_day(name.removesuffix(IS_DAY), cells)
+            elif name in self.stream.asides:
+                columns[name] = pa.nulls(count, kind)
+        for name, every in self.stream.lists.items():
+            if name in columns:
+                columns[name], columns[every] = self._first_and_all(name, columns[name])
         nothing = [f for f in schema if f.name not in columns]
         columns |= {f.name: pa.nulls(count, f.type) for f in nothing}
         if self.stream.day == "filed_at":
             columns["filed_at"] = pc.coalesce(columns["created_at"], columns["closed_at"])
-        for name in dict.fromkeys((*self.stream.required, self.stream.day)):
-            problems.add(pc.is_null(columns[name]), lambda _, name=name: self._empty(name))
         for name, allowed in self.stream.choices.items():
-            columns[name] = self._choice(name, columns[name], allowed, problems)
+            each = problems if name in self.stream.required else _CellProblems(cells.lines, bad_cell)
+            columns[name] = self._choice(name, columns[name], allowed, each)
+        self._check_asides(columns, problems)
+        is_part = self._check_filled(columns, problems)
         is_good = problems.report(cells.lines, bad_row)
-        rows = pa.Table.from_arrays([columns[name] for name in schema.names], schema=schema)
-        return rows.filter(is_good), is_good
+        is_part = pc.and_(is_part, is_good)
+        kinds = [*schema, *(pa.field(name, kind) for name, kind in self.stream.asides.items())]
+        rows = pa.Table.from_arrays([columns[f.name] for f in kinds], schema=pa.schema(kinds))
+        return rows, pc.and_not(is_good, is_part), is_part
+
+    def _check_filled(self, columns: dict[str, pa.Array], problems: _Problems) -> pa.Array:
+        """Rows without what is required are bad; but where they have an id, another row may say it: these rows."""
+        has_id = self.stream.id or self.mapping.key
+        may_wait = pc.is_valid(columns["account_id"]) if has_id else pa.repeat(pa.scalar(False), len(columns["_line"]))
+        for name in self.stream.id:
+            may_wait = pc.and_(may_wait, pc.is_valid(columns[name]))
+        is_part = pa.repeat(pa.scalar(False), len(may_wait))
+        for name in dict.fromkeys((*self.stream.required, self.stream.day)):
+            is_empty = pc.is_null(columns[name])
+            waits = pc.and_(is_empty, may_wait)
+            is_part = pc.or_(is_part, waits)
+            problems.add(pc.and_not(is_empty, waits), lambda _, name=name: self._empty(name))
+        return is_part
+
+    def _lacking(self, row: dict[str, Any]) -> str:
+        return next(self._empty(n) for n in (*self.stream.required, self.stream.day) if row[n] is None)
+
+    def _check_asides(self, columns: dict[str, pa.Array], problems: _Problems) -> None:
+        """Rows that stand for several: they say for how many, and it can be that many."""
+        if "end_date" in self.stream.asides:
+            days = file_spread.day_counts(columns[self.stream.day], columns["end_date"])
+            ends = self._label("end_date")
+            problems.add(pc.fill_null(pc.less(days, 1), False), lambda _: f"{ends} is before {self._label(self.stream.day)}")
+            most = file_spread.LONGEST_DAYS
+            problems.add(pc.fill_null(pc.greater(days, most), False), lambda _: f"{ends}: the row spans more than {most} days")
+        if "count" in self.sources:
+            count, most = columns["count"], file_spread.MOST_LEADS if "count" in self.stream.asides else 10**12
+            problems.add(pc.is_null(count), lambda _: self._empty("count"))
+            is_wrong = pc.or_(pc.less(count, 0), pc.greater(count, most))
+            problems.add(pc.fill_null(is_wrong, False), lambda _: f"{self._label('count')} is not between 0 and {most}")
+
+    def _read(
+        self, name: str, cells: Cells, file: DropFile, problems: _Problems, bad_cell: BadLine
+    ) -> pa.Array:
+        """One column. A cell that cannot be read costs the row where the row needs it, else only itself."""
+        if name in self.stream.id and self.sources[name] == (ROW_NUMBER,) and ROW_NUMBER not in cells.columns:
+            return pc.binary_join_element_wise(file.name, cells.lines.cast(pa.string()), ":")
+        if name in (*self.stream.required, self.stream.day, *self.stream.decisive):
+            return self._column(name, cells, problems)
+        unreadable = self.unreadable.setdefault(name, [])
+
+        def each(line: int, reason: str) -> None:
+            bad_cell(line, reason)
+            if len(unreadable) < UNREADABLE_COLUMN:
+                unreadable.append(f"{file.name}, line {line}: {reason}")
+
+        column = self._column(name, cells, _CellProblems(cells.lines, each))
+        self.readable[name] = self.readable.get(name, 0) + len(column) - column.null_count
+        return column
+
+    def _first_and_all(self, name: str, text: pa.Array) -> tuple[pa.Array, pa.Array]:
+        """The first of several values in a cell, and all of them where there are several."""
+        separator = self.mapping.separator.get(name, SEPARATOR)
+        if not file_cells.may_contain(text, separator[:1].encode()):
+            return text, pa.nulls(len(text), pa.list_(pa.string()))
+        every = pa.array(
+            [None if cell is None else _parts(cell, separator) for cell in text.to_pylist()], pa.list_(pa.string())
+        )
+        first = pc.list_element(pc.if_else(pc.greater(pc.list_value_length(every), 0), every, None), 0)
+        return first, pc.if_else(pc.greater(pc.list_value_length(every), 1), every, None)
 
     def _theirs(self, name: str, cells: Cells) -> pa.Array:
         """The cells that are to become our column `name`: joined, stood in for and translated."""
@@ -160,7 +285,9 @@ class RowReader:
 
     def _column(self, name: str, cells: Cells, problems: _Problems | _CellProblems) -> pa.Array:
         """One column as our stream has it. What cannot be read goes to `problems`, by the row or by the cell."""
-        kind = self.stream.columns[name]
+        kind = self.stream.kinds[name]
+        if self.sources[name][0] in self.mapping.formulas and self.sources[name][0] not in cells.columns and is_number(kind):
+            return self._calculated(name, cells, problems)
         if name in self.mapping.counts:
             return self._counted(name, cells.columns[self.sources[name][0]], problems)
         column = self._theirs(name, cells)
@@ -182,9 +309,35 @@ class RowReader:
         problems.add(broken, lambda _: f"{self._label(name)}: {_DIGITS_LOST}")
         return file_cells.by_unique(text, lambda cell: _HASHES[name](cell, self.hash_key))
 
+    def _calculated(self, name: str, cells: Cells, problems: _Problems | _CellProblems) -> pa.Array:
+        """A number of ours by the arithmetic of the mapping."""
+        formula = str(self.sources[name][0])
+        values, failed = file_arithmetic.calculated(
+            self.mapping.formulas[formula], cells.columns, len(cells.lines), self.formats
+        )
+        numbers, too_big = self._in_unit(name, values, to_whole=True)
+        problems.add(
+            pc.or_(failed, too_big),
+            lambda _: f"{name}: {formula!r} cannot be calculated: a cell of it is no number, or it divides by 0",
+        )
+        return numbers
+
+    def _in_unit(self, name: str, values: pa.Array, *, to_whole: bool) -> Parsed:
+        """Exact values times the unit of the column, as the column's kind."""
+        failed = file_cells.none_failed(values)
+        if name in self.mapping.unit:
+            values, failed = file_arithmetic.times(values, self.mapping.unit[name])
+        numbers, too_big = file_arithmetic.as_kind(values, self.stream.kinds[name], to_whole=to_whole)
+        return numbers, pc.or_(failed, too_big)
+
     def _parsed(self, name: str, column: pa.Array, problems: _Problems | _CellProblems) -> pa.Array:
-        kind = self.stream.columns[name]
-        values, failed = parse(column, kind, self.formats)
+        kind = self.stream.kinds[name]
+        if name in self.mapping.unit:
+            values, failed = file_arithmetic.exact(column, self.formats)
+            values, too_big = self._in_unit(name, values, to_whole=False)
+            failed = pc.or_(failed, too_big)
+        else:
+            values, failed = parse(column, kind, self.formats)
         if pc.any(failed).as_py():
             texts = file_cells.text_of(column)
             problems.add(
@@ -208,7 +361,9 @@ class RowReader:
         problems.add(lost, lambda _: f"{self._label(name)}: {_DIGITS_LOST}")
         return file_cells.without_addresses(values, self.hash_key)
 
-    def _choice(self, name: str, column: pa.Array, allowed: Sequence[str], problems: _Problems) -> pa.Array:
+    def _choice(
+        self, name: str, column: pa.Array, allowed: Sequence[str], problems: _Problems | _CellProblems
+    ) -> pa.Array:
         lower = pc.utf8_lower(column)
         is_known = pc.or_(pc.is_null(lower), pc.is_in(lower, value_set=pa.array(allowed)))
 
@@ -218,30 +373,58 @@ class RowReader:
             return f"{self._label(name)} {seen!r} is none of {known}; translate it under values.{name}"
 
         problems.add(pc.invert(is_known), reason)
-        return lower
+        return pc.if_else(is_known, lower, None)
 
-    def _keyed(self, rows: pa.Table, cells: Cells, is_good: pa.Array) -> Keyed:
-        """The rows of interest (keep_where_in) with their ids and groups."""
-        ids = self._key(rows, cells, is_good, self.mapping.key, self.stream.id)
-        groups = self._key(rows, cells, is_good, self.mapping.replace_by, self.stream.replaces_by)
-        keep = np.ones(rows.num_rows, dtype=bool)
+    def _keyed(self, rows: pa.Table, cells: Cells, is_taken: pa.Array) -> tuple[Keyed, np.ndarray]:
+        """The rows with their ids and groups, each as many as it stands for, and which are of interest
+        (keep_where_in). `is_taken`: which rows of `cells` they are."""
+        rows, at = self._one_for_each(rows)
+        has_ids = not self._has_row_numbers(cells)
+        ids = self._key(rows, cells, is_taken, at, self.mapping.key, self.stream.id if has_ids else ())
+        by = self.stream.replaces_by if not (self.stream.id and has_ids) else ()
+        groups = self._key(rows, cells, is_taken, at, self.mapping.replace_by, by)
+        is_ours = np.ones(rows.num_rows, dtype=bool)
         for name, values in self.lookups.items():
-            is_ours = pc.is_in(rows.column(name), value_set=values).to_numpy()
-            self.left_out[name] = self.left_out.get(name, 0) + int((~is_ours).sum())
-            keep &= is_ours
-        if keep.all():
-            return rows, ids, groups
-        mask = pa.array(keep)
-        return rows.filter(mask), *(key if key is None else key.filter(mask) for key in (ids, groups))
+            is_known = pc.is_in(rows.column(name), value_set=values).to_numpy()
+            self.left_out[name] = self.left_out.get(name, 0) + int((~is_known).sum())
+            is_ours &= is_known
+        return (rows.drop_columns(list(self.stream.asides)), ids, groups), is_ours
+
+    def _one_for_each(self, rows: pa.Table) -> tuple[pa.Table, np.ndarray | None]:
+        """A row for each day that a row spans, or each lead that it stands for; and which row each comes from."""
+        if "end_date" in self.sources and "end_date" in self.stream.asides:
+            starts, ends = (rows.column(name).combine_chunks() for name in (self.stream.day, "end_date"))
+            days = file_spread.day_counts(starts, ends)
+            if not pc.any(pc.greater(days, 1)).as_py():
+                return rows, None
+            amounts = [name for name, kind in self.stream.columns.items() if is_number(kind)]
+            return file_spread.spread(rows, self.stream.day, days, amounts)
+        if "count" not in self.sources or "count" not in self.stream.asides:
+            return rows, None
+        at, nth = file_spread.repeated(rows.column("count").combine_chunks())
+        rows = rows.take(pa.array(at))
+        ids = pc.binary_join_element_wise(rows.column(self.stream.id[0]), pa.array(nth + 1).cast(pa.string()), ":")
+        return rows.set_column(rows.schema.get_field_index(self.stream.id[0]), self.stream.id[0], ids), at
 
     def _key(
-        self, rows: pa.Table, cells: Cells, is_good: pa.Array, theirs: Sequence[str], ours: Sequence[str]
+        self,
+        rows: pa.Table,
+        cells: Cells,
+        is_taken: pa.Array,
+        at: np.ndarray | None,
+        theirs: Sequence[Name],
+        ours: Sequence[str],
     ) -> pa.Array | None:
         """Account and key of each row as one text: by the columns that the mapping names, else by ours."""
         if theirs:
-            parts = [file_cells.id_text(cells.columns[name]).filter(is_good) for name in theirs]
+            parts = [file_cells.id_text(cells.columns[name]).filter(is_taken) for name in theirs]
+            parts = parts if at is None else [part.take(pa.array(at)) for part in parts]
         else:
-            parts = [rows.column(name).combine_chunks() for name in ours]
+            columns = {name: rows.column(name).combine_chunks() for name in ours}
+            for name, identified_by in self.stream.labels.items():
+                if name in columns:
+                    columns[name] = pc.if_else(pc.is_valid(columns[identified_by]), None, columns[name])
+            parts = list(columns.values())
         # a row without any key keeps none: null stays null
         return pc.binary_join_element_wise(self.mapping.name, joined(parts), "\x1e") if parts else None
 
@@ -249,7 +432,7 @@ class RowReader:
         name = HASHED.get(ours, ours)
         if name in _HASHES:
             return pa.scalar(_HASHES[name](text, self.hash_key), pa.string())
-        kind = self.stream.columns[name]
+        kind = self.stream.kinds[name]
         values, failed = parse(pa.array([text], pa.string()), kind, self.formats)
         if failed[0].as_py():
             raise ConfigError(
@@ -264,7 +447,7 @@ class RowReader:
 
     def _label(self, name: str) -> str:
         theirs = self.sources.get(name, ())
-        return f"{name} ({' + '.join(theirs)})" if theirs and theirs != (name,) else name
+        return f"{name} ({' + '.join(map(label, theirs))})" if theirs and theirs != (name,) else name
 
 
 class _Problems:
@@ -297,3 +480,47 @@ class _CellProblems:
     def add(self, mask: pa.Array, reason: Callable[[int], str]) -> None:
         for row in np.flatnonzero(mask.to_numpy(zero_copy_only=False)):
             self._bad_cell(self._lines[int(row)].as_py(), reason(int(row)))
+
+
+class _Incomplete:
+    """Rows of one file that lack what is required: line items, whose order says it on its first line."""
+
+    def __init__(self) -> None:
+        self._waiting: list[tuple[Keyed, list[str]]] = []
+        self._known: list[pa.Array] = []
+        self._taken: list[pa.Array] = []
+
+    def see(self, ids: pa.Array | None, is_ours: np.ndarray) -> None:
+        """The ids of whole rows, and which of them are taken."""
+        if ids is not None:
+            self._known.append(ids)
+            self._taken.append(ids if is_ours.all() else ids.filter(pa.array(is_ours)))
+
+    def add(self, keyed: Keyed, lacking: list[str]) -> None:
+        self._waiting.append((keyed, lacking))
+
+    def parts(self, bad_row: BadLine) -> Iterator[Keyed]:
+        """Those whose id a whole row has; of ids that no whole row has they are bad rows."""
+        for keyed, lacking in self._waiting:
+            rows, ids, _ = keyed
+            is_known, is_taken = (
+                pc.is_in(ids, value_set=pa.chunked_array(seen, pa.string()).drop_null()).to_numpy(zero_copy_only=False)
+                for seen in (self._known, self._taken)
+            )
+            for at in np.flatnonzero(~is_known):
+                bad_row(rows.column("_line")[int(at)].as_py(), lacking[int(at)])
+            if is_taken.any():
+                yield _filtered(keyed, is_taken)
+
+
+def _filtered(keyed: Keyed, keep: np.ndarray) -> Keyed:
+    if keep.all():
+        return keyed
+    mask = pa.array(keep)
+    rows, ids, groups = keyed
+    return rows.filter(mask), *(key if key is None else key.filter(mask) for key in (ids, groups))
+
+
+def _parts(cell: str, separator: str) -> list[str]:
+    """The values of one cell, each once, in their order."""
+    return list(dict.fromkeys(part for each in cell.split(separator) if (part := each.strip())))

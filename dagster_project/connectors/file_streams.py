@@ -27,9 +27,17 @@ class FileStream:
     """One kind of row of a file drop.
 
     * `id`: the columns that identify a row, where a row has an identity: the newest row of an id is kept.
-    * `replaces_by`: for streams without an id, the columns whose combination a later file replaces as a whole
-      (not where all of them are empty). Inside one file nothing is dropped: rows that look equal may be a
-      finer grain than the mapped columns show.
+    * `replaces_by`: for rows without an id, the columns whose combination a later file replaces as a whole (not
+      where all of them are empty); amounts are never among them. Inside one file nothing is dropped: rows that
+      look equal may be a finer grain than the mapped columns show. In streams with an id it is for the rows that
+      a mapping numbers itself (`row_number`).
+    * `labels`: columns that only name what another one identifies; they are not compared where that one is filled
+      (a campaign that was renamed is the same campaign).
+    * `lists`: columns whose cell may hold several values; the first is the column's, all of them are in the other.
+    * `sums`: the measures by which a row that sums up the others of its file is known.
+    * `asides`: what a mapping may fill beside the columns, for the reader only: rows are spread to `end_date`,
+      and stand for `count` records.
+    * `decisive`: optional columns without which a row cannot be understood: a cell that cannot be read costs the row.
     * `key`: how a row is known in the raw zone; rows that share it have a running number, `_copy`.
     * `required`: a mapping must fill them, and a row without them is a bad row.
     * `day`: the column that a row is filed under in the raw zone.
@@ -48,12 +56,22 @@ class FileStream:
     required: tuple[str, ...] = ()
     settles_after_days: int = 0
     choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    lists: Mapping[str, str] = field(default_factory=dict)
+    sums: tuple[str, ...] = ()
+    asides: Mapping[str, pa.DataType] = field(default_factory=dict)
+    decisive: tuple[str, ...] = ()
 
     @property
     def raw_key(self) -> tuple[str, ...]:
         return (
             ("account_id", *self.id) if self.id else ("account_id", *(self.key or self.replaces_by), "_copy")
         )
+
+    @property
+    def kinds(self) -> dict[str, pa.DataType]:
+        """The types of all columns that the reader makes, asides among them."""
+        return {**self.columns, **self.asides}
 
     @property
     def money(self) -> list[str]:
@@ -63,8 +81,8 @@ class FileStream:
     def mappable(self) -> list[str]:
         """The names that a mapping may use: `email` and `phone` stand for their hashes."""
         plain = {hashed: name for name, hashed in HASHED.items()}
-        ours_only = [name for name in self.columns if name == "filed_at" or name.endswith(IS_DAY)]
-        return [plain.get(name, name) for name in self.columns if name not in ours_only]
+        ours_only = {"filed_at", *self.lists.values()} | {n for n in self.columns if n.endswith(IS_DAY)}
+        return [plain.get(name, name) for name in (*self.columns, *self.asides) if name not in ours_only]
 
 
 
@@ -73,9 +91,10 @@ def _days(*moments: str) -> dict[str, pa.DataType]:
 
 
 _TOUCH = dict.fromkeys(("source", "medium", "campaign", "term", "content"), TEXT)
-_CLICK_IDS = dict.fromkeys(
+CLICK_IDS = dict.fromkeys(
     ("gclid", "fbclid", "yclid", "msclkid", "ttclid", "li_fat_id", "ga_client_id", "ym_client_id"), TEXT
 )
+_LINE = ("line_id", "start_date", "end_date", "cost_type", "motion", "channel", "campaign", "currency_code")
 _COST_TYPES = ("media", "labour", "technology", "agency", "overhead", "distribution")
 _GRAINS = ("day", "week", "month", "quarter", "year")
 
@@ -98,13 +117,19 @@ FILE_STREAMS: dict[str, FileStream] = {
                 "channel": TEXT,
                 **_TOUCH,
                 **dict.fromkeys(("landing_page", "form", "device", "country", "owner_id"), TEXT),
-                **_CLICK_IDS,
+                **CLICK_IDS,
                 "self_reported_source": TEXT,  # the answer to "How did you hear about us?"
                 "deleted": FLAG,
                 **_days("created_at", "mql_at", "sal_at", "sql_at", "opportunity_at", "won_at", "lost_at"),
             },
             "One row per lead of a CRM export, with the dates of the stages that the export knows.",
             id=("lead_id",),
+            replaces_by=(
+                "created_at", "email_hash", "phone_hash", "channel", *_TOUCH, "landing_page", "form", "device", "country",
+                *CLICK_IDS,
+            ),
+            asides={"count": INTEGER},
+            decisive=("count",),
             required=("lead_id", "created_at"),
             settles_after_days=1,
         ),
@@ -116,6 +141,7 @@ FILE_STREAMS: dict[str, FileStream] = {
             {
                 "deal_id": TEXT,
                 "lead_id": TEXT,
+                "lead_ids": pa.list_(TEXT),  # where the cell has several: all of them, lead_id first
                 "customer_id": TEXT,
                 "email_hash": TEXT,
                 "created_at": MOMENT,
@@ -134,6 +160,8 @@ FILE_STREAMS: dict[str, FileStream] = {
             },
             "One row per deal of a CRM export.",
             id=("deal_id",),
+            replaces_by=("created_at", "lead_id", "customer_id", "email_hash", "product", "pipeline"),
+            lists={"lead_id": "lead_ids"},
             required=("deal_id", "status"),
             settles_after_days=1,
             choices={"status": ("open", "won", "lost")},
@@ -160,6 +188,7 @@ FILE_STREAMS: dict[str, FileStream] = {
             },
             "One row per order, or per refund (negative amount, or is_refund).",
             id=("order_id",),
+            replaces_by=("ordered_at", "customer_id", "lead_id", "deal_id", "email_hash", "refund_of", "product", "currency_code"),
             required=("order_id", "ordered_at"),
             settles_after_days=1,
         ),
@@ -202,6 +231,15 @@ FILE_STREAMS: dict[str, FileStream] = {
                 "medium",
                 "currency_code",
             ),
+            labels={
+                "campaign_name": "campaign_id",
+                "channel_type": "campaign_id",
+                "ad_group_name": "ad_group_id",
+                "ad_name": "ad_id",
+            },
+            sums=("cost", "impressions", "clicks"),
+            asides={"end_date": DAY},
+            decisive=("end_date",),
             required=("date", "cost"),
             settles_after_days=3,  # as Google Ads: cost and clicks still move for three days
         ),
@@ -217,13 +255,17 @@ FILE_STREAMS: dict[str, FileStream] = {
                 **_TOUCH,
                 **dict.fromkeys(("landing_page_url", "referrer", "device", "country"), TEXT),
                 "is_engaged": FLAG,
+                # rows that stand for several visits: how many, and how many of them were what the flags say of one
+                **dict.fromkeys(("count", "engaged_sessions", "new_visitors", "sessions_with_key_event"), INTEGER),
                 "page_views": INTEGER,
                 "engagement_seconds": DOUBLE,
                 "key_events": INTEGER,
                 "is_new_visitor": FLAG,
             },
-            "One row per website session.",
+            "One row per website session, or per `count` of them.",
             id=("session_id",),
+            decisive=("count",),
+            replaces_by=("started_at", "client_id", *_TOUCH, "landing_page_url", "referrer", "device", "country"),
             required=("session_id", "started_at"),
             settles_after_days=1,
         ),
@@ -261,7 +303,8 @@ FILE_STREAMS: dict[str, FileStream] = {
                 "acquisition_share": DOUBLE,
             },
             "One row per cost that no ad platform reports, spread over start_date..end_date, inclusive.",
-            replaces_by=("line_id",),
+            replaces_by=_LINE,
+            labels=dict.fromkeys(_LINE[1:], "line_id"),
             key=("line_id", "start_date", "end_date", "cost_type", "motion", "channel", "campaign"),
             required=("start_date", "end_date", "amount", "cost_type"),
             choices={"cost_type": _COST_TYPES, "motion": ("inbound", "outbound")},

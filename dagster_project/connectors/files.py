@@ -18,6 +18,7 @@ from dagster_project.connectors.contract import ConfigError, Page, Stream, Tally
 from dagster_project.connectors.file_cells import shown
 from dagster_project.connectors.file_drops import DropFile, content_digest, list_drops
 from dagster_project.connectors.file_mappings import FileMapping
+from dagster_project.connectors.file_merging import Remade, clients_apart, merged, refunds_apart, without_sums
 from dagster_project.connectors.file_overlaps import Gathered, copy_numbers, joined
 from dagster_project.connectors.file_rows import RowReader
 from dagster_project.connectors.file_streams import FILE_STREAMS, FileStream
@@ -29,9 +30,9 @@ if TYPE_CHECKING:
 def sweep(name: str, settings: FilesSettings, tally: Tally, within: tuple[str, ...] = ()) -> Iterator[Page]:
     """All rows of one stream from all its files, de-duplicated. Columns: see FILE_STREAMS.
 
-    Of several rows with the same id the one with the latest `updated_at` is kept, else the last line of the
-    last file; files follow each other as in funnelhouse.yml, then by name. Bad rows are counted and described
-    in `tally`. Raises ConfigError (no file, unset variable, a key that does not identify rows) and DriftError
+    Rows with the same id in one file are one row, cell by cell the last that is filled. Of several files the row
+    with the latest `updated_at` is kept, else that of the last file; files follow each other as in
+    funnelhouse.yml, then by name. Bad rows are counted and described in `tally`. Raises ConfigError (no file, unset variable, a key that does not identify rows) and DriftError
     (a column is missing, a file has no good row, any bad row where the mapping is strict).
     """
     stream = FILE_STREAMS[name]
@@ -47,12 +48,35 @@ def sweep(name: str, settings: FilesSettings, tally: Tally, within: tuple[str, .
                     gathered.add(rows, file_number, ids, groups)
                 file_number += 1
             reader.tell()
-        mask = gathered.kept("updated_at" if "updated_at" in stream.columns else None)
-        if replaced := int(len(mask) - mask.sum()):
+        newest_by = "updated_at" if "updated_at" in stream.columns else None
+        _remake(stream, gathered, newest_by, tally)
+        mask = gathered.kept(newest_by)
+        if replaced := int(gathered.rows()[1].sum() - mask.sum()):
             tally.note(f"{replaced} rows were replaced by later rows of the same key")
         copies = _copies(stream, mappings, gathered, mask)
         for rows in gathered.pages(mask, copies):
             yield Page(rows)
+
+
+def _remake(stream: FileStream, gathered: Gathered, newest_by: str | None, tally: Tally) -> None:
+    """Sums go; refunds and sessions under another's id become rows of their own; rows that share an id in one file
+    become one."""
+    if stream.sums:
+        texts = [name for name in stream.replaces_by if name not in (stream.day, "platform", "currency_code")]
+        _stand_in(gathered, without_sums(*gathered.rows(), texts, stream.sums), tally)
+    if stream.name == "sessions":
+        _stand_in(gathered, clients_apart(*gathered.rows()), tally)
+    if stream.name == "orders":
+        _stand_in(gathered, refunds_apart(*gathered.rows()), tally)
+    if stream.id:
+        _stand_in(gathered, merged(*gathered.rows(), newest_by, stream.money, stream.id[0]), tally)
+
+
+def _stand_in(gathered: Gathered, remade: Remade | None, tally: Tally) -> None:
+    if remade:
+        gathered.remake(remade.gone, remade.rows)
+        for note in remade.notes:
+            tally.note(note)
 
 
 def _is_mapped(name: str, settings: FilesSettings) -> bool:
