@@ -123,7 +123,8 @@ def plan(
     * Records that were never listed whole are, whatever the mode: a record is filed under the day of its last change,
       so that the days that were asked hold a part of every month before them, which would pass for the whole. The same
       where nights were missed for longer than a refresh makes up for.
-    * `refresh`: yesterday and the days that the source still restates, and whatever earlier nights missed.
+    * `refresh`: yesterday and the days that the source still restates, whatever earlier nights missed, and days
+      between the first and the last that are not stored (any more).
     * `deep`: the same with the deep restatement window.
     * `backfill`: exactly `asked`, cut to whole past days. Records first get a refresh: one that has changed
       since its day was stored has left that day, and would be nowhere if only the old day were read again.
@@ -135,14 +136,32 @@ def plan(
     if stream.read is None or (mode == "sweep" and stream.sweep is not None):
         return [Reading(stream, None, asked_from=asked_from)]
     trailing, is_too_long_ago = _trailing(settings.today, stream, zone, deep=mode == "deep")
-    if stream.kind == "record" and stream.sweep is not None and (is_too_long_ago or zone.listed_on(stream) is None):
+    gaps = zone.gaps(stream) if mode != "backfill" or stream.kind == "record" else []
+    is_partly_known = is_too_long_ago or bool(gaps) or zone.listed_on(stream) is None
+    if stream.kind == "record" and stream.sweep is not None and is_partly_known:
         return [Reading(stream, None, asked_from=asked_from)]
-    windows = [trailing]
+    windows = [trailing, *_without(_runs(gaps), trailing)]
     if mode == "backfill":
         assert asked is not None, "a backfill needs a window"
         windows = [trailing, asked] if stream.kind == "record" else [asked]
     askable = [_askable(window, stream, settings) for window in windows]
     return [replace(_reading(w, stream, settings), asked_from=asked_from) for w in askable if w is not None]
+
+
+def _runs(days: Iterable[date]) -> list[Window]:
+    """Days as few windows, oldest first."""
+    windows: list[Window] = []
+    for day in sorted(days):
+        if windows and windows[-1].end == day:
+            windows[-1] = Window(windows[-1].start, day + timedelta(days=1))
+        else:
+            windows.append(Window.of_day(day))
+    return windows
+
+
+def _without(windows: Iterable[Window], other: Window) -> list[Window]:
+    """What of the windows lies before `other`; nothing lies after it."""
+    return [Window(w.start, min(w.end, other.start)) for w in windows if w.start < other.start]
 
 
 def _reading(window: Window, stream: Stream, settings: Settings) -> Reading:

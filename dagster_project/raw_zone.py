@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import shutil
 import tempfile
@@ -95,12 +96,26 @@ STREAMS_SCHEMA = pa.schema(
 )
 
 
+log = logging.getLogger(__name__)
 CommitLock = Callable[[], contextlib.AbstractContextManager[object]]
 ACCOUNT = "account_id"
 
 
 class RawZoneError(Exception):
     """Rows that cannot be stored as they are; nothing on disk has changed."""
+
+
+@dataclass(frozen=True)
+class Damage:
+    """A stored day that cannot be trusted: `what` is wrong with the file `path`."""
+
+    stream: str
+    day: date
+    path: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.stream}: day {self.day} is damaged ({self.what}): {self.path}"
 
 
 class ShrinkRefused(RawZoneError):
@@ -148,7 +163,8 @@ class RawZone:
         path = self._day_path(stream, SCHEMA_DAY)
         schema = _stored_schema(stream.schema)
         if self._fs.exists(path):
-            if self._read_schema(path).equals(schema):
+            stored = self._read_schema(path)
+            if stored is not None and stored.equals(schema):
                 return
             self._upgrade(stream, schema)
         self._put(path, schema.empty_table(), {"schema_version": _schema_version(schema)})
@@ -250,7 +266,11 @@ class RawZone:
             return pq.read_table(file)
 
     def ledger(self, stream: Any) -> pa.Table:
-        """One row a stored day (LEDGER_SCHEMA), true to the files even if a run was killed in between."""
+        """One row a stored day (LEDGER_SCHEMA), true to the files even if a run was killed in between.
+
+        A file that another hand has touched since is read whole: what is not as it was written is set aside, as if its
+        day had never been extracted, and named in the stream's status until the day was read again.
+        """
         versions = self._stored_days(stream)
         known = {row["day"]: row for row in self._read_ledger(stream).to_pylist()}
         rows = []
@@ -258,8 +278,40 @@ class RawZone:
             row = known.get(day)
             if row is None or row["file_version"] != versions[day]:
                 row = self._ledger_row_from_file(stream, day, versions[day], row)
-            rows.append(row)
+            if row is not None:
+                rows.append(row)
         return pa.Table.from_pylist(rows, schema=LEDGER_SCHEMA)
+
+    def lost_days(self, stream: Any) -> list[date]:
+        """Days that were stored and are not any more: set aside as damaged, or deleted by another hand; oldest first."""
+        kept = set(self.ledger(stream).column("day").to_pylist())
+        return sorted(day for day in self._lost(stream) if day not in kept)
+
+    def gaps(self, stream: Any) -> list[date]:
+        """Days of a daily report between the first and the last that are stored, and lost days; oldest first."""
+        stored = self.extracted_days(stream)
+        lost = self.lost_days(stream)
+        if stream.kind != "report" or stream.period != "day" or not stored:
+            return lost
+        inner = {stored[0] + timedelta(days=n) for n in range((stored[-1] - stored[0]).days)}
+        return sorted({*lost, *(inner - set(stored))})
+
+    def damages(self, stream: Any) -> Iterator[Damage]:
+        """The stored days of a stream whose content is not what its own hash says; every file is read whole."""
+        for day in self.extracted_days(stream):
+            if what := self._damage(stream, day):
+                yield Damage(stream.id, day, self._day_path(stream, day), what)
+
+    def set_aside(self, damage: Damage, stream: Any) -> str:
+        """Move a damaged file out of the way, to `<root>/_set_aside`; returns its new place."""
+        aside = f"{self._path}/_set_aside/{stream.source}/{stream.name}/day={damage.day}/{uuid.uuid4().hex[:8]}-{PART}"
+        self._fs.makedirs(aside.rpartition("/")[0], exist_ok=True)
+        self._fs.mv(damage.path, aside)
+        status = self._status(stream)
+        status["lost"] = sorted({*status.get("lost", ()), damage.day.isoformat()})
+        self._put_bytes(f"{self._stream_path(stream)}/{STATUS}", json.dumps(status).encode())
+        log.warning("%s; it was moved to %s and its day is read again", damage, aside)
+        return aside
 
     def write_index(self, streams: Iterable[tuple[Any, bool]]) -> None:
         """Write `_meta/days.parquet` and `_meta/streams.parquet` over all `(stream, is_on)`: what dbt reads."""
@@ -292,6 +344,7 @@ class RawZone:
         if self._is_local:
             _remove_litter(Path(self._stream_path(stream)))
         ledger = {row["day"]: row for row in self.ledger(stream).to_pylist()}
+        lost_before = self._lost(stream)
         written = Written(days=list(days), quality=collected.quality())
         stamp = {"window": f"{min(days)}..{max(days)}", "extracted_at": extracted_at.astimezone(UTC).isoformat()} if days else {}
 
@@ -305,7 +358,10 @@ class RawZone:
                 unread = set(unread_accounts)
             if unread:
                 quality["unread_accounts"] = sorted(unread)
-            return self._prepare_day(stream, day, rows, quality, ledger.get(day), stamp)
+            # who asks for a day again may do so because its file is damaged: equal hashes are not enough then
+            before = ledger.get(day)
+            is_whole = before is None or asked_from is None or not self._damage(stream, day)
+            return self._prepare_day(stream, day, rows, quality, before if is_whole else None, stamp)
 
         collected.settle()
         with contextlib.ExitStack() as prepared, ThreadPoolExecutor(SYNCS_AT_ONCE) as pool:
@@ -346,6 +402,8 @@ class RawZone:
         status |= {"listed_on": checked_on.isoformat() if is_listing else before.get("listed_on")}
         asked = [text for text in (before.get("asked_from"), asked_from and asked_from.isoformat()) if text]
         status |= {"asked_from": min(asked, default=None)}
+        if lost := [day.isoformat() for day in lost_before if day not in ledger and not is_listing]:
+            status["lost"] = lost
         self._put_bytes(f"{self._stream_path(stream)}/{STATUS}", json.dumps(status).encode())
         written.seconds = time.perf_counter() - started
         return written
@@ -391,6 +449,9 @@ class RawZone:
     def _upgrade(self, stream: Any, schema: pa.Schema) -> None:
         for day in self._stored_days(stream):
             path = self._day_path(stream, day)
+            if what := self._damage(stream, day):
+                self.set_aside(Damage(stream.id, day, path, what), stream)
+                continue
             with self._fs.open(path, "rb") as file:
                 table = pq.read_table(file)
             if table.schema.remove_metadata().equals(schema):
@@ -434,20 +495,54 @@ class RawZone:
 
     def _keys(self, stream: Any) -> set[tuple[Any, ...]]:
         keys: set[tuple[Any, ...]] = set()
-        for day in self._stored_days(stream):
-            with self._fs.open(self._day_path(stream, day), "rb") as file:
-                keys |= _key_tuples(pq.read_table(file, columns=list(stream.key)), stream.key)
+        for day in self.ledger(stream).column("day").to_pylist():
+            path = self._day_path(stream, day)
+            try:
+                with self._fs.open(path, "rb") as file:
+                    keys |= _key_tuples(pq.read_table(file, columns=list(stream.key)), stream.key)
+            except (pa.ArrowException, OSError) as error:
+                self.set_aside(Damage(stream.id, day, path, f"it cannot be read: {str(error).splitlines()[0]}"), stream)
         return keys
+
+    def _lost(self, stream: Any) -> list[date]:
+        """Days that the ledger or the status remembers; those that are stored may be among them."""
+        known = set(self._read_ledger(stream).column("day").to_pylist())
+        return sorted(known | {date.fromisoformat(day) for day in self._status(stream).get("lost", ())})
 
     def _read_ledger(self, stream: Any) -> pa.Table:
         path = f"{self._stream_path(stream)}/{LEDGER}"
-        if not self._fs.exists(path):
+        try:
+            with self._fs.open(path, "rb") as file:
+                return pq.read_table(file)
+        except FileNotFoundError:
             return LEDGER_SCHEMA.empty_table()
-        with self._fs.open(path, "rb") as file:
-            return pq.read_table(file)
+        except (pa.ArrowException, OSError) as error:  # a cache: the days' own footers say the same
+            log.warning("%s cannot be read (%s); it is made anew from the days", path, str(error).splitlines()[0])
+            return LEDGER_SCHEMA.empty_table()
 
-    def _ledger_row_from_file(self, stream: Any, day: date, version: str, known: dict[str, Any] | None) -> dict[str, Any]:
-        with self._fs.open(self._day_path(stream, day), "rb") as file:
+    def _damage(self, stream: Any, day: date) -> str:
+        """What is wrong with a stored day, as words; empty where its content is what its own hash says."""
+        try:
+            with self._fs.open(self._day_path(stream, day), "rb") as file:
+                rows = pq.ParquetFile(file).read()
+            footer = _footer(rows.schema.metadata)
+            if "content_hash" not in footer or EXTRACTED_AT.name not in rows.schema.names:
+                return "it was not written by Funnelhouse"
+            content = rows.replace_schema_metadata(None).drop_columns([EXTRACTED_AT.name])
+            is_same = _content_hash(content, footer.get("quality", "{}")) == footer["content_hash"]
+        except (pa.ArrowException, OSError, ValueError) as error:  # what a torn or foreign file makes of a reader
+            return f"it cannot be read: {str(error).splitlines()[0]}"
+        return "" if is_same else "its rows are not those that were written"
+
+    def _ledger_row_from_file(
+        self, stream: Any, day: date, version: str, known: dict[str, Any] | None
+    ) -> dict[str, Any] | None:
+        """None where the file is damaged; it is set aside then."""
+        path = self._day_path(stream, day)
+        if what := self._damage(stream, day):
+            self.set_aside(Damage(stream.id, day, path, what), stream)
+            return None
+        with self._fs.open(path, "rb") as file:
             parquet = pq.ParquetFile(file)
             footer = _footer(parquet.schema_arrow.metadata)
             rows = parquet.metadata.num_rows
@@ -466,7 +561,13 @@ class RawZone:
 
     def _status(self, stream: Any) -> dict[str, Any]:
         path = f"{self._stream_path(stream)}/{STATUS}"
-        return json.loads(self._fs.cat_file(path)) if self._fs.exists(path) else {}
+        try:
+            return json.loads(self._fs.cat_file(path))
+        except FileNotFoundError:
+            return {}
+        except ValueError as error:
+            log.warning("%s cannot be read (%s); it is made anew", path, error)
+            return {}
 
     def _overview_row(self, stream: Any, is_on: bool, ledger: pa.Table) -> dict[str, Any]:
         status, days = self._status(stream), ledger.column("day").to_pylist()
@@ -487,9 +588,13 @@ class RawZone:
             "asked_from": _day(status.get("asked_from")),
         }
 
-    def _read_schema(self, path: str) -> pa.Schema:
-        with self._fs.open(path, "rb") as file:
-            return pq.read_schema(file).remove_metadata()
+    def _read_schema(self, path: str) -> pa.Schema | None:
+        try:
+            with self._fs.open(path, "rb") as file:
+                return pq.read_schema(file).remove_metadata()
+        except (pa.ArrowException, OSError) as error:
+            log.warning("%s cannot be read (%s); it is made anew", path, str(error).splitlines()[0])
+            return None
 
     def _put(self, path: str, table: pa.Table, footer: Mapping[str, str] | None = None) -> int:
         """Write a Parquet file so that a reader sees the old one or the new one, whole; returns its size."""

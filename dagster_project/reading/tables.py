@@ -100,7 +100,9 @@ def kpi_table(
     subtitle = f"{kpi['formula']}" + (f"; model {model_shown.pop()}" if model_shown else "")
     table = _table(f"{kpi['name']}: {subtitle}")
     table.add_column(f"{grain}" if by == "total" else f"{grain}, {by}", overflow="fold")
-    for name in (f"value, {sign}" if sign else "value", "numerator", "denominator", "before", "change", "a year ago", "change"):
+    has_parts = any(row["denominator"] is not None for row in rows)  # a count is its own numerator
+    parts = ("numerator", "denominator") if has_parts else ()
+    for name in (f"value, {sign}" if sign else "value", *parts, "before", "change", "a year ago", "change"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("marks", no_wrap=True)
     hidden = 0
@@ -114,8 +116,7 @@ def kpi_table(
             table.add_row(
                 name if by == "total" else f"  {row['member']}",
                 style.value_of(row, unit),
-                style.plain(row["numerator"]),
-                style.plain(row["denominator"]),
+                *(style.plain(row[part]) for part in parts),
                 style.number(row["previous_value"], unit),
                 style.change(row, "previous_change", unit),
                 style.number(row["year_ago_value"], unit),
