@@ -5,6 +5,7 @@ Column by column with Arrow. Numbers and flags are in `file_formats.py`, days an
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable
 
@@ -35,6 +36,9 @@ _ADDRESS = r"[^@\s/?&=#:;,<>]+(?:@|%40)[^@\s/?&=#%<>]+\.[A-Za-z]{2,}"
 _EXACT_FLOAT = 2.0**53  # whole numbers above it lose digits in a double
 
 
+NO_TEXT = "\ufffd"
+
+
 def text_of(cells: pa.Array) -> pa.Array:
     """Any column as text: trimmed, empty = null. Whole numbers keep all digits, never by way of a float."""
     if pa.types.is_dictionary(cells.type):
@@ -51,6 +55,44 @@ def text_of(cells: pa.Array) -> pa.Array:
         cells = cells.cast(pa.string())
     trimmed = pc.utf8_trim_whitespace(controls_removed(cells))
     return pc.if_else(pc.equal(trimmed, ""), None, trimmed)
+
+
+def as_text_or_typed(cells: pa.Array, encoding: str | None = None) -> pa.Array:
+    """A column of a typed file: bytes become text, U+FFFD where they are none; lists without the wrapping of some
+    writers; other types as they are."""
+    cells = unwrapped(cells)
+    if pa.types.is_dictionary(cells.type):
+        cells = cells.dictionary_decode()
+    kind = cells.type
+    if pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+        cells, kind = cells.cast(pa.large_binary() if pa.types.is_large_string(kind) else pa.binary()), pa.binary()
+    elif pa.types.is_string(kind):
+        cells, kind = cells.cast(pa.binary()), pa.binary()  # what Parquet calls text has never been looked at
+        encoding = None
+    if not (pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind)):
+        return cells
+    if encoding in (None, "utf-8"):
+        with contextlib.suppress(pa.ArrowInvalid):
+            return cells.cast(pa.binary()).cast(pa.string())
+    encoded = pc.dictionary_encode(cells.cast(pa.binary()))
+    texts = [value.decode(encoding or "utf-8", "replace") for value in encoded.dictionary.to_pylist()]
+    return pa.array(texts, pa.string()).take(encoded.indices)
+
+
+_WRAPPERS = {"list", "element", "array", "item", "bag", "array_element"}
+
+
+def unwrapped(cells: pa.Array) -> pa.Array:
+    """Lists as `list.element`, `array` or `item` (what Parquet's writers make of them) as plain lists."""
+    kind = cells.type
+    if pa.types.is_struct(kind) and kind.num_fields == 1 and kind.field(0).name in _WRAPPERS:
+        return unwrapped(pc.struct_field(cells, kind.field(0).name))
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        values = unwrapped(cells.values)
+        if values.type != cells.values.type:
+            nulls = {"mask": pc.is_null(cells)} if cells.null_count and not cells.offset else {}
+            return type(cells).from_arrays(cells.offsets, values, **nulls)
+    return cells
 
 
 def typed_text(cells: pa.Array) -> pa.Array:
@@ -72,11 +114,11 @@ def is_totals_line(line: str) -> bool:
 def ids(cells: pa.Array) -> Parsed:
     """Ids as text; `null`, `undefined` and the like are no id, `101.0` (pandas, where some cells are empty) is `101`.
 
-    An id that a spreadsheet turned into 1.2E+18, or that was stored as a float of 16 or more digits, has lost
-    its digits: it fails, since it would make one person of many.
+    An id that a spreadsheet turned into 1.2E+18, that was stored as a float of 16 or more digits, or whose bytes are
+    no text, has lost its digits or letters: it fails, since it would make one person of many.
     """
     text = id_text(typed_text(cells))
-    lost = pc.fill_null(pc.match_substring_regex(text, BROKEN_BY_SPREADSHEET), False)
+    lost = pc.fill_null(pc.match_substring_regex(text, f"{BROKEN_BY_SPREADSHEET}|{NO_TEXT}"), False)
     if pa.types.is_floating(cells.type):
         lost = pc.or_(lost, pc.fill_null(pc.greater_equal(pc.abs(cells), _EXACT_FLOAT), False))
     return pc.if_else(lost, None, text), lost

@@ -38,6 +38,7 @@ _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct",
 
 def days(cells: pa.Array, time_zone: str, date_formats: Sequence[str]) -> Parsed:
     """Days. A moment with an offset gives its day in `time_zone`; one without, the day as written."""
+    cells = _typed_days(cells)
     if pa.types.is_date(cells.type):
         return cells.cast(pa.date32()), none_failed(cells)
     if pa.types.is_timestamp(cells.type):
@@ -70,6 +71,7 @@ def without_time(cells: pa.Array, date_formats: Sequence[str]) -> pa.Array:
     """Which cells give a day only. Programs that know no dates write midnight behind every day: cells of which
     each is a day or a midnight without an offset are days. False for empty cells.
     """
+    cells = _typed_days(cells)
     if pa.types.is_date(cells.type):
         return pc.is_valid(cells)
     if pa.types.is_timestamp(cells.type):
@@ -88,6 +90,7 @@ def without_time(cells: pa.Array, date_formats: Sequence[str]) -> pa.Array:
 
 
 def _moments(cells: pa.Array, time_zone: str, date_formats: Sequence[str]) -> Parsed:
+    cells = _typed_days(cells)
     if pa.types.is_date(cells.type):
         cells = cells.cast(_LOCAL)
     if pa.types.is_timestamp(cells.type):
@@ -97,6 +100,11 @@ def _moments(cells: pa.Array, time_zone: str, date_formats: Sequence[str]) -> Pa
     local, utc = _read(text, date_formats)
     found = pc.coalesce(_in_utc(local, time_zone), utc)
     return found, newly_null(text, found)
+
+
+def _typed_days(cells: pa.Array) -> pa.Array:
+    """Days that ClickHouse writes to Parquet: UInt16, the days since 1970."""
+    return cells.cast(pa.int32()).cast(pa.date32()) if pa.types.is_uint16(cells.type) else cells
 
 
 def check_date_format(date_format: str) -> None:

@@ -7,6 +7,7 @@ import io
 import lzma
 import os
 import re
+import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,13 +17,14 @@ import fsspec
 import pyarrow as pa
 
 from dagster_project.connectors.contract import ConfigError, DriftError
-from dagster_project.connectors.file_mappings import VARIABLE, FileMapping, Name
+from dagster_project.connectors.file_mappings import VARIABLE, FileMapping, Name, guess_format
 
 BATCH_ROWS = 50_000
 _UNFINISHED = (".tmp", ".part", ".partial", ".crdownload", "~")
 _MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 
-UNREADABLE = (OSError, EOFError, zlib.error, lzma.LZMAError)  # no right to read, or a packed file cut short
+# no right to read, or a packed file that is cut short or packed in an unknown way
+UNREADABLE = (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, NotImplementedError)
 
 BadLine = Callable[[int, str], None]  # line, reason
 TOTALS_LINE = "a line of totals"  # the reason of a line that is no row and no fault either
@@ -50,7 +52,8 @@ class Cells:
 
 def list_drops(mapping: FileMapping, base_folder: str) -> list[DropFile]:
     """The files that a mapping names, in the order in which later ones replace earlier ones: by name, numbers
-    by value (drop_9 before drop_10). Hidden and unfinished files (.tmp, .part …) are not there.
+    by value (drop_9 before drop_10). The members of a zip are files of their own. Hidden and unfinished files
+    (.tmp, .part …) are not there.
 
     Raises ConfigError when there is none, or a ${VARIABLE} of the path is not set.
     """
@@ -69,10 +72,32 @@ def list_drops(mapping: FileMapping, base_folder: str) -> list[DropFile]:
         for file, info in found.items()
         if info["type"] == "file" and not _is_unfinished(file)
     ]
+    drops = [each for drop in drops for each in _unzipped(drop, fs, mapping)]
     if not drops:
         hint = " (it is a folder; add /* to it)" if is_one else ""
         raise _no_files(mapping, f"no file matches {mapping.path!r}{hint}")
     return sorted(drops, key=lambda drop: _natural_order(drop.name))
+
+
+def _unzipped(drop: DropFile, fs: Any, mapping: FileMapping) -> list[DropFile]:
+    """The data files in a zip, each a file of its own; any other file as it is."""
+    if not drop.name.lower().endswith(".zip"):
+        return [drop]
+    try:
+        with fs.open(drop.url, "rb") as stream, zipfile.ZipFile(stream) as packed:
+            members = [m for m in packed.infolist() if not m.is_dir() and not _is_unfinished(m.filename)]
+    except UNREADABLE as error:
+        raise drift(mapping, drop, f"not a whole zip file ({error})") from error
+    members = [m for m in members if not m.filename.startswith("__MACOSX/")]
+    if len(members) > 1:  # a list of contents, a licence or another table may lie beside the data
+        members = [m for m in members if guess_format(m.filename) == mapping.file_format]
+    if not members:
+        raise drift(mapping, drop, f"there is no {mapping.file_format} file in it")
+    if any(member.flag_bits & 1 for member in members):
+        raise drift(mapping, drop, "it is encrypted; unpack it, passwords are not asked for")
+    return [
+        DropFile(f"{drop.name}/{m.filename}", f"zip://{m.filename}::{drop.url}", m.file_size) for m in members
+    ]
 
 
 def opened(file: DropFile) -> Any:

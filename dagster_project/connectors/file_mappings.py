@@ -31,7 +31,7 @@ ENDINGS = {
     "json": "jsonl",
     "parquet": "parquet",
 }
-COMPRESSIONS = ("gz", "bz2", "xz")
+COMPRESSIONS = ("gz", "bz2", "xz", "zip")
 WHITESPACE = "whitespace"
 UNITS = {
     "micros": Decimal("0.000001"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from collections.abc import Iterator, Sequence
 from typing import IO, Any
 
@@ -17,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from dagster_project.connectors.file_cells import as_text_or_typed
 from dagster_project.connectors.file_csv import read_csv
 from dagster_project.connectors.file_drops import (
     BATCH_ROWS,
@@ -57,24 +59,74 @@ def _read_json_lines(
     encoding = mapping.encoding or encoding_by_mark(file)
     unseen, has_records = set(names), False
     with opened(file) as stream:
-        for lines, numbers in line_batches(stream, encoding, mapping.skip_lines):
-            records = [_record(line, number, bad) for line, number in zip(lines, numbers, strict=True)]
-            if has_records is False and not any(records) and lines[0].lstrip().startswith(b"["):
-                raise drift(mapping, file, "the file is one JSON array; write one object per line")
-            kept = [i for i, record in enumerate(records) if record is not None]
-            if not kept:
-                continue
+        if _is_array(file, encoding):
+            batches = _array_batches(stream, encoding, bad)
+        else:
+            batches = _record_batches(stream, encoding, mapping.skip_lines, bad)
+        for records, lines, numbers in batches:
             has_records = True
-            unseen -= {name for name in unseen if any(_value(records[i], name) is not _ABSENT for i in kept)}
+            unseen -= {name for name in unseen if any(_value(record, name) is not _ABSENT for record in records)}
             columns = {
                 name: pa.array(
-                    [_json_text(_value(records[i], name), lines[i], name) for i in kept], pa.string()
+                    [_json_text(_value(r, name), line, name) for r, line in zip(records, lines, strict=True)],
+                    pa.string(),
                 )
                 for name in names
             }
-            yield Cells(columns, pa.array([numbers[i] for i in kept], pa.int64()))
+            yield Cells(columns, pa.array(numbers, pa.int64()))
     if has_records and (lacking := [name for name in names if name in unseen and name in required]):
         raise drift(mapping, file, f"no line has {lacking[0]!r}")
+
+
+Records = tuple[list[dict[str, Any]], list[bytes], list[int]]  # the records, their lines of text, the lines' numbers
+
+
+def _record_batches(stream: IO[bytes], encoding: str, skip_lines: int, bad: BadLine) -> Iterator[Records]:
+    for lines, numbers in line_batches(stream, encoding, skip_lines):
+        records = [_record(line, number, bad) for line, number in zip(lines, numbers, strict=True)]
+        kept = [i for i, record in enumerate(records) if record is not None]
+        if kept:
+            yield [records[i] for i in kept], [lines[i] for i in kept], [numbers[i] for i in kept]  # type: ignore[misc]
+
+
+def _is_array(file: DropFile, encoding: str) -> bool:
+    """Whether the file is one JSON array, and not lines of which the first is a list."""
+    with opened(file) as stream:
+        lines = (line.removeprefix("\ufeff").strip() for line in text_lines(stream, encoding))
+        first = next((line for line in lines if line), "")
+        return first.startswith("[") and not (first.endswith("]") and any(lines))
+
+
+def _array_batches(stream: IO[bytes], encoding: str, bad: BadLine) -> Iterator[Records]:
+    """The objects of one JSON array, a batch at a time; their line is that on which they begin."""
+    text = "".join(text_lines(stream, encoding))
+    decoder, at, line, counted = json.JSONDecoder(), text.index("[") + 1, 1, 0
+    records: list[dict[str, Any]] = []
+    lines: list[bytes] = []
+    numbers: list[int] = []
+    while (at := _BETWEEN_ELEMENTS.match(text, at).end()) < len(text) and text[at] != "]":  # type: ignore[union-attr]
+        line, counted = line + text.count("\n", counted, at), at
+        try:
+            _, end = decoder.raw_decode(text, at)
+        except ValueError:
+            end = -1
+        if end < 0 or not _ELEMENT_END.match(text, end):
+            bad(line, "not JSON from here to the end of the file")
+            break
+        written = text[at:end].encode("utf-8", "surrogateescape")
+        if (record := _record(written, line, bad)) is not None:
+            records.append(record)
+            lines.append(written)
+            numbers.append(line)
+        at = end
+        if len(records) == BATCH_ROWS:
+            yield records, lines, numbers
+            records, lines, numbers = [], [], []
+    if records:
+        yield records, lines, numbers
+
+
+_BETWEEN_ELEMENTS, _ELEMENT_END = re.compile(r"[\s,]*"), re.compile(r"\s*(?:,|\])")
 
 
 def line_batches(
@@ -100,9 +152,8 @@ def _record(line: bytes, number: int, bad: BadLine) -> dict[str, Any] | None:
         record = orjson.loads(line)
     except orjson.JSONDecodeError:
         try:
-            record = json.loads(
-                line, parse_int=str, parse_float=str, parse_constant=lambda _: None
-            )  # bare NaN
+            # bare NaN, or half of a character beyond 16 bits (a text that was cut in an emoji)
+            record = _mended(json.loads(line, parse_int=str, parse_float=str, parse_constant=lambda _: None))
         except ValueError as error:  # UnicodeDecodeError is one, too
             bad(
                 number,
@@ -115,6 +166,15 @@ def _record(line: bytes, number: int, bad: BadLine) -> dict[str, Any] | None:
         bad(number, "not a JSON object")
         return None
     return record
+
+
+def _mended(value: Any) -> Any:
+    """The same with U+FFFD for lone surrogates, which are no text."""
+    if isinstance(value, str):
+        return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    if isinstance(value, dict):
+        return {_mended(name): _mended(inner) for name, inner in value.items()}
+    return [_mended(each) for each in value] if isinstance(value, list) else value
 
 
 def _value(record: Any, name: str) -> Any:
@@ -163,7 +223,9 @@ def _read_parquet(file: DropFile, mapping: FileMapping, names: Sequence[Name]) -
         top = list(dict.fromkeys(name if name in known else name.partition(".")[0] for name in by_name.values()))
         first = 1
         for batch in parquet.iter_batches(BATCH_ROWS, columns=top):
-            columns = {ours: _nested_column(batch, name) for ours, name in by_name.items()}
+            columns = {
+                ours: as_text_or_typed(_nested_column(batch, name), mapping.encoding) for ours, name in by_name.items()
+            }
             yield Cells(columns, pa.array(np.arange(first, first + batch.num_rows), pa.int64()))
             first += batch.num_rows
 

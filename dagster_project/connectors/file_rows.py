@@ -35,6 +35,7 @@ _URLS = ("landing_page", "landing_page_url", "referrer", "url")
 _ANSWERS = ("self_reported_source",)  # open questions, into which people type what they like
 _FREE_TEXTS = ("form", "product", "channel", "answer")  # numbers in tags and names of campaigns are no phones
 _DIGITS_LOST = "a spreadsheet made it a number (1.2E+18) and its digits are lost"
+_NO_TEXT = "its bytes are no UTF-8 text; set encoding (cp1251, cp1252 …) if the file is in another one"
 _IDS = ("gclid", "fbclid", "yclid", "msclkid", "ttclid", "refund_of")  # and all that end in _id
 
 
@@ -358,7 +359,14 @@ class RowReader:
 
     def _ids(self, name: str, column: pa.Array, problems: _Problems | _CellProblems) -> pa.Array:
         values, lost = file_cells.ids(column)
-        problems.add(lost, lambda _: f"{self._label(name)}: {_DIGITS_LOST}")
+        if pc.any(lost).as_py():
+            texts = file_cells.text_of(column)
+
+            def reason(row: int) -> str:
+                is_no_text = file_cells.NO_TEXT in (texts[row].as_py() or "")
+                return f"{self._label(name)}: {_NO_TEXT if is_no_text else _DIGITS_LOST}"
+
+            problems.add(lost, reason)
         return file_cells.without_addresses(values, self.hash_key)
 
     def _choice(

@@ -196,7 +196,7 @@ def _parameters(nested: pa.RecordBatch) -> tuple[dict[str, pa.Array], dict[str, 
     owner = pc.list_parent_indices(lists).filter(is_wanted).to_numpy()
     which, value = which.filter(is_wanted).to_numpy(), pc.struct_field(flat.filter(is_wanted), "value")
     whole = _whole(_child(value, "int_value"))
-    text = pc.coalesce(_child(value, "string_value").cast(pa.string()), whole.cast(pa.string()))
+    text = pc.coalesce(file_cells.as_text_or_typed(_child(value, "string_value")).cast(pa.string()), whole.cast(pa.string()))
     is_digits = pc.match_substring_regex(text, r"^\d{1,18}$")
     whole = pc.coalesce(whole, pc.if_else(is_digits, text, None).cast(pa.int64()))
     doubles = (_finite(_child(value, name)) for name in ("double_value", "float_value"))
@@ -231,7 +231,9 @@ def _child(column: pa.Array, name: str) -> pa.Array:
 
 def _text(nested: pa.RecordBatch, path: str) -> pa.Array:
     column = _field(nested, path)
-    return pa.nulls(len(column), pa.string()) if pa.types.is_null(column.type) else file_cells.text_of(column)
+    if pa.types.is_null(column.type):
+        return pa.nulls(len(column), pa.string())
+    return file_cells.text_of(file_cells.as_text_or_typed(column))
 
 
 def _whole(column: pa.Array) -> pa.Array:

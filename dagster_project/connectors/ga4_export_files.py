@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.json
 import pyarrow.parquet as pq
 
-from dagster_project.connectors.file_cells import shown
+from dagster_project.connectors.file_cells import as_text_or_typed, shown
 from dagster_project.connectors.file_drops import BadLine, DropFile, drift, opened
 from dagster_project.connectors.file_mappings import FileMapping, nearest
 from dagster_project.connectors.file_readers import line_batches
@@ -93,7 +93,8 @@ def _parquet(file: DropFile, mapping: FileMapping) -> Iterator[Nested]:
         for batch in parquet.iter_batches(
             BATCH_EVENTS, columns=[name for name in NESTED.names if name in known]
         ):
-            yield batch, pa.array(np.arange(first, first + batch.num_rows), pa.int64())
+            columns = [as_text_or_typed(column) for column in batch.columns]
+            yield pa.RecordBatch.from_arrays(columns, batch.schema.names), pa.array(np.arange(first, first + batch.num_rows), pa.int64())
             first += batch.num_rows
 
 

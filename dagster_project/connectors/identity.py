@@ -133,7 +133,7 @@ def normalise_email(value: str | None) -> str | None:
 
 def emails(value: str | None) -> list[str]:
     """The e-mails of one cell, normalised, in their order: `Ann <ann@x.org>`, `a@x.org; b@x.org`, `mailto:a@x.org`."""
-    if not value or "@" not in value:
+    if not value or "@" not in value or "\ufffd" in value:
         return []
     text = unicodedata.normalize("NFC", visible(value)).strip().strip("<>").lower()
     if _EMAIL.fullmatch(text) and not _LIST_SIGNS.search(text):

@@ -419,10 +419,76 @@ def test_json_lines_may_leave_out_what_is_empty_but_not_what_is_required(tmp_pat
         swept(tmp_path, {**mapping, "columns": {"lead_id": "nr", "created_at": "created"}})
 
 
-def test_a_json_array_is_named_as_such(tmp_path: Path) -> None:
-    write(tmp_path, leads_jsonl='[{"id": 1, "created": "2026-01-01"}]\n')
-    with pytest.raises(DriftError, match="one JSON array; write one object per line"):
-        swept(tmp_path, {**LEADS, "path": "leads.jsonl"})
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("indent", [None, 2])
+def test_a_json_array_is_read_element_by_element(tmp_path: Path, indent: int | None, encoding: str) -> None:
+    records = [
+        {"id": 2**64 + 1, "created": "2026-01-01", "at": {"form": "dé"}},
+        {"id": 101.0, "created": 1767225600, "at": {"form": True}},
+        "no record",
+        {"id": "c", "created": "2026-01-03"},
+        {"id": None, "created": "2026-01-03"},
+    ]
+    (tmp_path / "leads.json").write_text(json.dumps(records, indent=indent), encoding=encoding)
+    lines = (2, 9, 16, 17, 21) if indent else (1, 1, 1, 1, 1)
+    mapping = {**LEADS, "path": "leads.json", "columns": {**LEADS["columns"], "form": "at.form"}}
+    table, tally = swept(tmp_path, mapping)
+    assert table.select(["lead_id", "form", "_line"]).to_pylist() == [
+        {"lead_id": str(2**64 + 1), "form": "dé", "_line": lines[0]},
+        {"lead_id": "101", "form": "true", "_line": lines[1]},
+        {"lead_id": "c", "form": None, "_line": lines[3]},
+    ]
+    assert [each.split(", ")[1] for each in tally.bad_rows] == [
+        f"line {lines[2]}: not a JSON object", f"line {lines[4]}: lead_id (id) is empty",
+    ]  # fmt: skip
+    text = json.dumps(records[:2], indent=indent)
+    (tmp_path / "leads.json").write_text(text[:-5], encoding=encoding)
+    table, tally = swept(tmp_path, mapping)
+    assert table.num_rows == 1
+    assert f"line {lines[1]}: not JSON from here" in tally.bad_rows[0]
+
+
+def test_half_a_character_costs_itself_only(tmp_path: Path) -> None:
+    for name, text in {
+        "leads.jsonl": '{"id":"1","created":"2026-09-01","src":"Promo \\ud83d"}\n{"id":"2","created":"2026-09-02","src":"\\ud83d\\ude00"}\n',
+        "leads.json": '[{"id":"1","created":"2026-09-01","src":"Promo \\ud83d"}, {"id":"2","created":"2026-09-02","src":"\\ud83d\\ude00"}]',
+    }.items():
+        (tmp_path / name).write_text(text)
+        table, tally = swept(tmp_path, {**LEADS, "path": name, "columns": {**LEADS["columns"], "source": "src"}})
+        assert table["source"].to_pylist() == ["Promo \ufffd", "\U0001f600"], name
+        assert tally.bad_rows == []
+
+
+def test_parquet_of_other_writers(tmp_path: Path) -> None:
+    """ClickHouse: days as UInt16, texts as bytes. Text that is not UTF-8 is marked, or read by `encoding`; as an id
+    it is none, since it could be anybody's."""
+    cyrillic = "Яндекс".encode("cp1251")
+    pq.write_table(
+        pa.table(
+            {
+                "id": pa.array([b"1", b"2", cyrillic, b"4"], pa.binary()),
+                "day": pa.array([20697, 20698, 0, 65535], pa.uint16()),
+                "src": pa.array([cyrillic, b"ok", None, "ü".encode()], pa.binary()),
+            }
+        ),
+        tmp_path / "leads.parquet",
+    )
+    mapping = {**LEADS, "path": "leads.parquet", "columns": {"lead_id": "id", "created_at": "day", "source": "src"}}
+    table, tally = swept(tmp_path, mapping)
+    assert table["lead_id"].to_pylist() == ["1", "2", "4"]
+    assert table["created_at"].cast(pa.date32()).to_pylist() == [date(2026, 9, 1), date(2026, 9, 2), date(2149, 6, 6)]
+    assert table["created_at_is_day"].to_pylist() == [True, True, True]
+    assert table["source"].to_pylist() == ["\ufffd" * 6, "ok", "ü"]
+    assert [each.partition(": leads.parquet, ")[2] for each in tally.bad_rows] == [
+        "line 3: lead_id (id): its bytes are no UTF-8 text; set encoding (cp1251, cp1252 …) if the file is in another one"
+    ]
+    table, tally = swept(tmp_path, {**mapping, "encoding": "cp1251"})
+    assert table["lead_id"].to_pylist() == ["1", "2", "Яндекс", "4"]
+    assert table["source"].to_pylist()[0] == "Яндекс"
+    # text by its type, and still none
+    broken = pa.Array.from_buffers(pa.string(), 1, pa.array([cyrillic], pa.binary()).buffers())
+    pq.write_table(pa.table({"id": ["1"], "day": ["2026-09-01"], "src": broken}), tmp_path / "leads.parquet")
+    assert swept(tmp_path, mapping)[0]["source"].to_pylist() == ["\ufffd" * 6]
 
 
 def test_parquet(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -334,6 +335,30 @@ def test_packed_files(tmp_path: Path) -> None:
     (tmp_path / "leads.csv.gz").write_bytes(packed[: len(packed) // 2])
     with pytest.raises(DriftError, match=r"leads.csv.gz: it cannot be read to its end"):
         swept(tmp_path, {**LEADS, "path": "*.csv.gz"})
+
+
+def test_every_data_file_of_a_zip_is_a_file_of_its_own(tmp_path: Path) -> None:
+    day = "id,created\n{0},2026-09-0{1}\nx,2026-09-0{1}\n"
+    with zipfile.ZipFile(tmp_path / "two.csv.zip", "w", zipfile.ZIP_DEFLATED) as packed:
+        packed.writestr("part10.csv", day.format("b", 2))
+        packed.writestr("part9.csv", day.format("a", 1) + "c,never\n")
+        packed.writestr("read me.pdf", "no table")
+        packed.writestr("__MACOSX/._part9.csv", "no table")
+        packed.writestr("folder/", "")
+    table, tally = swept(tmp_path, {**LEADS, "path": "*.zip", "format": "csv"})
+    assert [(row["lead_id"], row["_file"], row["_line"]) for row in table.to_pylist()] == [
+        ("a", "two.csv.zip/part9.csv", 2), ("b", "two.csv.zip/part10.csv", 2), ("x", "two.csv.zip/part10.csv", 3),
+    ]  # fmt: skip
+    assert tally.bad_rows[0].startswith("crm: two.csv.zip/part9.csv, line 4: created_at (created) 'never'")
+    content = (tmp_path / "two.csv.zip").read_bytes()
+    (tmp_path / "two.csv.zip").write_bytes(content[: len(content) // 2])
+    with pytest.raises(DriftError, match=r"two.csv.zip: not a whole zip file"):
+        swept(tmp_path, {**LEADS, "path": "*.zip", "format": "csv"})
+    with zipfile.ZipFile(tmp_path / "two.csv.zip", "w") as packed:
+        packed.writestr("a.pdf", "")
+        packed.writestr("b.pdf", "")
+    with pytest.raises(DriftError, match=r"two.csv.zip: there is no csv file in it"):
+        swept(tmp_path, {**LEADS, "path": "*.zip", "format": "csv"})
 
 
 def test_no_file_and_unset_variables_are_named(tmp_path: Path) -> None:

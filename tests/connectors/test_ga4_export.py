@@ -140,6 +140,43 @@ def test_the_sample_reads_the_same_from_bigquerys_json_and_from_parquet(sample: 
         assert tally.bad_rows == []
 
 
+def wrapped(lists: pa.ListArray, inner: str | None, outer: str | None) -> pa.Array:
+    """A list column as some writers nest it: each element, and the list, in a struct of one field."""
+    values = lists.values if inner is None else pa.StructArray.from_arrays([lists.values], [inner])
+    column = pa.ListArray.from_arrays(lists.offsets, values)
+    return column if outer is None else pa.StructArray.from_arrays([column], [outer])
+
+
+@pytest.mark.parametrize(
+    ("inner", "outer"), [(None, None), ("element", "list"), ("element", None), (None, "array"), ("item", None), ("array", "bag")]
+)
+def test_parameters_are_found_however_the_writer_nested_them(tmp_path: Path, inner: str | None, outer: str | None) -> None:
+    write(tmp_path, "events_1.jsonl", *(event(at_us=1_767_225_600_000_000 + n) for n in range(3)))
+    expected, _ = swept(tmp_path)
+    record = json.loads((tmp_path / "events_1.jsonl").read_text().splitlines()[0])
+    plain = pa.Table.from_pylist([record | {"event_timestamp": 1_767_225_600_000_000 + n} for n in range(3)])
+    column = wrapped(plain["event_params"].combine_chunks(), inner, outer)
+    table = plain.set_column(plain.schema.get_field_index("event_params"), "event_params", column)
+    pq.write_table(table, tmp_path / "events_1.parquet")
+    found, tally = swept(tmp_path, path="events_1.parquet")
+    names = [name for name in expected.schema.names if name not in ("_file", "_line")]
+    assert found.select(names).to_pylist() == expected.select(names).to_pylist()
+    assert expected["ga_session_id"].null_count == 0
+    assert tally.bad_rows == []
+
+
+def test_texts_that_are_none_stop_nothing(tmp_path: Path) -> None:
+    lone = json.dumps(event(geo={"country": "x"})).replace('"x"', '"\\ud83d"')
+    write(tmp_path, "events_1.jsonl", event(), lone, event(at_us=1_767_225_600_000_009))
+    found, tally = swept(tmp_path)
+    assert (found.num_rows, tally.bad_row_count) == (2, 1)
+    no_text = pa.Array.from_buffers(pa.string(), 1, pa.array([b"\xdf\xed"], pa.binary()).buffers())
+    plain = pa.Table.from_pylist([event()])
+    geo = pa.StructArray.from_arrays([no_text], ["country"])
+    pq.write_table(plain.append_column("geo", geo), tmp_path / "events_1.parquet")
+    assert swept(tmp_path, path="events_1.parquet")[0]["country"].to_pylist() == ["\ufffd\ufffd"]
+
+
 def test_the_sample_can_be_stored(sample: Path, tmp_path: Path) -> None:
     zone = RawZone(tmp_path / "raw")
     pages = EVENTS.sweep(settings(sample.parent, {**EXPORT, "path": sample.name}), Tally())
