@@ -56,3 +56,8 @@
         ''
     )
 {%- endmacro %}
+
+{# Somebody known by the e-mail of an order or a deal, else by its phone; null where it has neither. #}
+{% macro buyer_key(relation) -%}
+    coalesce('files:email:' || {{ relation }}.email_hash, 'files:phone:' || {{ relation }}.phone_hash)
+{%- endmacro %}

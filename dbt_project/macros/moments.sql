@@ -13,3 +13,36 @@
 {% macro duckdb__add_days(moment, days) -%}
     ({{ moment }} + to_hours(24 * cast({{ days }} as integer)))
 {%- endmacro %}
+
+{#
+  What is known to the day only stands at the day's first moment, with a flag `<moment>_is_day` beside it. It has no
+  hour: what ends with it ends at the day's last second, and days from or to it are whole days.
+#}
+
+{# The last moment that it can have been: of a day without a time the last second of that day in the reporting zone. #}
+{% macro end_of_moment(moment, is_day, time_zone) -%}
+    case
+        when {{ is_day }}
+            then {{ moment_of('cast(' ~ reporting_date(moment, time_zone) ~ ' + 1 as timestamp)', time_zone) }} - interval '1 second'
+        else {{ moment }}
+    end
+{%- endmacro %}
+
+{# Days from one to the other: whole where either is known to the day only, else with their fraction. #}
+{% macro days_known_between(first_moment, first_is_day, second_moment, second_is_day, time_zone) -%}
+    case
+        when {{ first_is_day }} or {{ second_is_day }}
+            then cast({{ reporting_date(second_moment, time_zone) }} - {{ reporting_date(first_moment, time_zone) }} as double)
+        else {{ days_between(first_moment, second_moment) }}
+    end
+{%- endmacro %}
+
+{# Clocks differ, and a touch is known to the minute: one minute of grace, the only one there is. #}
+{% macro clock_grace() -%}
+    interval '1 minute'
+{%- endmacro %}
+
+{# The last moment of a touch that counts for what came at `moment`. A day has no minute to be wrong about. #}
+{% macro touches_until(moment, is_day, time_zone) -%}
+    {{ end_of_moment(moment, is_day, time_zone) }} + case when {{ is_day }} then interval '0 minute' else {{ clock_grace() }} end
+{%- endmacro %}

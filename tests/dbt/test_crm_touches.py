@@ -88,7 +88,8 @@ def test_a_form_alone_is_a_touch_and_direct_where_nothing_is_known(portal) -> No
 def test_the_origin_on_a_record_is_a_touch_only_for_who_has_no_other(portal) -> None:
     assert touches(portal, "person_id = 'hubspot:by_utm'") == [("crm_utm", "Paid Search", "03-05 12:00")]
     assert touches(portal, "person_id = 'hubspot:by_crm_source'") == [("crm_source", "Organic Search", "03-06 12:00")]
-    assert touches(portal, "person_id = 'hubspot:form_after'") == [("form_submission", "Direct", "03-08 13:00")]
+    # a later form of somebody whose source the CRM knows has that source
+    assert touches(portal, "person_id = 'hubspot:form_after'") == [("form_submission", "Referral", "03-08 13:00")]
     assert touches(portal, "person_id = 'hubspot:offline'") == []
 
 

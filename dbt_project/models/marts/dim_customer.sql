@@ -20,6 +20,7 @@ customers as (
         {{ earliest("case when is_new_customer then order_id end", 'ordered_at') }} as first_order_id,
         max(case when kind = 'order' then order_date end) as last_order_date
     from orders
+    where customer_id is not null
     group by customer_id
 
 )
@@ -29,6 +30,7 @@ select
     case
         when customers.customer_id = customers.lead_id then 'person'
         when customers.customer_id like '%:company:%' or customers.customer_id like 'files:customer:%' then 'company'
+        when customers.customer_id like 'files:email:%' or customers.customer_id like 'files:phone:%' then 'buyer'
         else 'deal'
     end as customer_kind,
     customers.lead_id,

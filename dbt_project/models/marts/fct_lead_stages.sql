@@ -26,15 +26,18 @@ reached as (
         '{{ stage }}' as stage,
         {{ loop.index }} as stage_order,
         stage_dates.{{ stage }}_at as reached_at,
+        stage_dates.{{ stage }}_at_is_day as reached_at_is_day,
         stage_dates.is_{{ stage }}_filled as is_filled,
         {%- if following %}
         -- where nobody maps the next stage, nothing can be said of the step to it
         case when stage_dates.is_{{ following }}_mapped then '{{ stage }}>{{ following }}' end as transition,
         case when stage_dates.is_{{ following }}_mapped then stage_dates.{{ following }}_at end as next_reached_at,
+        stage_dates.{{ following }}_at_is_day as next_reached_at_is_day,
         settings.maturity_stage_window_days_{{ stage }}_to_{{ following }} as conversion_window_days
         {%- else %}
         cast(null as varchar) as transition,
         cast(null as timestamptz) as next_reached_at,
+        false as next_reached_at_is_day,
         cast(null as bigint) as conversion_window_days
         {%- endif %}
     from stage_dates
@@ -49,9 +52,11 @@ reached as (
         'lost' as stage,
         {{ stages | length + 1 }} as stage_order,
         lost_at as reached_at,
+        lost_at_is_day as reached_at_is_day,
         false as is_filled,
         cast(null as varchar) as transition,
         cast(null as timestamptz) as next_reached_at,
+        false as next_reached_at_is_day,
         cast(null as bigint) as conversion_window_days
     from stage_dates
     where lost_at is not null
@@ -64,13 +69,18 @@ select
     leads.crm,
     reached.stage_order,
     reached.reached_at,
+    reached.reached_at_is_day,
     {{ reporting_date('reached.reached_at', 'settings.reporting_time_zone') }} as reached_date,
     reached.is_filled,
     reached.transition,
     case
         when reached.transition is not null
             then coalesce(
-                reached.next_reached_at <= {{ add_days('reached.reached_at', 'reached.conversion_window_days') }}, false
+                {{ days_known_between(
+                    'reached.reached_at', 'reached.reached_at_is_day',
+                    'reached.next_reached_at', 'reached.next_reached_at_is_day', 'settings.reporting_time_zone'
+                ) }} <= reached.conversion_window_days,
+                false
             )
     end as converted_within_window,
     case when reached.transition is not null then reached.conversion_window_days end as conversion_window_days,

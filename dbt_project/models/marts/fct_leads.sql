@@ -47,7 +47,12 @@ path_ends as (
         {{ earliest('touchpoints.touch_id', '(touchpoints.is_fallback, touchpoints.touched_at, touchpoints.touch_id)') }} as first_touch_id,
         {{ latest('touchpoints.touch_id', '(not touchpoints.is_fallback, touchpoints.touched_at, touchpoints.touch_id)') }} as last_touch_id
     from leads
-    inner join touchpoints on leads.lead_id = touchpoints.person_id and touchpoints.touched_at <= leads.lead_at
+    cross join settings
+    inner join touchpoints
+        on
+            leads.lead_id = touchpoints.person_id
+            and touchpoints.touched_at
+            <= {{ touches_until('leads.lead_at', 'leads.lead_at_is_day', 'settings.reporting_time_zone') }}
     group by leads.lead_id
 
 ),
@@ -65,7 +70,11 @@ lead_orders as (
 
 lead_deals as (
 
-    select lead_id, {{ earliest('customer_id', '(closed_at, deal_key)') }} as customer_id
+    select
+        lead_id,
+        {{ earliest('customer_id', '(closed_at is null, closed_at, deal_key)') }} as customer_id,
+        -- nobody knows when, but a customer it is
+        count(case when closed_at is null then 1 end) > 0 as has_undated_win
     from deals
     where lead_id is not null
     group by lead_id
@@ -82,6 +91,7 @@ customers as (
             when leads.is_won_mapped then leads.won_at
             else lead_orders.first_kept_order_at
         end as customer_at,
+        coalesce(lead_deals.has_undated_win, false) as has_undated_win,
         coalesce(lead_orders.customer_id, lead_deals.customer_id, leads.lead_id) as customer_id
     from leads
     cross join settings
@@ -98,6 +108,7 @@ select
 
     ---------- dates
     leads.lead_at,
+    leads.lead_at_is_day,
     {{ reporting_date('leads.lead_at', 'settings.reporting_time_zone') }} as lead_date,
 
     ---------- the touch that made the lead
@@ -126,9 +137,9 @@ select
     coalesce({{ end }}_touches.touched_at, touches.touch_at) as {{ end }}_touch_at,
     {% endfor %}
     ---------- outcome
-    customers.customer_at is not null as is_customer,
+    customers.customer_at is not null or customers.has_undated_win as is_customer,
     {{ reporting_date('customers.customer_at', 'settings.reporting_time_zone') }} as customer_date,
-    case when customers.customer_at is not null then customers.customer_id end as customer_id
+    case when customers.customer_at is not null or customers.has_undated_win then customers.customer_id end as customer_id
 
 from leads
 cross join settings

@@ -48,8 +48,10 @@ select
     coalesce(dated.stage, '(not set)') as stage,
     dated.status,
     dated.created_at,
+    dated.created_at_is_day,
     dated.created_date,
     dated.closed_at,
+    dated.closed_at_is_day,
     dated.closed_date,
 
     ---------- money: at the rate of the day it closed, of an open deal at the latest one

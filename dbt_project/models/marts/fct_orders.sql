@@ -38,6 +38,7 @@ select
     ---------- what and when
     case when orders.is_refund then 'refund' else 'order' end as kind,
     orders.ordered_at,
+    orders.ordered_at_is_day,
     orders.order_date,
     coalesce(orders.product, '(not set)') as product,
 

@@ -3,4 +3,4 @@ select attribution.conversion_type, attribution.entry_id, attribution.model, att
 from {{ ref('fct_attribution') }} as attribution
 inner join {{ ref('int_conversions') }} as conversions
     on attribution.conversion_type = conversions.conversion_type and attribution.entry_id = conversions.entry_id
-where attribution.touch_at < conversions.path_start_at or attribution.touch_at > conversions.path_end_at
+where attribution.touch_at < conversions.path_start_at or attribution.touch_at > conversions.touches_until

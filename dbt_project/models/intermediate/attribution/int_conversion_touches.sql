@@ -7,9 +7,11 @@ with conversion_keys as (
         conversion_id,
         path_start_at,
         path_end_at,
-        earlier_conversion_at,
-        lead_at,
-        opportunity_at
+        path_end_is_day,
+        touches_until,
+        earlier_touches_until,
+        lead_until,
+        opportunity_until
     from {{ ref('int_conversions') }}
 
 ),
@@ -50,6 +52,12 @@ web_truth as (
 
 ),
 
+settings as (
+
+    select reporting_time_zone from {{ ref('stg_config__settings') }}
+
+),
+
 paths as (
 
     select
@@ -71,19 +79,26 @@ paths as (
             as vendor_session,
         touchpoints.channel = 'Direct' as is_direct,
         coalesce(channels.is_paid, false) as is_paid,
-        {{ days_between('touchpoints.touched_at', 'conversions.path_end_at') }} * 86400 as seconds_before,
-        coalesce(touchpoints.touched_at <= conversions.lead_at, false) as is_before_lead,
-        coalesce(touchpoints.touched_at <= conversions.opportunity_at, false) as is_before_opportunity,
+        greatest(
+            {{ days_known_between(
+                'touchpoints.touched_at', 'false', 'conversions.path_end_at', 'conversions.path_end_is_day',
+                'settings.reporting_time_zone'
+            ) }} * 86400,
+            0
+        ) as seconds_before,
+        coalesce(touchpoints.touched_at <= conversions.lead_until, false) as is_before_lead,
+        coalesce(touchpoints.touched_at <= conversions.opportunity_until, false) as is_before_opportunity,
         coalesce(touchpoints.is_fallback, false) as is_fallback
     from conversions
     cross join web_truth
+    cross join settings
     inner join conversion_people on conversions.conversion_key = conversion_people.conversion_key
     inner join touchpoints
         on
             conversion_people.person_id = touchpoints.person_id
             and touchpoints.touched_at >= conversions.path_start_at
-            and touchpoints.touched_at <= conversions.path_end_at
-            and (conversions.earlier_conversion_at is null or touchpoints.touched_at > conversions.earlier_conversion_at)
+            and touchpoints.touched_at <= conversions.touches_until
+            and (conversions.earlier_touches_until is null or touchpoints.touched_at > conversions.earlier_touches_until)
     left join channels on touchpoints.channel = channels.channel
 
 ),
@@ -135,7 +150,7 @@ select
     is_direct,
     is_paid,
     seconds_before,
-    seconds_before - min(seconds_before) over (partition by conversion_number) as seconds_to_last,
+    {{ days_between('touched_at', 'max(touched_at) over (partition by conversion_number)') }} * 86400 as seconds_to_last,
     is_before_lead,
     is_before_opportunity
 from counted

@@ -36,7 +36,8 @@ entries as (
         lead_id as person_id,
         cast(null as varchar) as deal_key,
         {{ stage }}_at as conversion_at,
-        {{ stage }}_at as path_end_at,
+        {{ stage }}_at as ended_at,
+        {{ stage }}_at_is_day as ended_at_is_day,
         cast(null as decimal(24, 6)) as revenue,
         cast(null as decimal(24, 6)) as gross_margin,
         false as is_amount_known,
@@ -56,7 +57,8 @@ entries as (
         lead_id as person_id,
         deal_key,
         created_at as conversion_at,
-        created_at as path_end_at,
+        created_at as ended_at,
+        created_at_is_day as ended_at_is_day,
         cast(null as decimal(24, 6)) as revenue,
         cast(null as decimal(24, 6)) as gross_margin,
         false as is_amount_known,
@@ -75,7 +77,8 @@ entries as (
         coalesce(refunded.lead_id, orders.lead_id) as person_id,
         coalesce(refunded.deal_key, orders.deal_key) as deal_key,
         orders.ordered_at as conversion_at,
-        coalesce(refunded.ordered_at, orders.ordered_at) as path_end_at,
+        coalesce(refunded.ordered_at, orders.ordered_at) as ended_at,
+        coalesce(refunded.ordered_at_is_day, orders.ordered_at_is_day) as ended_at_is_day,
         orders.amount as revenue,
         orders.gross_margin_amount as gross_margin,
         orders.amount_native is not null and not orders.is_refund as is_amount_known,
@@ -85,6 +88,33 @@ entries as (
     -- one equality, so that the engine can hash it: with the flag beside it, it compares every order with every other
     left join orders as refunded
         on case when orders.is_refund then orders.refund_of_order_key end = refunded.order_key
+
+),
+
+-- what is known to the day only ends its path with that day
+ended as (
+
+    select
+        entries.*,
+        {{ end_of_moment('entries.ended_at', 'entries.ended_at_is_day', 'settings.reporting_time_zone') }} as path_end_at,
+        {{ touches_until("date_trunc('second', entries.ended_at)", 'entries.ended_at_is_day', 'settings.reporting_time_zone') }}
+            as touches_until
+    from entries
+    cross join settings
+
+),
+
+milestones as (
+
+    select
+        leads.lead_id,
+        leads.opportunity_at,
+        {% for stage in ['lead', 'opportunity'] -%}
+        {{ touches_until('leads.' ~ stage ~ '_at', 'leads.' ~ stage ~ '_at_is_day', 'settings.reporting_time_zone') }}
+            as {{ stage }}_until{{ ',' if not loop.last }}
+        {% endfor %}
+    from leads
+    cross join settings
 
 ),
 
@@ -102,10 +132,10 @@ earlier as (
     select
         entries.conversion_type,
         entries.entry_id,
-        lag(entries.conversion_at) over (
-            partition by entries.conversion_type, entries.person_id order by entries.conversion_at, entries.entry_id
-        ) as earlier_conversion_at
-    from entries
+        lag(entries.touches_until) over (
+            partition by entries.conversion_type, entries.person_id order by entries.path_end_at, entries.entry_id
+        ) as earlier_touches_until
+    from ended as entries
     cross join settings
     where settings.attribution_earlier_conversions_reset and entries.entry = 'conversion' and entries.person_id is not null
 
@@ -117,7 +147,7 @@ select
     entries.conversion_id,
     entries.entry,
     entries.entry_id,
-    leads.lead_id,
+    milestones.lead_id,
     entries.person_id,
     entries.deal_key,
     entries.conversion_at,
@@ -125,22 +155,32 @@ select
     {{ reporting_date('entries.path_end_at', 'settings.reporting_time_zone') }} as path_end_date,
     -- moments of the CRM have fractions of a second, windows count in seconds
     date_trunc('second', entries.path_end_at) as path_end_at,
-    {{ add_days("date_trunc('second', entries.path_end_at)", '-lookbacks.lookback_days') }} as path_start_at,
-    earlier.earlier_conversion_at,
-    leads.lead_at,
+    entries.ended_at_is_day as path_end_is_day,
+    case
+        when entries.ended_at_is_day
+            then {{ moment_of(
+                'cast(' ~ reporting_date('entries.ended_at', 'settings.reporting_time_zone')
+                ~ ' - cast(lookbacks.lookback_days as integer) as timestamp)',
+                'settings.reporting_time_zone'
+            ) }}
+        else {{ add_days("date_trunc('second', entries.path_end_at)", '-lookbacks.lookback_days') }}
+    end as path_start_at,
+    entries.touches_until,
+    earlier.earlier_touches_until,
+    milestones.lead_until,
     -- A stage still to come is no milestone on the way to an earlier one. A deal or order has come by way of both: a
     -- moment after it is a clock that differs.
     case
-        when entries.conversion_type in ('opportunity', 'order') or leads.opportunity_at <= entries.path_end_at
-            then leads.opportunity_at
-    end as opportunity_at,
+        when entries.conversion_type in ('opportunity', 'order') or milestones.opportunity_at <= entries.path_end_at
+            then milestones.opportunity_until
+    end as opportunity_until,
     entries.revenue,
     entries.gross_margin,
     entries.is_amount_known,
     entries.is_new_customer,
     entries.is_rate_missing
-from entries
+from ended as entries
 cross join settings
 inner join lookbacks on entries.conversion_type = lookbacks.conversion_type
-left join leads on entries.person_id = leads.lead_id
+left join milestones on entries.person_id = milestones.lead_id
 left join earlier on entries.conversion_type = earlier.conversion_type and entries.conversion_id = earlier.entry_id

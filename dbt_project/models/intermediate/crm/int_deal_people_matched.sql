@@ -1,4 +1,4 @@
--- The people of a deal: its contacts in the CRM, or the lead or e-mail that a file names. One of them is primary:
+-- The people of a deal: its contacts in the CRM, or the lead, e-mail or phone that a file names. One of them is primary:
 -- labelled so, else the contact that was created first.
 with deals as (
 
@@ -32,7 +32,7 @@ people as (
 
 person_keys as (
 
-    select * from {{ ref('int_person_keys_resolved') }} where key_kind = 'email'
+    select * from {{ ref('int_person_keys_resolved') }}
 
 ),
 
@@ -75,7 +75,11 @@ candidates as (
     left join lead_ids as own_leads
         on deals.named_lead_id = own_leads.lead_id and deals.account_id = own_leads.account_id
     left join lead_ids as other_leads on deals.named_lead_id = other_leads.lead_id and other_leads.preference = 1
-    left join person_keys on deals.email_hash = person_keys.key_value
+    -- the phone counts only where there is no e-mail
+    left join person_keys
+        on
+            case when deals.email_hash is null then 'phone' else 'email' end = person_keys.key_kind
+            and coalesce(deals.email_hash, deals.phone_hash) = person_keys.key_value
     where coalesce(own_leads.person_id, other_leads.person_id, person_keys.person_id) is not null
 
 ),

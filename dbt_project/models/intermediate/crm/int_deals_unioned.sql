@@ -112,8 +112,11 @@ hubspot as (
         coalesce(stage_name, deal_stage) as stage,
         status,
         created_at,
-        -- the close date of an open deal is a forecast
-        case when status != 'open' then coalesce(close_at, entered_at, updated_at) end as closed_at,
+        false as created_at_is_day,
+        true as is_created_at_known,
+        -- the close date of an open deal is a forecast; of a closed one without any nobody knows when
+        case when status != 'open' then coalesce(close_at, entered_at) end as closed_at,
+        false as closed_at_is_day,
         amount,
         currency_code,
         product,
@@ -122,7 +125,8 @@ hubspot as (
         'hubspot:company:' || company_ids[1] as company_key, -- the primary company stands first
         cast(null as varchar) as account_id,
         cast(null as varchar) as named_lead_id,
-        cast(null as varchar) as email_hash
+        cast(null as varchar) as email_hash,
+        cast(null as varchar) as phone_hash
     from hubspot_states
 
 ),
@@ -136,10 +140,11 @@ files as (
         deals.pipeline,
         coalesce(deals.stage, deals.status) as stage,
         deals.status,
-        coalesce(deals.created_at, deals.updated_at) as created_at,
-        case
-            when deals.status != 'open' then coalesce(deals.closed_at, deals.updated_at, deals.created_at)
-        end as closed_at,
+        deals.created_at,
+        deals.created_at_is_day,
+        deals.is_created_at_known,
+        case when deals.status != 'open' then deals.closed_at end as closed_at,
+        deals.status != 'open' and deals.closed_at_is_day as closed_at_is_day,
         deals.amount,
         deals.currency_code,
         deals.product,
@@ -148,7 +153,8 @@ files as (
         'files:customer:' || deals.customer_id as company_key,
         deals.account_id,
         deals.lead_id as named_lead_id,
-        deals.email_hash
+        deals.email_hash,
+        deals.phone_hash
     from files_deals as deals
 
 ),

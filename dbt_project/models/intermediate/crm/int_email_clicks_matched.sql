@@ -142,7 +142,7 @@ started as (
             and sessions.started_at <= firsts.clicked_at + {{ half_an_hour }}
             and (
                 (sessions.campaign_key = firsts.campaign_key and sessions.campaign_key != '(not set)')
-                or sessions.started_at <= firsts.clicked_at + interval '1 minute'
+                or sessions.started_at <= firsts.clicked_at + {{ clock_grace() }}
             )
     qualify row_number() over (
         partition by firsts.click_key

@@ -1,42 +1,54 @@
--- Files name customers by the company's own id. The person behind one is known where a deal or an order names a lead
--- or an e-mail beside it; the first such row decides for all of the customer's deals and orders.
-with deals as (
+-- Files name customers by the company's own id, by e-mail or by phone. Keys that were seen together are one customer
+-- (int_customer_keys_joined). The person behind one is known where a deal or an order names a lead, an e-mail or a
+-- phone of the CRM beside it; the first such row decides for all of the customer's deals and orders.
+with evidence as (
 
-    select * from {{ ref('int_deals_unioned') }} where crm = 'files'
-
-),
-
-deal_people as (
-
-    select * from {{ ref('int_deal_people_matched') }} where is_primary
+    select * from {{ ref('int_customer_evidence') }}
 
 ),
 
-order_people as (
+joined as (
 
-    select * from {{ ref('int_file_orders_matched') }}
+    select * from {{ ref('int_customer_keys_joined') }}
 
 ),
 
-links as (
+groups as (
+
+    select evidence as customer_key, evidence_root as group_key from joined
+    union
+    select id_value as customer_key, id_root as group_key from joined
+
+),
+
+keyed as (
+
+    select customer_key, person_id, seen_at, evidence from evidence where customer_key is not null
+    union all
+    select buyer_key as customer_key, person_id, seen_at, evidence from evidence where buyer_key is not null
+
+),
+
+grouped as (
+
+    select distinct keyed.customer_key, coalesce(groups.group_key, keyed.customer_key) as group_key
+    from keyed
+    left join groups on keyed.customer_key = groups.customer_key
+
+),
+
+people as (
 
     select
-        deals.company_key as customer_key,
-        deal_people.person_id,
-        deals.created_at as linked_at,
-        deals.deal_key as link_key
-    from deals
-    inner join deal_people on deals.deal_key = deal_people.deal_key
-    where deals.company_key is not null
-
-    union all
-
-    select customer_key, person_id, ordered_at as linked_at, order_key as link_key
-    from order_people
-    where customer_key is not null and person_id is not null
+        grouped.group_key,
+        {{ earliest('keyed.person_id', '(keyed.seen_at, keyed.evidence)') }} as person_id
+    from grouped
+    inner join keyed on grouped.customer_key = keyed.customer_key
+    where keyed.person_id is not null
+    group by grouped.group_key
 
 )
 
-select customer_key, person_id
-from links
-qualify row_number() over (partition by customer_key order by linked_at, link_key) = 1
+select grouped.customer_key, grouped.group_key, people.person_id
+from grouped
+left join people on grouped.group_key = people.group_key

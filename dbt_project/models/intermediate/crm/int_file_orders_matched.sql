@@ -1,5 +1,5 @@
--- Orders of files with the person and the deal that they name themselves: by lead, by deal, by e-mail, in this order;
--- an order that names nobody is of whose browser it was made in.
+-- Orders of files with the person and the deal that they name themselves: by lead, by deal, by e-mail (by phone, where
+-- there is none), in this order; an order that names nobody is of whose browser it was made in.
 with orders as (
 
     select * from {{ ref('stg_files__orders') }}
@@ -20,7 +20,7 @@ deal_people as (
 
 person_keys as (
 
-    select * from {{ ref('int_person_keys_resolved') }} where key_kind = 'email'
+    select * from {{ ref('int_person_keys_resolved') }}
 
 ),
 
@@ -55,9 +55,11 @@ select
     'files:' || orders.account_id || ':' || orders.refund_of_order_id as refund_of_order_key,
     named_deals.deal_key,
     'files:customer:' || orders.customer_id as customer_key,
+    {{ buyer_key('orders') }} as buyer_key,
     coalesce(own_leads.person_id, other_leads.person_id, deal_people.person_id, person_keys.person_id, order_people.person_id)
         as person_id,
     orders.ordered_at,
+    orders.ordered_at_is_day,
     orders.amount,
     orders.currency_code,
     orders.is_refund,
@@ -68,5 +70,8 @@ left join lead_ids as own_leads on orders.lead_id = own_leads.lead_id and orders
 left join lead_ids as other_leads on orders.lead_id = other_leads.lead_id and other_leads.preference = 1
 left join named_deals on orders.deal_id = named_deals.deal_id
 left join deal_people on named_deals.deal_key = deal_people.deal_key
-left join person_keys on orders.email_hash = person_keys.key_value
+left join person_keys
+    on
+        case when orders.email_hash is null then 'phone' else 'email' end = person_keys.key_kind
+        and coalesce(orders.email_hash, orders.phone_hash) = person_keys.key_value
 left join order_people on 'order:' || orders.account_id || ':' || orders.order_id = order_people.evidence

@@ -55,6 +55,12 @@ identified as (
 
 ),
 
+clicked_clients as (
+
+    select * from {{ ref('int_clicked_clients_matched') }}
+
+),
+
 record_clients as (
 
     select people.person_id, records.ga_client_id, records.ym_client_id
@@ -63,7 +69,7 @@ record_clients as (
 
 ),
 
--- the form's own hidden field first; what the CRM keeps on the person only where the form has none
+-- the form's own hidden field first; then its click; what the CRM keeps on the person only where the form has none
 clients as (
 
     select submission_id, submitted_at, ga_client_id as client_id, 0 as preference
@@ -74,14 +80,18 @@ clients as (
     from identified
     where ym_client_id is not null
     union all
-    select identified.submission_id, identified.submitted_at, record_clients.ga_client_id as client_id, 1 as preference
+    select identified.submission_id, identified.submitted_at, clicked_clients.client_id, 1 as preference
+    from identified
+    inner join clicked_clients on 'submission:' || identified.submission_id = clicked_clients.evidence
+    union all
+    select identified.submission_id, identified.submitted_at, record_clients.ga_client_id as client_id, 2 as preference
     from identified
     inner join record_clients on identified.person_id = record_clients.person_id
     where
         record_clients.ga_client_id is not null
         and coalesce(identified.ga_client_id, identified.ym_client_id) is null
     union all
-    select identified.submission_id, identified.submitted_at, record_clients.ym_client_id as client_id, 1 as preference
+    select identified.submission_id, identified.submitted_at, record_clients.ym_client_id as client_id, 2 as preference
     from identified
     inner join record_clients on identified.person_id = record_clients.person_id
     where

@@ -75,6 +75,8 @@ orders as (
         orders.account_id,
         orders.ordered_at,
         coalesce(orders.email_hash, deals.email_hash) as email_hash,
+        case when coalesce(orders.email_hash, deals.email_hash) is null then coalesce(orders.phone_hash, deals.phone_hash) end
+            as phone_hash,
         coalesce(orders.lead_id, deals.lead_id) as lead_id
     from {{ ref('stg_files__orders') }} as orders
     left join deals on orders.deal_id = deals.deal_id and orders.account_id = deals.account_id
@@ -370,6 +372,10 @@ all_ids as (
     from bought_orders
     where email_hash is not null
     union all
+    select evidence, 'phone' as id_kind, phone_hash as id_value, ordered_at as seen_at
+    from bought_orders
+    where phone_hash is not null
+    union all
     select evidence, 'order_id' as id_kind, order_id as id_value, ordered_at as seen_at from order_records
 
 ),
@@ -416,7 +422,7 @@ heads as (
         ordered_at as evidence_at,
         cast(null as integer) as record_rank,
         email_hash,
-        email_hash as person_name
+        coalesce(email_hash, phone_hash) as person_name
     from bought_orders
 
 ),

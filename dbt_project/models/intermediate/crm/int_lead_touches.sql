@@ -2,9 +2,19 @@
 -- record carries; else the CRM's own word for the source; else nothing.
 {%- set click_id_columns = click_id_names() + address_click_id_names() %}
 {%- set origin = ['channel', 'source', 'medium', 'campaign', 'campaign_key', 'term', 'content'] %}
-with leads as (
+with settings as (
 
-    select * from {{ ref('int_lead_stage_dates') }}
+    select reporting_time_zone from {{ ref('stg_config__settings') }}
+
+),
+
+leads as (
+
+    select
+        stage_dates.*,
+        {{ end_of_moment('stage_dates.lead_at', 'stage_dates.lead_at_is_day', 'settings.reporting_time_zone') }} as lead_end_at
+    from {{ ref('int_lead_stage_dates') }} as stage_dates
+    cross join settings
 
 ),
 
@@ -44,38 +54,59 @@ lead_submissions as (
         on
             leads.lead_id = crm_touches.person_id
             and crm_touches.origin_kind = 'submission'
-            and crm_touches.event_at <= leads.lead_at + interval '5 minutes'
+            and crm_touches.event_at
+            <= leads.lead_end_at + case when leads.lead_at_is_day then interval '0 minutes' else interval '5 minutes' end
     qualify row_number() over (
         partition by leads.lead_id order by crm_touches.event_at desc, crm_touches.touch_id
     ) = 1
 
 ),
 
+clicked_clients as (
+
+    select * from {{ ref('int_clicked_clients_matched') }}
+
+),
+
 lead_clients as (
 
-    select leads.lead_id, records.created_at, records.ga_client_id as client_id
+    select leads.lead_id, records.created_at, records.created_at_is_day, records.ga_client_id as client_id
     from leads
     inner join records on leads.lead_record_key = records.record_key
     where records.ga_client_id is not null
 
     union all
 
-    select leads.lead_id, records.created_at, records.ym_client_id as client_id
+    select leads.lead_id, records.created_at, records.created_at_is_day, records.ym_client_id as client_id
     from leads
     inner join records on leads.lead_record_key = records.record_key
     where records.ym_client_id is not null
 
+    union all
+
+    select leads.lead_id, records.created_at, records.created_at_is_day, clicked_clients.client_id
+    from leads
+    inner join records on leads.lead_record_key = records.record_key
+    inner join clicked_clients on 'record:' || leads.lead_record_key = clicked_clients.evidence
+
 ),
 
--- a portal may keep the client id but hand out no submissions
+-- a portal may keep the client id, or the click, but hand out no submissions; a record of a day may be of any visit of that day
 creation_sessions as (
 
     select lead_clients.lead_id, lead_clients.created_at, sessions.touch_id as session_touch_id
     from lead_clients
+    cross join settings
     inner join sessions
         on
             lead_clients.client_id = sessions.client_id
-            and {{ falls_in_session('lead_clients.created_at', 'sessions.started_at') }}
+            and case
+                when lead_clients.created_at_is_day
+                    then
+                        {{ reporting_date('sessions.started_at', 'settings.reporting_time_zone') }}
+                        = {{ reporting_date('lead_clients.created_at', 'settings.reporting_time_zone') }}
+                else {{ falls_in_session('lead_clients.created_at', 'sessions.started_at') }}
+            end
     left join lead_submissions on lead_clients.lead_id = lead_submissions.lead_id
     where lead_submissions.lead_id is null
     qualify row_number() over (
@@ -109,7 +140,7 @@ chosen as (
 
     select
         leads.lead_id,
-        leads.lead_at,
+        leads.lead_end_at,
         lead_submissions.touch_id as submission_touch_id,
         coalesce(submissions.session_touch_id, creation_sessions.session_touch_id) as session_touch_id,
         person_records.touch_id as record_touch_id,
@@ -144,7 +175,7 @@ select
         when sessions.touch_id is null and chosen.submission_touch_id is null and origins.touch_basis = 'none' then null
         -- what made the lead came no later than the lead
         else least(
-            chosen.lead_at, date_trunc('minute', coalesce(sessions.started_at, submissions.event_at, origins.event_at))
+            chosen.lead_end_at, date_trunc('minute', coalesce(sessions.started_at, submissions.event_at, origins.event_at))
         )
     end as touch_at,
     {% for column in origin + click_id_columns -%}

@@ -90,10 +90,11 @@ select
     lead_id,
     customer_id,
     ordered_at,
+    ordered_at_is_day,
     order_date,
     is_refund,
     is_fully_refunded,
-    not is_refund and not is_fully_refunded
+    not is_refund and not is_fully_refunded and customer_id is not null
     and row_number() over (
         partition by customer_id, is_refund, is_fully_refunded order by ordered_at, order_key
     ) = 1 as is_new_customer,

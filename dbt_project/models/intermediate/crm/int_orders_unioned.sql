@@ -33,6 +33,7 @@ won_deals as (
         deals.lead_id,
         deals.customer_id,
         deals.closed_at as ordered_at,
+        deals.closed_at_is_day as ordered_at_is_day,
         deals.is_refund,
         deals.amount,
         deals.currency_code,
@@ -40,7 +41,8 @@ won_deals as (
         deals.owner_id
     from deals
     inner join settings on settings.revenue_truth = 'crm'
-    where deals.status = 'won'
+    -- of a win without a date nobody knows in which period it was ordered: audit_deals has it
+    where deals.status = 'won' and deals.closed_at is not null
 
 ),
 
@@ -48,9 +50,12 @@ owned_file_orders as (
 
     select
         file_orders.*,
-        coalesce(file_orders.person_id, file_customers.person_id) as lead_id
+        coalesce(file_orders.person_id, file_customers.person_id, buyers.person_id) as lead_id,
+        coalesce(file_customers.person_id, file_customers.group_key) as named_customer_id,
+        buyers.group_key as buyer_group_key
     from file_orders
     left join file_customers on file_orders.customer_key = file_customers.customer_key
+    left join file_customers as buyers on file_orders.buyer_key = buyers.customer_key
 
 ),
 
@@ -64,10 +69,14 @@ billed_orders as (
         orders.lead_id,
         case
             when settings.crm_customer = 'company'
-                then coalesce(orders.customer_key, deals.customer_id, orders.lead_id, orders.order_key)
-            else coalesce(orders.lead_id, deals.customer_id, orders.customer_key, orders.order_key)
+                then coalesce(orders.customer_key, deals.customer_id, orders.lead_id, orders.buyer_group_key)
+            -- the company's own id of a customer stands above whom a single order names; who names nobody is unknown
+            else coalesce(
+                orders.named_customer_id, orders.lead_id, orders.customer_key, deals.customer_id, orders.buyer_group_key
+            )
         end as customer_id,
         orders.ordered_at,
+        orders.ordered_at_is_day,
         orders.is_refund,
         orders.amount,
         orders.currency_code,
@@ -96,6 +105,7 @@ select
     coalesce(refunded.lead_id, unioned.lead_id) as lead_id,
     coalesce(refunded.customer_id, unioned.customer_id) as customer_id,
     unioned.ordered_at,
+    unioned.ordered_at_is_day,
     unioned.is_refund,
     case when unioned.is_refund then -abs(unioned.amount) else unioned.amount end as amount,
     unioned.currency_code,

@@ -27,6 +27,7 @@ resolved as (
         records.crm,
         records.crm_rank,
         records.created_at,
+        records.created_at_is_day,
         -- named after the oldest of their records in the first CRM of crm.truth
         coalesce(links.person_id, records.record_key) as person_id,
         case
@@ -45,5 +46,7 @@ select
     crm_rank,
     person_id,
     min(created_at) over (partition by person_id) as person_created_at,
+    first_value(created_at_is_day) over (partition by person_id order by created_at, record_key)
+        as person_created_at_is_day,
     known_by
 from resolved

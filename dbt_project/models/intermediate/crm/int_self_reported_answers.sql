@@ -20,7 +20,11 @@ people as (
 
 leads as (
 
-    select lead_id, lead_at from {{ ref('int_lead_stage_dates') }}
+    select
+        stage_dates.lead_id,
+        {{ end_of_moment('stage_dates.lead_at', 'stage_dates.lead_at_is_day', 'settings.reporting_time_zone') }} as lead_at
+    from {{ ref('int_lead_stage_dates') }} as stage_dates
+    cross join {{ ref('stg_config__settings') }} as settings
 
 ),
 

@@ -93,13 +93,10 @@ files_stages as (
 
     select
         'files:' || files_leads.account_id || ':' || files_leads.lead_id as record_key,
-        files_leads.created_at,
-        files_leads.mql_at,
-        files_leads.sal_at,
-        files_leads.sql_at,
-        files_leads.opportunity_at,
-        files_leads.won_at,
-        files_leads.lost_at,
+        {% for moment in ['created', 'mql', 'sal', 'sql', 'opportunity', 'won', 'lost'] -%}
+        files_leads.{{ moment }}_at,
+        files_leads.{{ moment }}_at_is_day,
+        {% endfor -%}
         -- a file may use our own names for the stages without any mapping
         coalesce(
             stage_map.stage,
@@ -116,10 +113,15 @@ files_stages as (
 
 files_dates as (
 
-    select record_key, 'lead' as stage, created_at as reached_at from files_stages
+    select record_key, 'lead' as stage, created_at as reached_at, created_at_is_day as reached_at_is_day
+    from files_stages
     {% for stage in ['mql', 'sal', 'sql', 'opportunity', 'won', 'lost'] -%}
     union all
-    select record_key, '{{ stage }}' as stage, {{ stage }}_at as reached_at
+    select
+        record_key,
+        '{{ stage }}' as stage,
+        {{ stage }}_at as reached_at,
+        {{ stage }}_at_is_day as reached_at_is_day
     from files_stages
     where {{ stage }}_at is not null
     {% endfor %}
@@ -127,17 +129,23 @@ files_dates as (
 
 evidence as (
 
-    select record_key, stage, reached_at, basis, 1 as preference from hubspot_history
+    select record_key, stage, reached_at, false as reached_at_is_day, basis, 1 as preference from hubspot_history
     union all
-    select record_key, stage, reached_at, basis, 2 as preference
+    select record_key, stage, reached_at, false as reached_at_is_day, basis, 2 as preference
     from hubspot_latest_entries
     where reached_at is not null
     union all
-    select record_key, stage, reached_at, basis, 3 as preference from hubspot_current
+    select record_key, stage, reached_at, false as reached_at_is_day, basis, 3 as preference from hubspot_current
     union all
-    select record_key, stage, reached_at, 'history' as basis, 1 as preference from files_dates
+    select record_key, stage, reached_at, reached_at_is_day, 'history' as basis, 1 as preference from files_dates
     union all
-    select record_key, current_stage as stage, created_at as reached_at, 'creation' as basis, 3 as preference
+    select
+        record_key,
+        current_stage as stage,
+        created_at as reached_at,
+        created_at_is_day as reached_at_is_day,
+        'creation' as basis,
+        3 as preference
     from files_stages
     where current_stage is not null
 
@@ -159,6 +167,7 @@ select
     records.created_at as record_created_at,
     best_evidence.stage,
     best_evidence.reached_at,
+    best_evidence.reached_at_is_day,
     best_evidence.basis
 from best_evidence
 inner join records on best_evidence.record_key = records.record_key

@@ -82,7 +82,8 @@ session_touches as (
         'session' as touch_kind,
         identified.person_id,
         sessions.client_id as visitor_id,
-        date_trunc('minute', sessions.started_at) as touched_at,
+        -- what made a lead came no later than the lead
+        coalesce(lead_touches.touch_at, date_trunc('minute', sessions.started_at)) as touched_at,
         {% for column in origin -%}
         case when sessions.channel = 'Direct' and session_clicks.session_touch_id is not null then session_clicks.{{ column }} else sessions.{{ column }} end
             as {{ column }},
@@ -98,6 +99,21 @@ session_touches as (
     left join identified on sessions.touch_id = identified.touch_id
     left join session_forms on sessions.touch_id = session_forms.session_touch_id
     left join session_clicks on sessions.touch_id = session_clicks.session_touch_id
+    left join lead_touches
+        on sessions.touch_id = lead_touches.touch_id and identified.person_id = lead_touches.lead_id
+
+),
+
+-- where the CRM says that a person came from, its tags before its own word
+person_origins as (
+
+    select *
+    from crm_touches
+    where origin_kind = 'record' and touch_basis != 'none'
+    qualify row_number() over (
+        partition by person_id
+        order by case when touch_basis = 'crm_source' then 1 else 0 end, event_at, touch_id
+    ) = 1
 
 ),
 
@@ -109,17 +125,20 @@ submission_touches as (
         crm_touches.person_id,
         coalesce(submissions.ga_client_id, submissions.ym_client_id) as visitor_id,
         coalesce(lead_touches.touch_at, date_trunc('minute', crm_touches.event_at)) as touched_at,
-        -- the form that made the lead came from where the lead came from; of a form alone nothing known is Direct
+        -- the form that made the lead came from where the lead came from; a form alone from where the CRM says that the
+        -- person came from; nothing known is Direct
         {% for column in ['channel', 'source', 'medium'] -%}
         case
             when crm_touches.touch_basis != 'none' then crm_touches.{{ column }}
             when lead_touches.touch_basis != 'none' then lead_touches.{{ column }}
+            when person_origins.touch_basis != 'none' then person_origins.{{ column }}
             else '{{ {"channel": "Direct", "source": "(direct)", "medium": "(none)"}[column] }}'
         end as {{ column }},
         {% endfor -%}
         {% for column in ['campaign', 'campaign_key', 'term', 'content'] + click_id_columns -%}
         case
             when crm_touches.touch_basis = 'none' and lead_touches.touch_basis != 'none' then lead_touches.{{ column }}
+            when crm_touches.touch_basis = 'none' and person_origins.touch_basis != 'none' then person_origins.{{ column }}
             else crm_touches.{{ column }}
         end as {{ column }},
         {% endfor -%}
@@ -130,12 +149,14 @@ submission_touches as (
         {%- for column in address_click_ids %},
         case
             when crm_touches.touch_basis = 'none' and lead_touches.touch_basis != 'none' then lead_touches.{{ column }}
+            when crm_touches.touch_basis = 'none' and person_origins.touch_basis != 'none' then person_origins.{{ column }}
             else crm_touches.{{ column }}
         end as {{ column }}
         {%- endfor %}
     from crm_touches
     inner join submissions on crm_touches.touch_id = 'submission:' || submissions.submission_id
     left join lead_touches on crm_touches.touch_id = lead_touches.touch_id
+    left join person_origins on crm_touches.person_id = person_origins.person_id
     left join identified on submissions.session_touch_id = identified.touch_id
     where
         crm_touches.origin_kind = 'submission'

@@ -14,10 +14,11 @@ renamed as (
         account_id,
         deal_id,
         {{ known('lead_id') }} as lead_id,
-        {{ known('customer_id') }} as customer_id,
+        {{ usable_id('source.customer_id') }} as customer_id,
         {{ known('owner_id') }} as owner_id,
         {{ known('sdr_id') }} as sdr_id,
         email_hash,
+        phone_hash,
 
         ---------- strings
         lower(trim(status)) as status,
@@ -29,10 +30,18 @@ renamed as (
         ---------- numerics
         amount,
 
+        ---------- booleans
+        source.created_at is not null as is_created_at_known,
+
         ---------- timestamps
-        coalesce(created_at, closed_at) as created_at, -- exports of won deals often lack the former
+        coalesce(source.created_at, source.closed_at) as created_at, -- exports of won deals often lack the former
         closed_at,
-        updated_at
+        updated_at,
+
+        ---------- days without a time
+        coalesce(case when source.created_at is null then closed_at_is_day else created_at_is_day end, false)
+            as created_at_is_day,
+        coalesce(source.closed_at_is_day, false) as closed_at_is_day
 
     from source
 

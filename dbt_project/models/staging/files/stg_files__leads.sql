@@ -59,8 +59,12 @@ renamed as (
         sql_at,
         opportunity_at,
         won_at,
-        lost_at
+        lost_at,
 
+        ---------- days without a time
+        {% for moment in ['created', 'mql', 'sal', 'sql', 'opportunity', 'won', 'lost'] -%}
+        coalesce(source.{{ moment }}_at_is_day, false) as {{ moment }}_at_is_day{{ ',' if not loop.last }}
+        {% endfor %}
     from source
     left join countries on lower(trim(source.country)) = countries.country_name
 

@@ -13,12 +13,13 @@ renamed as (
         ---------- ids
         account_id,
         order_id,
-        {{ known('customer_id') }} as customer_id,
+        {{ usable_id('source.customer_id') }} as customer_id,
         {{ known('lead_id') }} as lead_id,
         {{ known('deal_id') }} as deal_id,
         {{ known('refund_of') }} as refund_of_order_id,
         {{ known('owner_id') }} as owner_id,
         email_hash,
+        phone_hash,
 
         ---------- strings
         {{ known('product') }} as product,
@@ -31,7 +32,8 @@ renamed as (
         (coalesce(is_refund, false) or {{ known('refund_of') }} is not null or coalesce(amount, 0) < 0) as is_refund,
 
         ---------- timestamps
-        ordered_at
+        ordered_at,
+        coalesce(source.ordered_at_is_day, false) as ordered_at_is_day
 
     from source
 

@@ -14,7 +14,8 @@ renamed as (
 
     select
         ---------- ids
-        source.session_id,
+        -- a session id of GA4 is unique within its client only
+        coalesce(source.client_id || '.', '') || source.session_id as session_id,
         source.account_id,
         {{ usable_client_id('source.client_id') }} as client_id,
 
