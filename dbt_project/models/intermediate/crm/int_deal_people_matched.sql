@@ -49,6 +49,14 @@ associations as (
 
 ),
 
+further_leads as (
+
+    select deal_key, account_id, created_at, {{ explode('named_lead_ids') }} as lead_id
+    from deals
+    where named_lead_ids is not null
+
+),
+
 candidates as (
 
     select
@@ -81,6 +89,21 @@ candidates as (
             case when deals.email_hash is null then 'phone' else 'email' end = person_keys.key_kind
             and coalesce(deals.email_hash, deals.phone_hash) = person_keys.key_value
     where coalesce(own_leads.person_id, other_leads.person_id, person_keys.person_id) is not null
+
+    union all
+
+    -- the other ones of a cell that names several
+    select
+        further_leads.deal_key,
+        coalesce(own_leads.person_id, other_leads.person_id) as person_id,
+        1 as preference,
+        further_leads.created_at,
+        further_leads.lead_id as record_key
+    from further_leads
+    left join lead_ids as own_leads
+        on further_leads.lead_id = own_leads.lead_id and further_leads.account_id = own_leads.account_id
+    left join lead_ids as other_leads on further_leads.lead_id = other_leads.lead_id and other_leads.preference = 1
+    where coalesce(own_leads.person_id, other_leads.person_id) is not null
 
 ),
 

@@ -125,6 +125,7 @@ hubspot as (
         'hubspot:company:' || company_ids[1] as company_key, -- the primary company stands first
         cast(null as varchar) as account_id,
         cast(null as varchar) as named_lead_id,
+        cast(null as varchar[]) as named_lead_ids,
         cast(null as varchar) as email_hash,
         cast(null as varchar) as phone_hash
     from hubspot_states
@@ -153,6 +154,7 @@ files as (
         'files:customer:' || deals.customer_id as company_key,
         deals.account_id,
         deals.lead_id as named_lead_id,
+        deals.lead_ids as named_lead_ids,
         deals.email_hash,
         deals.phone_hash
     from files_deals as deals

@@ -14,6 +14,7 @@ renamed as (
         account_id,
         deal_id,
         {{ known('lead_id') }} as lead_id,
+        lead_ids,
         {{ usable_id('source.customer_id') }} as customer_id,
         {{ known('owner_id') }} as owner_id,
         {{ known('sdr_id') }} as sdr_id,
