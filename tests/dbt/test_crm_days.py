@@ -50,8 +50,8 @@ LEADS = [
     # an MQL at an hour does not come after the SQL of that day
     lead("mixed", "2026-03-01T17:00:00", mql_at="2026-03-05T17:00:00", **day("sql_at", "2026-03-05")),
     # 30 days to the day, and one more
-    lead("in_window", day("created_at", "2026-02-01"), **{"mql_at": "2026-03-03T23:00:00"}),
-    lead("out_of_window", day("created_at", "2026-02-01"), **{"mql_at": "2026-03-04T23:00:00"}),
+    lead("in_window", day("created_at", "2026-02-01"), mql_at="2026-03-03T23:00:00"),
+    lead("out_of_window", day("created_at", "2026-02-01"), mql_at="2026-03-04T23:00:00"),
     # a stage date of another year is drawn to the record's own creation
     lead("wrong_year", "2026-03-02T17:00:00", **day("mql_at", "2025-03-04")),
     lead("buyer", "2026-01-05T17:00:00"),
