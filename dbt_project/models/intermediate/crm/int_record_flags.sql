@@ -47,7 +47,7 @@ with_unknown_buyers as (
 
 )
 
-select 'closes' as subject, 'undated' as flag, date_day, cast(null as bigint) as flagged, cast(null as bigint) as total
+select 'deals.close' as subject, 'undated' as flag, date_day, cast(null as bigint) as flagged, cast(null as bigint) as total
 from days
 where date_day >= first_deal_day
 
@@ -60,7 +60,7 @@ where date_day >= first_win_day and revenue_truth = 'crm'
 
 union all
 
-select 'buyers' as subject, 'unidentified' as flag, bought.date_day, bought.flagged, bought.total
+select 'orders.buyer' as subject, 'unidentified' as flag, bought.date_day, bought.flagged, bought.total
 from bought
 cross join with_unknown_buyers
 where with_unknown_buyers.has_any
