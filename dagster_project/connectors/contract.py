@@ -119,6 +119,8 @@ class Tally:
     bad_row_count: int = 0
     bad_cells: list[str] = field(default_factory=list)
     bad_cell_count: int = 0
+    refused_days: dict[date | None, int] = field(default_factory=dict)
+    unread_cell_days: dict[date | None, int] = field(default_factory=dict)
     good_row_count: int = 0
     refused_money: dict[str, Decimal] = field(default_factory=dict)
     read_accounts: set[str] = field(default_factory=set)
@@ -192,22 +194,38 @@ class Tally:
             self.read_accounts.discard(account_id)
             self.failed_accounts[account_id] = error
 
-    def bad_row(self, where_and_why: str, money: Mapping[str, Decimal] | None = None) -> None:
-        """`money`: what the row says of money, such as {"cost USD": Decimal("12.50")}."""
+    def bad_row(
+        self, where_and_why: str, money: Mapping[str, Decimal] | None = None, day: date | None = None
+    ) -> None:
+        """`money`: what the row says of money, such as {"cost USD": Decimal("12.50")}; `day`: its day, where known."""
         with self._lock:
+            self.refused_days[day] = self.refused_days.get(day, 0) + 1
             self.bad_row_count += 1
             if len(self.bad_rows) < self.KEPT_BAD_ROWS:
                 self.bad_rows.append(where_and_why)
             for name, amount in (money or {}).items():
                 self.refused_money[name] = self.refused_money.get(name, Decimal(0)) + amount
 
+    def date_refused(
+        self, rows: Mapping[date, int], cells: Mapping[date, int], money: Mapping[str, Decimal]
+    ) -> None:
+        """Of bad rows and cells that were told without: on which days they fall, what the rows say of money."""
+        with self._lock:
+            for told, dated in ((self.refused_days, rows), (self.unread_cell_days, cells)):
+                for day, count in dated.items():
+                    told[day] = told.get(day, 0) + count
+                    told[None] = told.get(None, 0) - count
+            for name, amount in money.items():
+                self.refused_money[name] = self.refused_money.get(name, Decimal(0)) + amount
+
     def good_rows(self, count: int) -> None:
         with self._lock:
             self.good_row_count += count
 
-    def bad_cell(self, where_and_why: str) -> None:
+    def bad_cell(self, where_and_why: str, day: date | None = None) -> None:
         """A cell that says nothing readable and that its row can do without: the row stays, the cell is empty."""
         with self._lock:
+            self.unread_cell_days[day] = self.unread_cell_days.get(day, 0) + 1
             self.bad_cell_count += 1
             if len(self.bad_cells) < self.KEPT_BAD_ROWS:
                 self.bad_cells.append(where_and_why)

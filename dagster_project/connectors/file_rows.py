@@ -19,6 +19,7 @@ from dagster_project.connectors.file_formats import Formats, parse, why
 from dagster_project.connectors.file_mappings import ROW_NUMBER, FileMapping, Name, is_number
 from dagster_project.connectors.file_overlaps import joined
 from dagster_project.connectors.file_readers import read_cells
+from dagster_project.connectors.file_refusals import noted, tell_of_refused
 from dagster_project.connectors.file_streams import HASHED, IS_DAY, FileStream
 from dagster_project.connectors.identity import hash_email, hash_phone, redact_answer, redact_text
 
@@ -134,6 +135,7 @@ class RowReader:
             for cells in self.choice.of_file(batches, file.name):
                 rows, is_whole, is_part = self._typed(cells, file, schema, bad_row, bad_cell)
                 good += pc.sum(is_whole).as_py() or 0
+                self.tally.good_rows(pc.sum(pc.or_(is_whole, is_part)).as_py() or 0)
                 keyed, is_ours = self._keyed(rows.filter(is_whole), cells, is_whole)
                 rest.see(keyed[1], is_ours)
                 if pc.any(is_part).as_py():
@@ -171,6 +173,7 @@ class RowReader:
         """The rows with the columns of `schema` and the stream's asides; which are whole, and which lack something
         that another row of their id in the same file may have."""
         count, problems = len(cells.lines), _Problems(len(cells.lines))
+        unread, bad_cell = noted(bad_cell)
         columns: dict[str, pa.Array] = {
             "account_id": pa.repeat(pa.scalar(self.mapping.name), count),
             "_file": pa.repeat(pa.scalar(file.name), count),
@@ -198,6 +201,7 @@ class RowReader:
         self._check_asides(columns, problems)
         is_part = self._check_filled(columns, problems)
         is_good = problems.report(cells.lines, bad_row)
+        tell_of_refused(self.stream, columns, is_good, unread, self.tally)
         is_part = pc.and_(is_part, is_good)
         kinds = [*schema, *(pa.field(name, kind) for name, kind in self.stream.asides.items())]
         rows = pa.Table.from_arrays([columns[f.name] for f in kinds], schema=pa.schema(kinds))

@@ -131,14 +131,18 @@ class _Reader:
         Rows that move between pages while they are read are lost or doubled. So a report of several pages
         waits on disk until it is known to be whole, and is read once more if it is not.
         """
+        odd: list[str] = []
         if first.rows == first.row_count:
-            rows, redacted = redact(task.question, self._rows(task, first))
+            rows, redacted = redact(task.question, self._rows(task, first, odd))
+            self._tell(odd, task)
             yield from self._finished(task, [rows], [redacted], quality(first))
             return
         for pages in (chain([first], self._following(task, limit, first.row_count)), self._again(task)):
+            odd.clear()
             with _Spool(task.question) as spool:
-                trouble = self._collect(task, pages, spool)
+                trouble = self._collect(task, pages, spool, odd)
                 if trouble is None:
+                    self._tell(odd, task)
                     yield from self._finished(task, spool.pages(), spool.redacted, spool.quality)
                     return
             self.tally.note(f"{task}: {trouble}; the report was read again")
@@ -149,8 +153,14 @@ class _Reader:
             stream=task.name,
         )
 
-    def _rows(self, task: Task, report: Report) -> pa.Table:
-        return typed_rows(task.question, report, self.property_id, task.periods)
+    def _rows(self, task: Task, report: Report, odd: list[str]) -> pa.Table:
+        return typed_rows(task.question, report, self.property_id, task.periods, odd)
+
+    def _tell(self, odd: Sequence[str], task: Task) -> None:
+        """A bad row of a report of one period is of that period."""
+        day = task.periods[0].start if len(task.periods) == 1 else None
+        for each in odd:
+            self.tally.bad_row(each, day=day)
 
     def _again(self, task: Task) -> Iterator[Report]:
         first = self._ask([task], self.page_rows)[0]
@@ -168,20 +178,21 @@ class _Reader:
         for last in pending:
             yield last.result()[0]
 
-    def _collect(self, task: Task, reports: Iterator[Report], spool: _Spool) -> str | None:
+    def _collect(self, task: Task, reports: Iterator[Report], spool: _Spool, odd: list[str]) -> str | None:
         """Fill the spool; what is wrong with the report as a whole, if anything."""
         promised: set[int] = set()
-        hashes = []
+        hashes, came = [], 0
         for report in reports:
             promised.add(report.row_count)
-            rows = self._rows(task, report)
+            came += report.rows
+            rows = self._rows(task, report, odd)
             hashes.append(_key_hashes(rows, task.question.stream.key))
             spool.add(rows, quality(report))
         read, distinct = sum(map(len, hashes)), len(np.unique(np.concatenate(hashes)))
         if len(promised) > 1:
             return f"the number of rows changed from page to page ({', '.join(map(str, sorted(promised)))})"
-        if promised != {read}:
-            return f"{promised.pop()} rows were promised, {read} came"
+        if promised != {came}:
+            return f"{promised.pop()} rows were promised, {came} came"
         return f"{read - distinct} of {read} rows came twice" if distinct < read else None
 
     def _finished(

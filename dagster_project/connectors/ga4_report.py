@@ -20,7 +20,9 @@ from google.analytics.data_v1beta.types import (
     RunReportRequest,
 )
 
+from dagster_project.connectors.columns import RETYPED_FROM
 from dagster_project.connectors.contract import DriftError, Stream, Window
+from dagster_project.connectors.file_cells import shown, try_cast
 from dagster_project.connectors.ga4_rows import Report
 from dagster_project.connectors.identity import MAY_BE_PERSONAL, redact_url
 
@@ -97,17 +99,21 @@ class Question:
         )
 
 
-def typed_rows(question: Question, report: Report, property_id: str, periods: Sequence[Window]) -> pa.Table:
-    """The report's rows with the stream's columns and types, nothing redacted yet.
+def typed_rows(
+    question: Question, report: Report, property_id: str, periods: Sequence[Window], odd: list[str]
+) -> pa.Table:
+    """The report's rows with the stream's columns and types, nothing redacted yet. A row whose day or figure cannot be
+    read is left out, and `odd` gets the reason.
 
-    Raises DriftError: headers other than those asked for, a metric that is no number or has another unit.
+    Raises DriftError: headers other than those asked for, a metric that has another unit, or in no row is a number.
     """
     stream = question.stream
     if not report.rows:
         return stream.schema.empty_table()
     _check_headers(question, report, periods)
     constants = {**question.constants, "account_id": property_id, "_extra": None}
-    times = _times(question, report, periods)
+    bad: dict[int, str] = {}
+    times = _times(question, report, periods, bad)
     columns = []
     for column in stream.schema:
         if column.name in constants:
@@ -117,8 +123,12 @@ def typed_rows(question: Question, report: Report, property_id: str, periods: Se
         elif column.name in question.dimensions:
             columns.append(_texts(report, question.dimensions[column.name], column.name))
         else:
-            columns.append(_numbers(question, report, column, periods))
-    return pa.Table.from_arrays(columns, schema=stream.schema)
+            columns.append(_numbers(question, report, column, periods, bad))
+    rows = pa.Table.from_arrays(columns, schema=stream.schema)
+    if not bad:
+        return rows
+    odd.extend(f"{stream.id}: property {property_id}, {reason}" for _, reason in sorted(bad.items()))
+    return rows.take(pa.array(np.setdiff1d(np.arange(report.rows), list(bad))))
 
 
 def quality(report: Report) -> dict[str, Any]:
@@ -227,7 +237,9 @@ def _check_headers(question: Question, report: Report, periods: Sequence[Window]
         )
 
 
-def _times(question: Question, report: Report, periods: Sequence[Window]) -> dict[str, pa.Array]:
+def _times(
+    question: Question, report: Report, periods: Sequence[Window], bad: dict[int, str]
+) -> dict[str, pa.Array]:
     """The stream's time columns: the day (or first day of the period), and the minute where asked for."""
     day_column, only_period = question.stream.day, periods[0].start if len(periods) == 1 else None
     texts = report.columns.get(question.time)
@@ -245,11 +257,12 @@ def _times(question: Question, report: Report, periods: Sequence[Window]) -> dic
     for text in distinct.dictionary.to_pylist():
         try:
             days.append(only_period if text == OTHER and only_period else first_day(text))
-        except (ValueError, KeyError) as error:
-            raise _drift(
-                question, f"dimension {question.time!r} has the value {text!r}, not a period", periods
-            ) from error
+        except (ValueError, KeyError):
+            days.append(None)
     times = {day_column: pa.array(days, pa.date32()).take(distinct.indices)}
+    _put_apart(
+        question, times[day_column], f"dimension {question.time!r} has the value {{value!r}}, not a period", texts, bad, periods
+    )
     if question.time == "dateHourMinute":
         times["dateHourMinute"] = pc.strptime(texts, format="%Y%m%d%H%M", unit="us", error_is_null=True)
     return times
@@ -266,21 +279,37 @@ def _texts(report: Report, dimension: str, column_name: str) -> pa.Array:
     return pa.array(values, pa.string()).take(distinct.indices)
 
 
-def _numbers(question: Question, report: Report, column: pa.Field, periods: Sequence[Window]) -> pa.Array:
+def _numbers(
+    question: Question, report: Report, column: pa.Field, periods: Sequence[Window], bad: dict[int, str]
+) -> pa.Array:
     vendor_type = report.metric_types[column.name]
     if vendor_type not in _KNOWN_TYPES:
         raise _drift(
             question, f"metric {column.name!r} is now {vendor_type}: another unit than declared", periods
         )
     texts = report.columns[column.name]
-    try:
-        if pa.types.is_integer(column.type) and vendor_type != "TYPE_INTEGER":
-            return texts.cast(pa.float64()).cast(column.type)  # "3.0" is a whole number, "3.5" an error
-        return texts.cast(column.type)
-    except pa.ArrowInvalid as error:
-        raise _drift(
-            question, f"metric {column.name!r} ({vendor_type}) should be {column.type} and is not", periods
-        ) from error
+    # "3.0" is a whole number, "3.5" an error
+    by_way_of = pa.float64() if pa.types.is_integer(column.type) and vendor_type != "TYPE_INTEGER" else column.type
+    numbers = try_cast(try_cast(texts, by_way_of)[0], column.type)[0]
+    if pa.types.is_floating(column.type):
+        numbers = pc.if_else(pc.is_finite(numbers), numbers, None)
+    what = f"metric {column.name!r} ({vendor_type}) should be {column.type} and is {{value!r}}"
+    _put_apart(question, numbers, what, texts, bad, periods)
+    return numbers
+
+
+def _put_apart(
+    question: Question, read: pa.Array, what: str, texts: pa.Array, bad: dict[int, str], periods: Sequence[Window]
+) -> None:
+    """Rows without a value are bad. Raises DriftError where all rows are (three of them at least)."""
+    if not read.null_count:
+        return
+    unread = np.flatnonzero(pc.is_null(read).to_numpy(zero_copy_only=False))
+    if len(unread) == len(read) and len(read) >= RETYPED_FROM:
+        raise _drift(question, what.format(value=shown(texts[0].as_py())), periods)
+    days = Window(periods[0].start, periods[-1].end)
+    for place in unread:
+        bad.setdefault(int(place), f"days {days}: {what.format(value=shown(texts[int(place)].as_py()))}")
 
 
 def _redacted(column: pa.StringArray) -> pa.StringArray:

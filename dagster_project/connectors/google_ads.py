@@ -17,12 +17,14 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from dagster_project.connectors.accounts import raise_if_none_was_read, read_each
+from dagster_project.connectors.columns import RETYPED_FROM
 from dagster_project.connectors.contract import (
     ConfigError,
     DriftError,
@@ -48,6 +50,7 @@ CLICKS_DAYS_BACK = 90
 # Daily figures reach back 37 months; else dateRangeError.REQUESTED_DATE_GRANULARITY_NOT_SUPPORTED.
 DAILY_MONTHS_BACK = 37
 
+_UNREADABLE = (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError, UnicodeEncodeError)
 _NEVER = object()  # marks a field that cannot be omitted
 _OMITTED: dict[str, Any] = {}  # what an omitted message is read as: all its fields are omitted too
 
@@ -177,7 +180,7 @@ def _read(
         def read_one(account_id: str) -> Iterator[Page]:
             try:
                 for window in windows:
-                    yield from _whole_days(google, accounts[account_id], report, window)
+                    yield from _whole_days(google, accounts[account_id], report, window, tally)
             except AccountOff as why:
                 off[account_id] = str(why)
 
@@ -194,15 +197,20 @@ def _read(
             )
 
 
-def _whole_days(google: GoogleAds, account: Account, report: Report, window: Window) -> Iterator[Page]:
+def _whole_days(
+    google: GoogleAds, account: Account, report: Report, window: Window, tally: Tally
+) -> Iterator[Page]:
     """Pages of whole days, oldest first: each row once, however often the stream breaks."""
     whole_before, failures = window.start, 0  # days before `whole_before` have been handed on
+    odd: dict[str, Odd] = {}  # each once, though its day be asked again
     while True:
         held: list[pa.Table] = []  # rows of the newest day so far: there may be more of it
         try:
             for rows in google.batches(account, report.query(Window(whole_before, window.end))):
-                held.append(to_table(report, rows))
+                held.append(to_table(report, rows, odd))
                 known = pa.concat_tables(held)
+                if not known.num_rows:
+                    continue
                 newest = _newest_day(known, whole_before, window, account, report)
                 is_whole = pc.less(known["date"], newest)
                 whole, held = known.filter(is_whole), [known.filter(pc.invert(is_whole))]
@@ -214,8 +222,10 @@ def _whole_days(google: GoogleAds, account: Account, report: Report, window: Win
             failures += 1
             google.pause(failures, interrupted, account)
             continue
-        if held:
-            yield _page(held[0])
+        if (rest := pa.concat_tables([report.schema.empty_table(), *held])).num_rows:
+            yield _page(rest)
+        for each in odd.values():
+            each.tell(report, account, tally)
         return
 
 
@@ -241,23 +251,80 @@ def _page(rows: pa.Table) -> Page:
 # ---- rows to columns ---------------------------------------------------------------------------------------
 
 
-def to_table(report: Report, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
+def to_table(report: Report, rows: Sequence[Mapping[str, Any]], odd: dict[str, Odd] | None = None) -> pa.Table:
     """The rows of a batch as the stream's declared columns; built column by column.
 
-    Raises DriftError with stream, field and day when a field is missing that cannot be, or has another type.
+    A row with a field that cannot be read, or that lacks one that cannot be omitted, is left out and put into `odd`.
+    Raises DriftError with stream, field and day where that is so in all rows of the batch (three of them at least), and
+    in any row where no `odd` is given.
     """
+    try:
+        return _to_table(report, rows)
+    except DriftError as drift:
+        if odd is None:
+            raise
+        good = []
+        for row in rows:  # the whole batch is fine as a rule: row by row only where it is not
+            try:
+                _to_table(report, [row])
+            except DriftError as error:
+                odd[f"{error}, row {json.dumps(row, sort_keys=True, default=str)}"] = Odd(str(error), row)
+            else:
+                good.append(row)
+        if not good and len(rows) >= RETYPED_FROM:
+            raise drift
+        return _to_table(report, good)
+
+
+@dataclass(frozen=True)
+class Odd:
+    """A row that cannot be taken, and why."""
+
+    why: str
+    row: Mapping[str, Any]
+
+    def tell(self, report: Report, account: Account, tally: Tally) -> None:
+        message = self.why.removeprefix(f"{SOURCE}/{report.name}: ")
+        row = self.row if isinstance(self.row, dict) else {}
+        tally.bad_row(f"{SOURCE}/{report.name}: account {account.id}: {message}", self._money(row), self._day(row))
+
+    @staticmethod
+    def _day(row: Mapping[str, Any]) -> date | None:
+        try:
+            return date.fromisoformat(row["segments"]["date"])
+        except (KeyError, TypeError, ValueError):
+            return None
+
+    @staticmethod
+    def _money(row: Mapping[str, Any]) -> dict[str, Decimal]:
+        try:
+            cost = Decimal(int(row["metrics"]["costMicros"])) / 1_000_000
+            return {f"cost {row['customer'].get('currencyCode', '')}".strip(): cost}
+        except (KeyError, TypeError, ValueError, AttributeError):
+            return {}
+
+
+def _to_table(report: Report, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
     # path -> that message of each row
     messages: dict[tuple[str, ...], Sequence[Mapping[str, Any]]] = {(): rows}
     for field in report.fields:
         for depth in range(1, len(field.path)):
             path = field.path[:depth]
             if path not in messages:
-                messages[path] = [message.get(path[-1], _OMITTED) for message in messages[path[:-1]]]
+                messages[path] = [_message(message, path[-1], report) for message in messages[path[:-1]]]
     columns = {field.column: _column(report, field, messages) for field in report.fields}
     if report is CLICKS:
         columns["ad_id"] = _ads_of(columns["ad_id"])
     columns["_extra"] = _extras(report, messages)
     return pa.table([columns[name] for name in report.schema.names], schema=report.schema)
+
+
+def _message(message: Mapping[str, Any], name: str, report: Report) -> Mapping[str, Any]:
+    inner = message.get(name, _OMITTED)
+    if not isinstance(inner, dict):
+        what = f"{name} should be an object, but is {type(inner).__name__}"
+        raise DriftError(what, source=SOURCE, stream=report.name)
+    return inner
 
 
 def _column(
@@ -270,19 +337,22 @@ def _column(
     # Integers, ids and days are strings on the wire, doubles are numbers.
     wire_type = field.type if pa.types.is_floating(field.type) else pa.string()
     try:
-        return pa.array(values, wire_type).cast(field.type)
-    except (pa.ArrowInvalid, pa.ArrowTypeError):
-        bad = next(i for i, value in enumerate(values) if not _is_readable(value, wire_type, field.type))
-        what = f"should be {field.type}, but is {type(values[bad]).__name__} {values[bad]!r}"
-        raise _drift(report, field, what, messages[()][bad]) from None
+        column = pa.array(values, wire_type).cast(field.type)
+        if not pa.types.is_floating(field.type) or pc.all(pc.is_finite(column)).as_py() is not False:
+            return column
+    except _UNREADABLE:
+        pass
+    bad = next(i for i, value in enumerate(values) if not _is_readable(value, wire_type, field.type))
+    what = f"should be {field.type}, but is {type(values[bad]).__name__} {values[bad]!r:.60}"
+    raise _drift(report, field, what, messages[()][bad]) from None
 
 
 def _is_readable(value: Any, wire_type: pa.DataType, column_type: pa.DataType) -> bool:
     try:
-        pa.array([value], wire_type).cast(column_type)
-    except (pa.ArrowInvalid, pa.ArrowTypeError):
+        read = pa.array([value], wire_type).cast(column_type)
+    except _UNREADABLE:
         return False
-    return True
+    return not pa.types.is_floating(column_type) or pc.all(pc.is_finite(read)).as_py() is not False
 
 
 def _drift(report: Report, field: Field, what: str, row: Mapping[str, Any]) -> DriftError:

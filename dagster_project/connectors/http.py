@@ -35,6 +35,8 @@ PATIENCE_SECONDS = (
 CHUNK_BYTES = 1 << 16
 _SHOWN_BYTES = 300  # of an answer, in a message
 _LONGEST_NUMBER = 1000  # digits
+_HALF = re.compile(rb"\\u[dD][89a-fA-F]")  # in a body: half of a character, which may or may not have the other half
+_SURROGATES = re.compile("[\ud800-\udfff]")  # in text: a half without the other
 _BROKEN = (
     requests.ConnectionError,
     requests.Timeout,
@@ -204,7 +206,7 @@ class Http:
             if not response.content.strip():
                 raise Interrupted(f"answered {response.status_code} with nothing at all")
             try:
-                return json.loads(response.content, parse_int=_whole_number)
+                return parsed_json(response.content)
             except (ValueError, RecursionError):
                 start = start_of(response)[:80]
                 seen = f"answered {response.status_code} with a body that is not JSON (starts {start!r})"
@@ -259,6 +261,23 @@ class Http:
         if status in (401, 403):
             return Verdict(error=AuthError(f"{what} was refused ({status}): {said}", source=self.source))
         return Verdict(error=VendorError(f"{what} answered {status}: {said}", source=self.source))
+
+
+def parsed_json(body: bytes) -> Any:
+    """The JSON of a body. One odd value does not spoil it: bytes that are no text and halves of a character (an emoji
+    that was cut in two) are U+FFFD, a number of thousands of digits is text. Raises ValueError, RecursionError."""
+    parsed = json.loads(body.decode(json.detect_encoding(body), "replace"), parse_int=_whole_number)
+    return _without_halves(parsed) if _HALF.search(body) else parsed
+
+
+def _without_halves(value: Any) -> Any:
+    if isinstance(value, str):
+        return _SURROGATES.sub("\ufffd", value)
+    if isinstance(value, list):
+        return [_without_halves(item) for item in value]
+    if isinstance(value, dict):
+        return {_without_halves(name): _without_halves(item) for name, item in value.items()}
+    return value
 
 
 def _whole_number(digits: str) -> int | str:

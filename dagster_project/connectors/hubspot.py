@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from dagster_project.connectors.columns import instant, to_table
-from dagster_project.connectors.contract import Page, Stream, Tally, Window
+from dagster_project.connectors.columns import RETYPED_FROM, instant, to_table
+from dagster_project.connectors.contract import DriftError, Page, Stream, Tally, Window
 from dagster_project.connectors.hubspot_api import (
     SOURCE,
     Account,
@@ -107,7 +107,10 @@ def _read(
         account, asked = portal.account(), kind.ask(portal.property_names(kind.name), settings.properties)
 
         def is_in_window(record: Record) -> bool:
-            return start_ms <= milliseconds(version_moment(record, kind.cursor, kind.name)) < end_ms
+            try:
+                return start_ms <= milliseconds(version_moment(record, kind.cursor, kind.name)) < end_ms
+            except DriftError:
+                return True  # it was found by its moment; what is wrong with it is told where it becomes a row
 
         for chunk in in_chunks(portal.search(kind.name, kind.cursor, start_ms, end_ms, asked.names), CHUNK):
             found = {str(record["id"]): record for record in chunk}
@@ -143,12 +146,35 @@ def _page(
     records = list({record.get("id"): record for record in records}.values())
     key = _hash_key(portal.settings)
     if kind is _CONTACT:
-        rows = [contact_row(record, asked, account, key) for record in records]
+        rows = _rows(records, lambda record: contact_row(record, asked, account, key), stream, portal.tally)
     else:
         live = [str(record.get("id")) for record in records if not record.get("archived")]
         of = {name: portal.associations(kind.name, name, live) for name in kind.associated}
-        rows = [deal_row(record, asked, account, **_associations_of(record, of)) for record in records]
-    return Page(to_table(stream, rows, required=("createdate",)))
+        rows = _rows(
+            records,
+            lambda record: deal_row(record, asked, account, **_associations_of(record, of)),
+            stream,
+            portal.tally,
+        )
+    return Page(to_table(stream, rows, required=("createdate",), tally=portal.tally))
+
+
+def _rows(
+    records: Sequence[Record], row_of: Callable[[Record], dict[str, Any]], stream: Stream, tally: Tally
+) -> list[dict[str, Any]]:
+    """The rows of the records; one that has not the shape of a record is a bad row. Raises DriftError where none has."""
+    rows: list[dict[str, Any]] = []
+    odd: dict[str, DriftError] = {}
+    for record in records:
+        try:
+            rows.append(row_of(record))
+        except DriftError as error:
+            odd[str(record.get("id"))[:40]] = error
+    if len(odd) >= RETYPED_FROM and not rows:
+        raise next(iter(odd.values()))
+    for record_id, error in odd.items():
+        tally.bad_row(f"{error} (record {record_id})")
+    return rows
 
 
 def _associations_of(
@@ -168,21 +194,21 @@ def sweep_owners(settings: HubspotSettings, tally: Tally) -> Iterator[Page]:
         account, key = portal.account(), _hash_key(settings)
         listed = [*portal.owners(archived=True), *portal.owners(archived=False)]
         rows = {str(owner.get("id")): owner_row(owner, account, key) for owner in listed}
-        yield Page(to_table(OWNERS, list(rows.values()), required=("updatedAt",)))
+        yield Page(to_table(OWNERS, list(rows.values()), required=("updatedAt",), tally=tally))
 
 
 def sweep_pipelines(settings: HubspotSettings, tally: Tally) -> Iterator[Page]:
     with HubSpot(settings, tally, "pipelines") as portal:
         account = portal.account()
         rows = [row for pipeline in portal.deal_pipelines() for row in pipeline_rows(pipeline, account)]
-        yield Page(to_table(PIPELINES, rows, required=("updatedAt",)))
+        yield Page(to_table(PIPELINES, rows, required=("updatedAt",), tally=tally))
 
 
 def sweep_forms(settings: HubspotSettings, tally: Tally) -> Iterator[Page]:
     with HubSpot(settings, tally, "forms") as portal:
         account = portal.account()
         rows = {str(form.get("id")): form_row(form, account) for form in _all_forms(portal)}
-        yield Page(to_table(FORMS, list(rows.values()), required=("updatedAt",)))
+        yield Page(to_table(FORMS, list(rows.values()), required=("updatedAt",), tally=tally))
 
 
 # ---- form submissions --------------------------------------------------------------------------------------
@@ -214,7 +240,7 @@ def _submissions(
             )
             try:
                 for chunk in in_chunks(rows, CHUNK):
-                    yield Page(to_table(FORM_SUBMISSIONS, chunk, required=("submittedAt",)))
+                    yield Page(to_table(FORM_SUBMISSIONS, chunk, required=("submittedAt",), tally=tally))
             except FormTypeNotAllowed:
                 tally.note(
                     f"form {form_id}: HubSpot gives out no submissions of its type, {form.get('formType')}"
@@ -227,7 +253,7 @@ def _between(submissions: Iterable[Record], start: datetime | None, end: datetim
     for submission in submissions:
         try:
             submitted_at = instant(submission.get("submittedAt"))
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError, OSError):
             yield submission  # to_table says what is wrong with it
             continue
         if start is not None and submitted_at < start:

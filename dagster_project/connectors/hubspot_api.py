@@ -377,7 +377,7 @@ class HubSpot:
         value = self._take(record, "properties", dict).get(cursor)
         try:
             return milliseconds(value)
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, OverflowError, OSError) as error:
             message = f"field {cursor!r} should be a moment, HubSpot sent a {type(value).__name__}"
             raise DriftError(message, **self._where) from error
 

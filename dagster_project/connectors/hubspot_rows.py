@@ -380,7 +380,7 @@ def _history(record: Record, name: str, stream: str) -> list[dict[str, Any]] | N
 def _moment(value: Any, name: str, stream: str, record: Record | None = None) -> datetime:
     try:
         return instant(value)
-    except (ValueError, TypeError, OverflowError) as error:
+    except (ValueError, TypeError, OverflowError, OSError) as error:
         day = f" (day {str(record.get('updatedAt'))[:10]})" if record else ""
         raise DriftError(
             f"field {name!r} should be a moment, HubSpot sent a {type(value).__name__}{day}",

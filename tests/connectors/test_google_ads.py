@@ -548,8 +548,9 @@ def test_cost_stays_exact_beyond_what_a_double_holds(scripted: ScriptedServer) -
 def test_a_field_that_changed_is_named_with_its_day(
     scripted: ScriptedServer, damage: Callable[[dict], object], says: str
 ) -> None:
-    rows = [row("2026-08-01"), row("2026-08-02"), row("2026-08-02", "2")]
-    damage(rows[1])
+    rows = [row("2026-08-02"), row("2026-08-02", "2"), row("2026-08-02", "3")]
+    for each in rows:
+        damage(each)
     scripted.rule(google([batch(*rows)]))
     with pytest.raises(
         DriftError, match=rf"google_ads/campaign_performance: field {says}.*day (2026-08-02|next week)"
@@ -685,7 +686,7 @@ def test_clicks_without_an_id_are_counted_and_left_out(scripted: ScriptedServer)
     assert tally.notes == [
         "2026-09-01: 1 clicks have no click id (app campaigns have none) and were left out"
     ]
-    scripted.rule(google([batch(click(gclid="abc", adGroupAd="ads/88"))]))
+    scripted.rule(google([batch(*[click(gclid=name, adGroupAd="ads/88") for name in "abc"])]))
     with pytest.raises(DriftError, match=r"click_view\.ad_group_ad should end in /adGroupAds/"):
         read(CLICKS, at(scripted), Window.of_day(date(2026, 9, 1)))
 

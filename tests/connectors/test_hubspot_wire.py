@@ -274,9 +274,10 @@ def test_a_record_without_properties_is_drift(scripted: ScriptedServer) -> None:
 
 
 def test_a_retyped_property_is_drift_that_names_the_day_and_shows_no_value(scripted: ScriptedServer) -> None:
-    record = found("1", "2026-09-02T00:00:00Z")
-    record["properties"]["createdate"] = "ada@example.com"
-    script_portal(scripted, [{"total": 1, "results": [record]}])
+    records = [found(str(n), "2026-09-02T00:00:00Z") for n in range(3)]
+    for record in records:
+        record["properties"]["createdate"] = "ada@example.com"
+    script_portal(scripted, [{"total": 3, "results": records}])
     with pytest.raises(DriftError, match=r"hubspot/contacts: .*'createdate'.*2026-09-02") as error:
         read(scripted)
     assert "ada@" not in str(error.value)
