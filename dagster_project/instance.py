@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import logging
 import os
+import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -19,6 +21,8 @@ from dagster_project.run_history import BATCH_SIZE
 log = logging.getLogger(__name__)
 
 PROCESS_TAG = "funnelhouse/process"
+FORGOTTEN_AT_ONCE = 100  # old runs; a long history is forgotten over some nights
+_FINISHED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
 _DAGSTER_YAML = """\
 # Written by funnelhouse when there is none; yours to change.
 telemetry:
@@ -26,8 +30,6 @@ telemetry:
 event_log_storage:        # batches: a backfill of a year writes thousands of events
   module: dagster_project.run_history
   class: BatchedEventLog
-  config:
-    base_dir: {folder}/history/runs/
 concurrency:
   pools:
     default_limit: 1      # one step at a time opens the warehouse; the others queue
@@ -47,12 +49,19 @@ retention:
 """
 
 
+# An earlier release wrote the home's place into the file: a home that was moved or copied wrote its history to the old one.
+_OLD_PLACE = re.compile(r"(?<=  class: BatchedEventLog\n)  config:\n    base_dir: \S+/history/runs/\n")
+
+
 def prepare(home: Path) -> Path:
     """`<home>/dagster` with a dagster.yaml; sets DAGSTER_HOME for this process and its children."""
     folder = home / "dagster"
     folder.mkdir(parents=True, exist_ok=True)
-    if not (folder / "dagster.yaml").exists():
-        (folder / "dagster.yaml").write_text(_DAGSTER_YAML.format(folder=folder))
+    config = folder / "dagster.yaml"
+    if not config.exists():
+        config.write_text(_DAGSTER_YAML)
+    elif (text := config.read_text()) != (mended := _OLD_PLACE.sub("", text)):
+        config.write_text(mended)
     os.environ["DAGSTER_HOME"] = str(folder)
     os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "yes")
     os.environ.setdefault("DAGSTER_EVENT_BATCH_SIZE", BATCH_SIZE)
@@ -70,6 +79,15 @@ def open_instance(home: Path) -> dg.DagsterInstance:
         instance = dg.DagsterInstance.from_config(str(prepare(home)))
     bury_dead_runs(instance)
     return instance
+
+
+def forget_old_runs(instance: dg.DagsterInstance, keep_days: int) -> int:
+    """Delete finished runs that are older; returns how many. A year of nights is a gigabyte of events otherwise."""
+    before = datetime.now(UTC) - timedelta(days=keep_days)
+    old = instance.get_run_records(dg.RunsFilter(statuses=_FINISHED, created_before=before), limit=FORGOTTEN_AT_ONCE)
+    for record in old:
+        instance.delete_run(record.dagster_run.run_id)
+    return len(old)
 
 
 def begin(instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:

@@ -391,6 +391,7 @@ class Schedule(_Strict):
     deep: Cron = "0 5 * * 0"
     sweep: Cron = "0 5 * * 6"
     time_zone: TimeZone = "UTC"
+    keep_runs_days: Days = 90  # of Dagster's run history
 
 
 class Config(_Strict):

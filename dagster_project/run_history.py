@@ -10,19 +10,32 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import os
 import threading
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import dagster as dg
 from dagster._core.events import ASSET_EVENTS
 from dagster._core.storage.event_log.schema import SqlEventLogStorageTable
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
-from sqlalchemy import Connection, Engine, StaticPool, create_engine
+from sqlalchemy import Connection, Engine, StaticPool, create_engine, text
 from sqlalchemy.event import listen
 
 if TYPE_CHECKING:
     from dagster import EventLogEntry
+    from dagster._config.config_schema import UserConfigSchema
 
+_FORGET = """
+delete from event_logs where run_id = :run_id and (
+    dagster_event_type is null or dagster_event_type <> 'ASSET_MATERIALIZATION' or exists (
+        select 1 from event_logs as later
+        where later.asset_key = event_logs.asset_key and later.dagster_event_type = 'ASSET_MATERIALIZATION'
+            and later.id > event_logs.id and later.partition is event_logs.partition
+    )
+)"""
+_FORGET_TAGS = "delete from asset_event_tags where event_id not in (select id from event_logs)"
 BUSY_TIMEOUT_SECONDS = 120
 BATCH_SIZE = "5000"  # DAGSTER_EVENT_BATCH_SIZE: batches end with their asset, so this is only an upper bound
 
@@ -107,6 +120,27 @@ class BatchedEventLog(SqliteEventLogStorage):
         self._engines.clear()
         super().dispose()
 
+    def delete_events(self, run_id: str) -> None:
+        """Forget a run: its own file goes, and what the index says of it but for the last materialisation of each
+        partition, so that a day that was loaded once is still shown as loaded. (Dagster's own leaves the file behind.)
+        """
+        if self.supports_global_concurrency_limits:
+            self.free_concurrency_slots_for_run(run_id)
+        with self._db_lock:
+            if engine := self._engines.pop(run_id, None):
+                engine.dispose()
+            for ending in ("", "-wal", "-shm"):
+                Path(self.path_for_shard(run_id) + ending).unlink(missing_ok=True)
+        with self.index_connection() as connection:
+            connection.execute(text(_FORGET), {"run_id": run_id})
+            connection.execute(text(_FORGET_TAGS))
+
+    @classmethod
+    def config_type(cls) -> UserConfigSchema:
+        """`base_dir`, by default the home's own: a home that is moved or copied keeps its history."""
+        return {"base_dir": dg.Field(dg.StringSource, is_required=False)}
+
     @staticmethod
     def from_config_value(inst_data: Any, config_value: Any) -> BatchedEventLog:
-        return BatchedEventLog(inst_data=inst_data, **config_value)
+        folder = config_value.get("base_dir") or f"{Path(os.environ['DAGSTER_HOME']) / 'history' / 'runs'}/"
+        return BatchedEventLog(inst_data=inst_data, base_dir=folder)

@@ -47,16 +47,27 @@ class RunResult:
 
 def ensure_manifest(settings: Settings) -> None:
     """Run `dbt parse` where the dbt project changed since its manifest was written. Raises RunFailed."""
+    if not os.access(MANIFEST.parent if MANIFEST.parent.exists() else DBT_FOLDER, os.W_OK):
+        # installed by somebody else (root, say), who parsed it at set-up
+        if not _is_parsed():
+            raise RunFailed(
+                f"the dbt project changed since it was parsed, and this user cannot write to {MANIFEST.parent}: let its owner "
+                f"run `dbt parse --project-dir {DBT_FOLDER} --profiles-dir {DBT_FOLDER}`"
+            )
+        return
     with file_lock(MANIFEST.parent / ".parse.lock", "another run is parsing the dbt project"):
-        _parse_if_changed(settings)
+        if not _is_parsed():
+            _parse(settings)
 
 
-def _parse_if_changed(settings: Settings) -> None:
+def _is_parsed() -> bool:
     files = [path for path in DBT_FOLDER.rglob("*") if path.is_file()]
     written_by_dbt = ("target", "logs")
     newest = max(p.stat().st_mtime for p in files if p.relative_to(DBT_FOLDER).parts[0] not in written_by_dbt)
-    if MANIFEST.exists() and MANIFEST.stat().st_mtime >= newest:
-        return
+    return MANIFEST.exists() and MANIFEST.stat().st_mtime >= newest
+
+
+def _parse(settings: Settings) -> None:
     command = [sys.executable, "-m", "dbt.cli.main", "parse", "--quiet", "--project-dir", str(DBT_FOLDER),
                "--profiles-dir", str(DBT_FOLDER)]  # fmt: skip
     environment = {**os.environ, **settings.dbt_environment(), "DBT_TARGET_PATH": str(MANIFEST.parent)}

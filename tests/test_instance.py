@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -77,3 +78,51 @@ def nothing() -> None: ...
 @dg.job
 def job() -> None:
     nothing()
+
+
+def test_a_home_that_was_moved_keeps_its_history_and_leaves_the_old_place_alone(home: Path, tmp_path: Path) -> None:
+    opened = instance.open_instance(home)
+    first = job.execute_in_process(instance=opened)
+    opened.dispose()
+    moved = home.rename(tmp_path / "moved")
+    again = instance.open_instance(moved)
+    second = job.execute_in_process(instance=again)
+    assert {run.run_id for run in again.get_runs()} == {first.run_id, second.run_id}
+    assert len(again.all_logs(first.run_id)) > 3
+    again.dispose()
+    assert not home.exists()
+
+
+def test_a_home_of_an_earlier_release_is_mended(home: Path, tmp_path: Path) -> None:
+    """It named its own place in dagster.yaml; what a person wrote there stays."""
+    opened = instance.open_instance(home)
+    job.execute_in_process(instance=opened)
+    opened.dispose()
+    config, elsewhere = home / "dagster" / "dagster.yaml", tmp_path / "elsewhere"
+    named = f"  class: BatchedEventLog\n  config:\n    base_dir: {elsewhere}/dagster/history/runs/\n"
+    config.write_text(config.read_text().replace("  class: BatchedEventLog\n", named) + "# mine\n")
+    again = instance.open_instance(home)
+    assert [len(again.all_logs(run.run_id)) > 3 for run in again.get_runs()] == [True]
+    again.dispose()
+    assert not elsewhere.exists()
+    assert config.read_text().endswith("# mine\n")
+
+
+@dg.asset(partitions_def=dg.StaticPartitionsDefinition(["a", "b"]))
+def days() -> None: ...
+
+
+def test_old_runs_are_forgotten_and_what_was_loaded_is_not(home: Path) -> None:
+    opened = instance.open_instance(home)
+    runs = [dg.materialize([days], partition_key=key, instance=opened).run_id for key in ("a", "b", "a")]
+    assert instance.forget_old_runs(opened, keep_days=1) == 0
+    assert instance.forget_old_runs(opened, keep_days=0) == 3
+    assert opened.get_runs() == []
+    folder = home / "dagster" / "history" / "runs"
+    assert [path.name for path in folder.iterdir() if path.name.startswith(tuple(runs))] == []
+    records = opened.fetch_materializations(days.key, limit=10).records
+    assert sorted((r.partition_key, r.run_id) for r in records) == [("a", runs[2]), ("b", runs[1])]
+    with sqlite3.connect(folder / "index.db") as index:
+        kinds = {kind for (kind,) in index.execute("select dagster_event_type from event_logs")}
+    assert kinds == {"ASSET_MATERIALIZATION"}
+    opened.dispose()

@@ -43,6 +43,7 @@ class Installation(dg.ConfigurableResource):
         """Once a run, before its first step."""
         if context.instance is not None and context.run is not None:
             instance.begin(context.instance, context.run)
+            instance.forget_old_runs(context.instance, self.settings().rules.schedule.keep_runs_days)
 
     def settings(self) -> Settings:
         return load_settings()

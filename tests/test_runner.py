@@ -1,0 +1,68 @@
+"""What stands before a run: the parsed project, also where it belongs to somebody else; progress for a log."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from dagster_project import runner
+from dagster_project.connectors import all_streams
+from dagster_project.settings import load_settings
+
+NOBODY = 65534
+
+
+def as_nobody(do: Callable[[], None]) -> str:
+    """What `do` raises in a process of another user; nothing where it ends well."""
+    ours, theirs = os.pipe()
+    if os.fork() == 0:
+        os.setgid(NOBODY)
+        os.setuid(NOBODY)
+        said = ""
+        try:
+            do()
+        except BaseException as error:  # a traceback of the child would be lost
+            said = f"{type(error).__name__}: {error}"
+        os.write(theirs, said.encode())
+        os._exit(0)
+    os.close(theirs)
+    os.wait()
+    with os.fdopen(ours) as pipe:
+        return pipe.read()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+@pytest.mark.parametrize(
+    ("parsed", "said"),
+    [("after the last change", ""), ("before the last change", "RunFailed: the dbt project changed since it was parsed, and this user cannot")],
+)
+def test_a_project_of_another_user_is_taken_as_it_was_parsed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, parsed: str, said: str
+) -> None:
+    manifest = tmp_path / "target" / "manifest.json"
+    manifest.parent.mkdir()
+    manifest.write_text("{}")
+    moment = time.time() + (1000 if "after" in parsed else -10**9)
+    os.utime(manifest, (moment, moment))
+    monkeypatch.setattr(runner, "MANIFEST", manifest)
+    settings = load_settings({"FUNNELHOUSE_HASH_KEY": "k"}, folder=tmp_path)
+    tmp_path.chmod(0o755)
+    assert as_nobody(lambda: runner.ensure_manifest(settings)).startswith(said)
+    assert (said == "") == (as_nobody(lambda: runner.ensure_manifest(settings)) == "")
+
+
+def test_a_log_gets_a_line_a_stream_and_a_line_a_step() -> None:
+    console = Console(force_terminal=False, record=True, width=200)
+    stream = next(iter(all_streams()["ga4"]))
+    with runner.reporter_for(console) as reporter:
+        for what, rows in (("started", 0), ("rows", 10), ("rows", 1234), ("ok", 1234)):
+            reporter.stream(stream, what, rows)
+        for done in range(3):
+            reporter.step("dbt build", done, 3)
+    lines = [line.partition(" ")[2] for line in console.export_text().splitlines()]
+    assert lines == [f"{stream.id} ok, 1,234 rows", "dbt build"]
