@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -36,24 +37,31 @@ def as_nobody(do: Callable[[], None]) -> str:
         return pipe.read()
 
 
+@pytest.fixture
+def open_to_all() -> Iterator[Path]:
+    """A folder that another user can look into (pytest's own are for one user) and not write to."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 @pytest.mark.parametrize(
     ("parsed", "said"),
     [("after the last change", ""), ("before the last change", "RunFailed: the dbt project changed since it was parsed, and this user cannot")],
 )
 def test_a_project_of_another_user_is_taken_as_it_was_parsed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, parsed: str, said: str
+    open_to_all: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, parsed: str, said: str
 ) -> None:
-    manifest = tmp_path / "target" / "manifest.json"
-    manifest.parent.mkdir()
+    manifest = open_to_all / "manifest.json"
     manifest.write_text("{}")
     moment = time.time() + (1000 if "after" in parsed else -10**9)
     os.utime(manifest, (moment, moment))
     monkeypatch.setattr(runner, "MANIFEST", manifest)
     settings = load_settings({"FUNNELHOUSE_HASH_KEY": "k"}, folder=tmp_path)
-    tmp_path.chmod(0o755)
-    assert as_nobody(lambda: runner.ensure_manifest(settings)).startswith(said)
-    assert (said == "") == (as_nobody(lambda: runner.ensure_manifest(settings)) == "")
+    answer = as_nobody(lambda: runner.ensure_manifest(settings))
+    assert answer.startswith(said) if said else answer == ""
+    assert list(open_to_all.iterdir()) == [manifest]
 
 
 def test_a_log_gets_a_line_a_stream_and_a_line_a_step() -> None:
