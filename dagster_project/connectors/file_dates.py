@@ -13,30 +13,31 @@ from collections.abc import Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dagster_project.connectors.file_cells import Parsed, newly_null, none_failed, try_cast, typed_text
+from dagster_project.connectors.file_cells import (
+    Parsed,
+    may_contain,
+    newly_null,
+    none_failed,
+    try_cast,
+    typed_text,
+)
+from dagster_project.connectors.file_date_formats import EPOCH, EXCEL, iso_texts, patterns_of
 
 _LOCAL, _UTC = pa.timestamp("us"), pa.timestamp("us", tz="UTC")
-_ISO = (
-    r"^(?P<Y>\d{4})-(?P<m>\d{2})-(?P<d>\d{2})"
-    r"(?:[T ](?P<H>\d{2})(?::(?P<M>\d{2})(?::(?P<S>\d{2})(?:[.,](?P<f>\d{1,9}))?)?)?)?"
-    r" ?(?P<z>Z|UTC|[+-]\d{2}(?::?\d{2})?)?$",
-    r"^(?P<Y>\d{4})(?P<m>\d{2})(?P<d>\d{2})$",
-)
-_EPOCHS = {r"^\d{10}$": 1_000_000, r"^\d{13}$": 1_000, r"^\d{16}$": 1}  # seconds, milliseconds, microseconds
-_DIRECTIVES = {
-    "Y": r"\d{4}", "y": r"\d{2}", "m": r"\d{1,2}", "d": r"\d{1,2}", "H": r"\d{1,2}", "I": r"\d{1,2}",
-    "M": r"\d{1,2}", "S": r"\d{1,2}", "f": r"\d{1,9}", "p": r"[AaPp]\.?[Mm]\.?", "b": r"[A-Za-z]{3,9}",
-    "B": r"[A-Za-z]{3,9}", "z": r"Z|UTC|[+-]\d{2}:?\d{2}",
-}  # fmt: skip
+# seconds (with a fraction, as Python's time.time() writes them), milliseconds, microseconds
+_EPOCHS = {r"^\d{10}(?:\.\d{1,9})?$": 1_000_000, r"^\d{13}$": 1_000, r"^\d{16}$": 1}
+_SERIAL_DAY = r"^\d{1,7}(?:[.,]\d{1,12})?$"
+_FIRST_OF_MARCH_1900, _LAST_SERIAL_DAY, _SERIAL_OF_1970 = 61, 2_958_465, 25_569
 # hours with or without a colon, epochs, fractions of a day
 _TIME_OF_DAY = (
     r":|^\d{4}-\d{2}-\d{2}[T ]\d{2}|[T ]\d{1,2}[.h]\d{2}|^\d{10}(?:\.\d+)?$|^\d{13,}$|^\d+[.,]\d*[1-9]\d*$"
 )
 _MIDNIGHT = r"[T ](?:0?0:00(?::00(?:[.,]0+)?)?|12:00(?::00)? ?AM)$"
-_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 
 
-def days(cells: pa.Array, time_zone: str, date_formats: Sequence[str]) -> Parsed:
+def days(
+    cells: pa.Array, time_zone: str, date_formats: Sequence[str], languages: Sequence[str] = ()
+) -> Parsed:
     """Days. A moment with an offset gives its day in `time_zone`; one without, the day as written."""
     cells = _typed_days(cells)
     if pa.types.is_date(cells.type):
@@ -44,20 +45,24 @@ def days(cells: pa.Array, time_zone: str, date_formats: Sequence[str]) -> Parsed
     if pa.types.is_timestamp(cells.type):
         return _day_in(cells, time_zone), none_failed(cells)
     text = typed_text(cells)
-    local, utc = _read(text, date_formats)
+    local, utc = _read(text, date_formats, languages)
     found = pc.coalesce(_day_in(local, time_zone), _day_in(utc, time_zone))
     return found, newly_null(text, found)
 
 
 def moments(
-    cells: pa.Array, time_zone: str, date_formats: Sequence[str], day_zone: str | None = None
+    cells: pa.Array,
+    time_zone: str,
+    date_formats: Sequence[str],
+    day_zone: str | None = None,
+    languages: Sequence[str] = (),
 ) -> Parsed:
     """Moments in UTC, microseconds. Those without an offset are times of `time_zone`: one that the clock
     change skips is moved to the first moment after the gap (so a day keeps its date), one that comes twice
     is the first. A day without a time (see `without_time`) is that day wherever it is read: it begins at the
     midnight of `day_zone`, the zone by which days are counted.
     """
-    found, failed = _moments(cells, time_zone, date_formats)
+    found, failed = _moments(cells, time_zone, date_formats, languages)
     if day_zone in (None, time_zone):
         return found, failed
     is_day = without_time(cells, date_formats)
@@ -89,7 +94,9 @@ def without_time(cells: pa.Array, date_formats: Sequence[str]) -> pa.Array:
     return pc.fill_null(is_day, False)
 
 
-def _moments(cells: pa.Array, time_zone: str, date_formats: Sequence[str]) -> Parsed:
+def _moments(
+    cells: pa.Array, time_zone: str, date_formats: Sequence[str], languages: Sequence[str]
+) -> Parsed:
     cells = _typed_days(cells)
     if pa.types.is_date(cells.type):
         cells = cells.cast(_LOCAL)
@@ -97,7 +104,7 @@ def _moments(cells: pa.Array, time_zone: str, date_formats: Sequence[str]) -> Pa
         in_us = cells.cast(pa.timestamp("us", cells.type.tz), safe=False)
         return _in_utc(in_us, time_zone), none_failed(cells)
     text = typed_text(cells)
-    local, utc = _read(text, date_formats)
+    local, utc = _read(text, date_formats, languages)
     found = pc.coalesce(_in_utc(local, time_zone), utc)
     return found, newly_null(text, found)
 
@@ -105,15 +112,6 @@ def _moments(cells: pa.Array, time_zone: str, date_formats: Sequence[str]) -> Pa
 def _typed_days(cells: pa.Array) -> pa.Array:
     """Days that ClickHouse writes to Parquet: UInt16, the days since 1970."""
     return cells.cast(pa.int32()).cast(pa.date32()) if pa.types.is_uint16(cells.type) else cells
-
-
-def check_date_format(date_format: str) -> None:
-    """Raises ValueError for a format that does not give a whole date."""
-    groups = set(re.compile(_pattern(date_format)).groupindex)
-    if "d" not in groups or not {"Y", "y"} & groups or not {"m", "b", "B"} & groups:
-        raise ValueError("a date format needs day, month and year, for example %d.%m.%Y")
-    if ("I" in groups) != ("p" in groups):
-        raise ValueError("%I (12-hour clock) and %p (AM or PM) need each other")
 
 
 def _in_utc(local: pa.Array, time_zone: str) -> pa.Array:
@@ -128,83 +126,57 @@ def _day_in(found: pa.Array, time_zone: str) -> pa.Array:
     return pc.floor_temporal(found, unit="day").cast(pa.date32(), safe=False)
 
 
-def _read(text: pa.Array, date_formats: Sequence[str]) -> tuple[pa.Array, pa.Array]:
+def _read(
+    text: pa.Array, date_formats: Sequence[str], languages: Sequence[str]
+) -> tuple[pa.Array, pa.Array]:
     """Moments without an offset, and moments in UTC; an unreadable cell is in neither."""
     local, utc = pa.nulls(len(text), _LOCAL), pa.nulls(len(text), _UTC)
     if not date_formats:
         with contextlib.suppress(pa.ArrowInvalid):  # most columns are ISO without an offset throughout
             return text.cast(_LOCAL), utc
-        for pattern, to_us in _EPOCHS.items():
-            epoch = pc.if_else(pc.match_substring_regex(text, pattern), text, None)
-            if epoch.null_count < len(epoch):
-                utc = pc.coalesce(utc, pc.multiply(epoch.cast(pa.int64()), to_us).cast(_UTC))
-    for pattern in [_pattern(f) for f in date_formats] or _ISO:
-        rest = pc.if_else(pc.or_(pc.is_valid(local), pc.is_valid(utc)), None, text)
-        if rest.null_count == len(rest):
-            break
-        iso, offset = _iso(rest, pattern)
-        has_offset = pc.not_equal(offset, "")
-        local = pc.coalesce(local, try_cast(pc.if_else(has_offset, None, iso), _LOCAL)[0])
-        with_offset = pc.if_else(has_offset, pc.binary_join_element_wise(iso, offset, ""), None)
-        utc = pc.coalesce(utc, try_cast(with_offset, _UTC)[0])
+    text = _with_plain_spaces(text)
+    for date_format in date_formats or (EPOCH, "iso"):
+        if date_format == EPOCH:
+            utc = pc.coalesce(utc, _epochs(text))
+        if date_format == EXCEL:
+            local = pc.coalesce(local, _serial_days(text))
+        for pattern in patterns_of(date_format):
+            rest = pc.if_else(pc.or_(pc.is_valid(local), pc.is_valid(utc)), None, text)
+            if rest.null_count == len(rest):
+                return local, utc
+            iso, offset = iso_texts(rest, pattern, languages)
+            has_offset = pc.not_equal(offset, "")
+            local = pc.coalesce(local, try_cast(pc.if_else(has_offset, None, iso), _LOCAL)[0])
+            with_offset = pc.if_else(has_offset, pc.binary_join_element_wise(iso, offset, ""), None)
+            utc = pc.coalesce(utc, try_cast(with_offset, _UTC)[0])
     return local, utc
 
 
-def _pattern(date_format: str) -> str:
-    """A strptime format as a regular expression with the directives as groups. Raises ValueError."""
-    pattern, position = "", 0
-    for match in re.finditer(r"%(.)", date_format):
-        pattern += re.escape(date_format[position : match.start()])
-        directive = match[1]
-        if directive == "%":
-            pattern += "%"
-        elif directive in _DIRECTIVES and f"(?P<{directive}>" not in pattern:
-            pattern += f"(?P<{directive}>{_DIRECTIVES[directive]})"
-        else:
-            allowed = " ".join(f"%{known}" for known in _DIRECTIVES)
-            raise ValueError(f"%{directive} cannot be used (or not twice); allowed are {allowed}")
-        position = match.end()
-    return f"^{pattern}{re.escape(date_format[position:])}$"
+def _with_plain_spaces(text: pa.Array) -> pa.Array:
+    """All kinds of spaces (macOS and Chrome put U+202F before PM) as one space."""
+    if not may_contain(text, b"\xc2\xe1\xe2\xe3\t\n"):
+        return text
+    return pc.replace_substring_regex(text, pattern=r"[\s\p{Z}]+", replacement=" ")
 
 
-def _iso(text: pa.Array, pattern: str) -> tuple[pa.Array, pa.Array]:
-    """The cells that match as `2026-03-29 14:05:00.000000` (30 February among them), and their offsets."""
-    groups = set(re.compile(pattern).groupindex)
-    parts = pc.extract_regex(text, pattern=pattern)
-
-    def part(name: str, default: str) -> pa.Array:
-        if name not in groups:
-            return pc.if_else(pc.is_valid(parts), default, None)
-        found = pc.struct_field(parts, name)
-        return pc.if_else(pc.equal(found, ""), default, found)
-
-    def two(digits: pa.Array) -> pa.Array:
-        return pc.utf8_lpad(digits, 2, "0")
-
-    year = part("Y", "") if "Y" in groups else _full_year(part("y", ""))
-    month = part("m", "") if "m" in groups else _month_number(part("b" if "b" in groups else "B", ""))
-    hour = _hour_of_24(part("I", ""), part("p", "")) if "I" in groups else part("H", "00")
-    fraction = pc.utf8_slice_codeunits(pc.utf8_rpad(part("f", "0"), 9, "0"), 0, 6)
-    day = pc.binary_join_element_wise(year, two(month), two(part("d", "")), "-")
-    time = pc.binary_join_element_wise(two(hour), two(part("M", "00")), two(part("S", "00")), ":")
-    iso = pc.binary_join_element_wise(day, " ", time, ".", fraction, "")
-    return iso, pc.replace_substring(part("z", ""), "UTC", "Z")
+def _epochs(text: pa.Array) -> pa.Array:
+    utc = pa.nulls(len(text), _UTC)
+    for pattern, to_us in _EPOCHS.items():
+        epoch = pc.if_else(pc.match_substring_regex(text, pattern), text, None)
+        if epoch.null_count == len(epoch):
+            continue
+        whole = pc.replace_substring_regex(epoch, pattern=r"\..*$", replacement="").cast(pa.int64())
+        fraction = pc.replace_substring_regex(epoch, pattern=r"^\d+\.?", replacement="")
+        fraction = pc.utf8_slice_codeunits(pc.utf8_rpad(fraction, 6, "0"), 0, 6).cast(pa.int64())
+        utc = pc.coalesce(utc, pc.add(pc.multiply(whole, to_us), fraction).cast(_UTC))
+    return utc
 
 
-def _full_year(two_digits: pa.Array) -> pa.Array:
-    """69..99 are 19xx, 00..68 are 20xx, as in Python's and POSIX's strptime."""
-    century = pc.if_else(pc.greater_equal(two_digits, "69"), "19", "20")
-    return pc.binary_join_element_wise(century, two_digits, "")
-
-
-def _month_number(names: pa.Array) -> pa.Array:
-    position = pc.index_in(pc.utf8_slice_codeunits(pc.utf8_lower(names), 0, 3), pa.array(_MONTHS))
-    return pc.add(position, 1).cast(pa.string())
-
-
-def _hour_of_24(hour: pa.Array, half: pa.Array) -> pa.Array:
-    number = hour.cast(pa.int64())
-    is_valid = pc.and_(pc.greater_equal(number, 1), pc.less_equal(number, 12))
-    number = pc.if_else(pc.equal(number, 12), 0, number)
-    number = pc.if_else(pc.starts_with(pc.utf8_lower(half), "p"), pc.add(number, 12), number)
-    return pc.if_else(is_valid, number, 99).cast(pa.string())  # hour 99 is no time: the cell fails
+def _serial_days(text: pa.Array) -> pa.Array:
+    """Excel's days of the 1900 system: 61 is 1 March 1900. Below it the system has a 29 February that never was."""
+    serial = pc.if_else(pc.match_substring_regex(text, _SERIAL_DAY), text, None)
+    number = pc.replace_substring(serial, ",", ".").cast(pa.float64())
+    is_day = pc.and_(pc.greater_equal(number, _FIRST_OF_MARCH_1900), pc.less(number, _LAST_SERIAL_DAY + 1))
+    number = pc.if_else(is_day, number, None)
+    milliseconds = pc.round(pc.multiply(pc.subtract(number, _SERIAL_OF_1970), 86_400_000.0))
+    return milliseconds.cast(pa.int64()).cast(pa.timestamp("ms")).cast(_LOCAL)

@@ -44,6 +44,7 @@ class Formats:
     decimal: str | None = None
     thousands: str | None = None
     date_formats: tuple[str, ...] = ()
+    languages: tuple[str, ...] = ()  # of the names of months; English where none is named
     day_zone: str | None = None
 
 
@@ -54,9 +55,9 @@ def parse(cells: pa.Array, kind: pa.DataType, formats: Formats) -> Parsed:
     if pa.types.is_string(kind):
         return text_of(cells), none_failed(cells)
     if pa.types.is_timestamp(kind):
-        return file_dates.moments(cells, formats.time_zone, formats.date_formats, formats.day_zone)
+        return file_dates.moments(cells, formats.time_zone, formats.date_formats, formats.day_zone, formats.languages)
     if pa.types.is_date(kind):
-        return file_dates.days(cells, formats.time_zone, formats.date_formats)
+        return file_dates.days(cells, formats.time_zone, formats.date_formats, formats.languages)
     if pa.types.is_boolean(kind):
         return _flags(cells)
     return _numbers(cells, kind, formats)
@@ -66,6 +67,8 @@ def why(cell: str, kind: pa.DataType, formats: Formats) -> str:
     """Why a cell could not be read, and what to set; personal data in it is not repeated."""
     seen = repr(shown(cell))
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
+        if hint := _date_hint(cell.strip(), formats):
+            return f"{seen} is not a date as {'date_format says' if formats.date_formats else 'ISO 8601 writes it'}; {hint}"
         if formats.date_formats:
             return f"{seen} is not a date written as {' or '.join(repr(f) for f in formats.date_formats)}"
         return (
@@ -82,6 +85,23 @@ def why(cell: str, kind: pa.DataType, formats: Formats) -> str:
             "set decimal (',' or '.') and thousands as the file writes them"
         )
     return f"{seen} is not a number"
+
+
+_DATES_OF_PROGRAMS = {
+    r"\d{5}(?:[.,]\d+)?": "if these are Excel's serial days, set date_format: excel",
+    r"\w{3}, \d{1,2} \w{3} \d{4} .*": "for the dates of e-mails set date_format: rfc2822",
+    r"\w{3} \w{3} \d{2} \d{4} .*GMT.*": "for the dates of JavaScript set date_format: javascript",
+    r".*\d (?:[A-Z]{3,4})": "only the zones of RFC 2822 (%Z) have one meaning; write the offset (+02:00)",
+    r".*[^\W\d_]{3,}.*": "for names of months set date_format (for example '%d %B %Y') and, if not English, language",
+}
+
+
+def _date_hint(cell: str, formats: Formats) -> str:
+    """What to set for dates in a known way of writing; several are told by a list: date_format: [excel, iso]."""
+    hints = (hint for pattern, hint in _DATES_OF_PROGRAMS.items() if re.fullmatch(pattern, cell))
+    hint = next(hints, "")
+    is_set = any(f"date_format: {name}" in hint for name in formats.date_formats)
+    return "" if is_set or (formats.languages and "language" in hint) else hint
 
 
 def _flags(cells: pa.Array) -> Parsed:

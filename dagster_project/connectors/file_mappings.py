@@ -18,7 +18,7 @@ import pyarrow as pa
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictStr, model_validator
 
 from dagster_project.connectors.file_arithmetic import Term, columns_of, is_arithmetic, understood
-from dagster_project.connectors.file_dates import check_date_format
+from dagster_project.connectors.file_date_formats import check_date_format, check_language
 from dagster_project.connectors.file_headers import header_name
 from dagster_project.connectors.file_streams import CLICK_IDS, FILE_STREAMS, GA4_EXPORT, HASHED, FileStream
 
@@ -96,6 +96,11 @@ def _time_zone(name: str) -> str:
     return name
 
 
+def _language(code: str) -> str:
+    check_language(code)
+    return code
+
+
 def _date_format(text: str) -> str:
     check_date_format(text)
     return text
@@ -163,7 +168,10 @@ class FileMapping(BaseModel):
     )
     date_format: Annotated[
         tuple[DateFormat, ...], BeforeValidator(_as_list)
-    ] = ()  # tried in turn; ISO 8601 where empty
+    ] = ()  # tried in turn; iso and epoch where empty. excel (serial days), rfc2822, javascript, or as %d.%m.%Y
+    language: Annotated[
+        tuple[Annotated[str, AfterValidator(_language)], ...], BeforeValidator(_as_list)
+    ] = ()  # of the names of months; en where not given
     # --- which rows
     key: Annotated[
         tuple[str, ...], BeforeValidator(_as_list)

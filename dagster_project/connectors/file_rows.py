@@ -63,6 +63,7 @@ class RowReader:
             mapping.decimal,
             mapping.thousands,
             mapping.date_format,
+            mapping.language,
             self.settings.reporting_time_zone,
         )
         self.hash_key = self.settings.hash_key.get_secret_value().encode()

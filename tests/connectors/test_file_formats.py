@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dagster_project.connectors import file_cells
-from dagster_project.connectors.file_dates import check_date_format
+from dagster_project.connectors.file_date_formats import check_date_format, month_number
 from dagster_project.connectors.file_formats import Formats, parse, why
 from dagster_project.connectors.identity import hash_email
 
@@ -246,6 +246,108 @@ def test_typed_moments() -> None:
 def test_formats_that_give_no_whole_date_are_refused(date_format: str) -> None:
     with pytest.raises(ValueError):
         check_date_format(date_format)
+
+
+# ---- dates as programs and people write them
+
+
+@pytest.mark.parametrize(
+    ("cell", "setting", "expected"),
+    [
+        ("Tue Sep 01 2026 10:00:00 GMT+0200 (Central European Summer Time)", "javascript", utc(2026, 9, 1, 8)),
+        ("Tue Sep 01 2026 10:00:00 GMT+0000", "javascript", utc(2026, 9, 1, 10)),
+        ("Tue Sep 01 2026", "javascript", utc(2026, 9, 1)),
+        ("Tue, 01 Sep 2026 10:00:00 +0000", "rfc2822", utc(2026, 9, 1, 10)),
+        ("1 Sep 2026 10:00 -0730", "rfc2822", utc(2026, 9, 1, 17, 30)),
+        ("Tue, 1 Sep 2026 10:00:00 GMT", "rfc2822", utc(2026, 9, 1, 10)),
+        ("Tue, 1 Sep 2026 10:00:00 PDT (Pacific)", "rfc2822", utc(2026, 9, 1, 17)),
+        ("2026-09-01 10:00:00 PDT", "%Y-%m-%d %H:%M:%S %Z", utc(2026, 9, 1, 17)),
+        ("2026-09-01T10:00:00Z[UTC]", (), utc(2026, 9, 1, 10)),
+        ("2026-09-01T10:00:00+02:00[Europe/Berlin]", (), utc(2026, 9, 1, 8)),
+        ("2026-09-01T10:00:00.000+0000", (), utc(2026, 9, 1, 10)),
+        ("1756720800.25", (), datetime(2025, 9, 1, 10, 0, 0, 250_000, tzinfo=UTC)),
+        ("1756720800.123456789", "epoch", datetime(2025, 9, 1, 10, 0, 0, 123_456, tzinfo=UTC)),
+        ("1756720800123", "epoch", datetime(2025, 9, 1, 10, 0, 0, 123_000, tzinfo=UTC)),
+        ("45581", "excel", utc(2024, 10, 16)),
+        ("45581.5", "excel", utc(2024, 10, 16, 12)),
+        ("45581,25", "excel", utc(2024, 10, 16, 6)),
+        ("45581.604166666664", "excel", utc(2024, 10, 16, 14, 30)),
+        ("45581.999999999996", "excel", utc(2024, 10, 17)),
+        ("61", "excel", utc(1900, 3, 1)),
+        ("2024-10-16", ("excel", "iso"), utc(2024, 10, 16)),
+        ("45581", ("excel", "iso"), utc(2024, 10, 16)),
+        ("9/14/2026, 3:05\u202fPM", "%m/%d/%Y, %I:%M %p", utc(2026, 9, 14, 15, 5)),
+        ("9/14/2026,\u00a03:05\u2009\u2009p.\u202fm.", "%m/%d/%Y, %I:%M %p", utc(2026, 9, 14, 15, 5)),
+        ("2026-09-14\u00a015:05:00", (), utc(2026, 9, 14, 15, 5)),
+        ("Monday, 14 September 2026", "%A, %d %B %Y", utc(2026, 9, 14)),
+    ],
+)
+def test_dates_of_programs_are_read_by_their_setting(cell: str, setting: str | tuple[str, ...], expected: datetime) -> None:
+    formats = (setting,) if isinstance(setting, str) else setting
+    assert read([cell], MOMENT, date_formats=formats) == [expected]
+    assert read([cell], DAY, date_formats=formats) == [expected.date()]
+    for each in formats:
+        check_date_format(each)
+
+
+@pytest.mark.parametrize(
+    ("cell", "setting", "named"),
+    [
+        ("45581", (), "date_format: excel"),
+        ("45581.5", (), "date_format: excel"),
+        ("45581", ("%d.%m.%Y",), "date_format: excel"),
+        ("Tue Sep 01 2026 10:00:00 GMT+0200 (Central European Summer Time)", (), "date_format: javascript"),
+        ("Tue, 01 Sep 2026 10:00:00 +0000", (), "date_format: rfc2822"),
+        ("2026-09-01 10:00:00 PDT", (), "%Z"),
+        ("14 сент. 2026", ("%d %b %Y",), "language"),
+        ("60", ("excel",), ""),  # the 29 February 1900 that Excel believes in
+        ("0.5", ("excel",), ""),
+        ("2958466", ("excel",), ""),
+        ("2024-10-16", ("excel",), ""),
+        ("Tue, 31 Feb 2026 10:00:00 +0000", ("rfc2822",), ""),
+        ("Di, 01 Okt 2026 10:00:00 +0000", ("rfc2822",), ""),
+        ("2026-09-01 10:00:00 IST", ("%Y-%m-%d %H:%M:%S %Z",), ""),
+    ],
+)
+def test_other_dates_are_bad_and_the_message_names_the_setting(cell: str, setting: tuple[str, ...], named: str) -> None:
+    assert read([cell], MOMENT, date_formats=setting) == [UNREADABLE]
+    assert named in why(cell, MOMENT, Formats(date_formats=setting))
+
+
+@pytest.mark.parametrize(
+    ("language", "cells"),
+    [
+        ("ru", ["14 сент. 2026", "14 сентября 2026", "14 Сентябрь 2026", "14 сен 2026"]),
+        ("de", ["14. September 2026", "14. Sept. 2026", "14 Sep 2026"]),
+        ("fr", ["14 septembre 2026", "14 sept. 2026"]),
+        ("pl", ["14 września 2026", "14 wrz 2026", "14 wrzesień 2026"]),
+        ("tr", ["14 Eylül 2026", "14 Eyl 2026"]),
+        ("uk", ["14 вересня 2026", "14 вер. 2026"]),
+        ("en", ["14-Sep-2026", "14 Sept 2026", "14 SEPTEMBER 2026"]),
+    ],
+)
+def test_months_are_read_in_the_language_of_the_mapping(language: str, cells: list[str]) -> None:
+    formats = ("%d %b %Y", "%d. %B %Y", "%d-%b-%Y")
+    assert read(cells, DAY, date_formats=formats, languages=(language,)) == [date(2026, 9, 14)] * len(cells)
+
+
+def test_every_month_of_a_language_has_its_number() -> None:
+    written = {
+        "de": "Jan. Feb. März Apr. Mai Juni Juli Aug. Sept. Okt. Nov. Dez.",
+        "fr": "janv. févr. mars avr. mai juin juil. août sept. oct. nov. déc.",
+        "ru": "января февраля марта апреля мая июня июля августа сентября октября ноября декабря",
+        "es": "ene feb mar abr may jun jul ago sep oct nov dic",
+        "pt": "jan fev mar abr mai jun jul ago set out nov dez",
+        "it": "gen feb mar apr mag giu lug ago set ott nov dic",
+        "cs": "ledna února března dubna května června července srpna září října listopadu prosince",
+    }
+    for language, months in written.items():
+        cells = [f"1 {month} 2026" for month in months.split()]
+        expected = [date(2026, number, 1) for number in range(1, 13)]
+        assert read(cells, DAY, date_formats=("%d %b %Y",), languages=(language,)) == expected, language
+    for word, languages in (("jui", ("fr",)), ("листопада", ("ru",)), ("ja", ("de",))):
+        assert month_number(word, languages) is None
+    assert (month_number("Mrz", ("de",)), month_number("fevr", ("fr",)), month_number("März", ("fr", "de"))) == (3, 2, 3)
 
 
 # ---- ids, personal data, messages
