@@ -277,8 +277,8 @@ class FileMapping(BaseModel):
                 f"{where}: {', '.join(twice)} is both in columns and in constants; give one of them"
             )
         filled = set(self.columns) | set(self.constants)
-        if "count" in filled and len(stream.id) == 1:
-            filled.add(stream.id[0])  # rows that stand for several have no id of one
+        if "count" in filled and stream.record_id:
+            filled.add(stream.record_id)  # rows that stand for several have no id of one
         plain = {hashed: name for name, hashed in HASHED.items()}
         if missing := [each for name in stream.required if (each := plain.get(name, name)) not in filled]:
             raise ValueError(f"{where}: {', '.join(missing)} must be filled, by columns or by constants")
@@ -376,7 +376,7 @@ class FileMapping(BaseModel):
                 )
 
     def _check_row_numbers(self, where: str, stream: FileStream) -> None:
-        ids = stream.id if len(stream.id) == 1 else ()
+        ids = (stream.record_id,) if stream.record_id else ()
         for ours, names in self.columns.items():
             if ROW_NUMBER in names and (ours not in ids or len(names) > 1):
                 allowed = f"allowed is {ids[0]}, alone" if ids else "this stream needs none"

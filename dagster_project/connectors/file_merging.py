@@ -148,32 +148,6 @@ def _sums(column: pa.ChunkedArray, codes: np.ndarray, mask: np.ndarray, count: i
     return [found.get(code) or 0 for code in range(count)]
 
 
-def clients_apart(rows: pa.Table, stand: np.ndarray) -> Remade | None:
-    """Sessions of several clients under one id, each client's as a session of its own. None without any.
-
-    A web analyser that numbers sessions by their second numbers them for each visitor anew.
-    """
-    among = stand & rows.column("client_id").is_valid().to_numpy()
-    ids = codes_of(joined([rows.column("account_id"), rows.column("session_id")]))
-    clients = codes_of(rows.column("client_id"))
-    first = np.full(int(ids.max(initial=0)) + 1, -1, dtype=np.int64)
-    first[ids[among][::-1]] = clients[among][::-1]
-    several = np.zeros(len(first), dtype=bool)
-    several[ids[among & (clients != first[ids])]] = True
-    apart = among & several[ids]
-    if not apart.any():
-        return None
-    new = rows.filter(pa.array(apart)).combine_chunks()
-    tails = pc.binary_join_element_wise("", new.column("client_id"), ":")
-    columns = {
-        "session_id": pc.binary_join_element_wise(new.column("session_id"), tails, ""),
-        ID: pc.binary_join_element_wise(new.column(ID), tails.cast(pa.large_string()), pa.scalar("", pa.large_string())),
-    }
-    new = pa.table([columns.get(name, new.column(name)) for name in new.schema.names], schema=new.schema)
-    note = f"{int(several.sum())} session ids are of several clients: each client's is a session of its own"
-    return Remade(apart, new, [note])
-
-
 def _named_after_their_orders(refunds: pa.Table) -> pa.Table:
     orders = refunds.column("order_id")
     seconds = refunds.column("ordered_at").cast(pa.timestamp("s", "UTC"), safe=False)

@@ -71,8 +71,8 @@ class RowReader:
         self.values = {HASHED.get(ours, ours): values for ours, values in mapping.values.items()}
         self.otherwise = {HASHED.get(ours, ours): theirs for ours, theirs in mapping.otherwise.items()}
         self.constants = {HASHED.get(o, o): self._constant(o, text) for o, text in mapping.constants.items()}
-        if "count" in mapping.columns and not self.sources.keys() & set(stream.id):
-            self.sources |= dict.fromkeys(stream.id, (ROW_NUMBER,))
+        if "count" in mapping.columns and stream.record_id and stream.record_id not in self.sources:
+            self.sources[stream.record_id] = (ROW_NUMBER,)
         keys = [*mapping.key, *mapping.replace_by]
         rules = [mapping.where, mapping.where_not]
         named = [*self.sources.values(), *mapping.otherwise.values(), keys, *rules]
@@ -97,9 +97,10 @@ class RowReader:
         """The ids of rows before anything else is known of them; null where they have none."""
         if self.mapping.key:
             return joined([file_cells.id_text(cells.columns[name]) for name in self.mapping.key])
-        if any(name not in self.sources for name in self.stream.id) or self._has_row_numbers(cells):
+        named = [name for name in self.stream.id if name in self.sources]
+        if not named or self._has_row_numbers(cells):
             return pa.nulls(len(cells.lines), pa.string())
-        return joined([file_cells.ids(self._theirs(name, cells))[0] for name in self.stream.id])
+        return joined([file_cells.ids(self._theirs(name, cells))[0] for name in named])
 
     def _has_row_numbers(self, cells: Cells) -> bool:
         """Whether rows have no id but their place in their file."""
@@ -212,7 +213,7 @@ class RowReader:
         """Rows without what is required are bad; but where they have an id, another row may say it: these rows."""
         has_id = self.stream.id or self.mapping.key
         may_wait = pc.is_valid(columns["account_id"]) if has_id else pa.repeat(pa.scalar(False), len(columns["_line"]))
-        for name in self.stream.id:
+        for name in set(self.stream.id) & set(self.stream.required):
             may_wait = pc.and_(may_wait, pc.is_valid(columns[name]))
         is_part = pa.repeat(pa.scalar(False), len(may_wait))
         for name in dict.fromkeys((*self.stream.required, self.stream.day)):

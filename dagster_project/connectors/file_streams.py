@@ -69,6 +69,11 @@ class FileStream:
         )
 
     @property
+    def record_id(self) -> str | None:
+        """The column that numbers records; what stands beside it in `id` only tells equal numbers apart."""
+        return self.id[0] if self.id and self.kind == "record" else None
+
+    @property
     def kinds(self) -> dict[str, pa.DataType]:
         """The types of all columns that the reader makes, asides among them."""
         return {**self.columns, **self.asides}

@@ -18,7 +18,7 @@ from dagster_project.connectors.contract import ConfigError, Page, Stream, Tally
 from dagster_project.connectors.file_cells import shown
 from dagster_project.connectors.file_drops import DropFile, content_digest, list_drops
 from dagster_project.connectors.file_mappings import FileMapping
-from dagster_project.connectors.file_merging import Remade, clients_apart, merged, refunds_apart, without_sums
+from dagster_project.connectors.file_merging import Remade, merged, refunds_apart, without_sums
 from dagster_project.connectors.file_overlaps import Gathered, copy_numbers, joined
 from dagster_project.connectors.file_rows import RowReader
 from dagster_project.connectors.file_streams import FILE_STREAMS, FileStream
@@ -59,13 +59,10 @@ def sweep(name: str, settings: FilesSettings, tally: Tally, within: tuple[str, .
 
 
 def _remake(stream: FileStream, gathered: Gathered, newest_by: str | None, tally: Tally) -> None:
-    """Sums go; refunds and sessions under another's id become rows of their own; rows that share an id in one file
-    become one."""
+    """Sums go; refunds under their order's id become rows of their own; rows that share an id in one file become one."""
     if stream.sums:
         texts = [name for name in stream.replaces_by if name not in (stream.day, "platform", "currency_code")]
         _stand_in(gathered, without_sums(*gathered.rows(), texts, stream.sums), tally)
-    if stream.name == "sessions":
-        _stand_in(gathered, clients_apart(*gathered.rows()), tally)
     if stream.name == "orders":
         _stand_in(gathered, refunds_apart(*gathered.rows()), tally)
     if stream.id:

@@ -102,7 +102,8 @@ of_sessions as (
         known_sessions.device,
         known_sessions.country,
         sum(wanted.key_events) as key_events,
-        count(distinct wanted.session_id) as sessions,
+        count(distinct case when known_sessions.sessions_with_key_event is null then wanted.session_id end)
+            + coalesce(sum(known_sessions.sessions_with_key_event), 0) as sessions,
         count(distinct known_sessions.client_id) as visitors
     from wanted
     left join known_sessions

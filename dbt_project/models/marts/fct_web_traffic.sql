@@ -94,13 +94,15 @@ unioned as (
         known_sessions.device,
         known_sessions.country,
         known_sessions.channel,
-        1 as sessions,
-        case when known_sessions.is_engaged then 1 else 0 end as engaged_sessions,
-        case when known_sessions.is_new_visitor then 1 else 0 end as new_visitors,
+        known_sessions.session_count as sessions,
+        coalesce(known_sessions.engaged_sessions, case when known_sessions.is_engaged then 1 else 0 end)
+            as engaged_sessions,
+        coalesce(known_sessions.new_visitors, case when known_sessions.is_new_visitor then 1 else 0 end) as new_visitors,
         coalesce(known_sessions.key_events, 0) as key_events,
         coalesce(known_sessions.page_views, 0) as page_views,
         coalesce(known_sessions.engagement_seconds, 0) as engagement_seconds,
-        case when known_sessions.key_events > 0 then 1 else 0 end as sessions_with_key_event
+        coalesce(known_sessions.sessions_with_key_event, case when known_sessions.key_events > 0 then 1 else 0 end)
+            as sessions_with_key_event
     from known_sessions
     inner join truth on known_sessions.source_system = truth.web_truth
 

@@ -75,7 +75,7 @@ tagged as (
         known_sessions.campaign_key,
         known_sessions.channel,
         cast(null as varchar) as channel_basis,
-        count(*) as sessions
+        sum(known_sessions.session_count) as sessions
     from {{ ref('int_sessions') }} as known_sessions
     inner join truth on known_sessions.source_system = truth.web_truth
     where known_sessions.source_system != 'ga4'

@@ -17,7 +17,7 @@ select
     campaigns.platform is not null as is_campaign_known,
     sessions.click_id,
     coalesce(sessions.vendor_source, '(none)') || ' / ' || coalesce(sessions.vendor_medium, '(none)') as tagged_as,
-    count(*) as sessions
+    cast(sum(sessions.session_count) as bigint) as sessions
 from sessions
 inner join {{ ref('click_ids') }} as click_ids on sessions.click_id = lower(click_ids.click_id)
 left join {{ ref('int_ad_campaigns') }} as campaigns on sessions.campaign_key = campaigns.campaign_key

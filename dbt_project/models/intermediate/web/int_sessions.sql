@@ -5,14 +5,17 @@
     'country', 'is_engaged',
     'is_new_visitor', 'key_events', 'page_views', 'engagement_seconds', 'origin_key',
 ] -%}
+{#- rows of files that stand for several sessions -#}
+{%- set counts = ['session_count', 'engaged_sessions', 'new_visitors', 'sessions_with_key_event'] -%}
+{%- set one = '1 as session_count' ~ (', cast(null as bigint) as ' ~ counts[1:] | join(', cast(null as bigint) as ')) -%}
 
 with sessions as (
 
-    select {{ columns | join(', ') }} from {{ ref('int_sessions_from_ga4') }}
+    select {{ columns | join(', ') }}, {{ one }} from {{ ref('int_sessions_from_ga4') }}
     union all
-    select {{ columns | join(', ') }} from {{ ref('int_sessions_from_export') }}
+    select {{ columns | join(', ') }}, {{ one }} from {{ ref('int_sessions_from_export') }}
     union all
-    select {{ columns | join(', ') }} from {{ ref('int_sessions_from_files') }}
+    select {{ (columns + counts) | join(', ') }} from {{ ref('int_sessions_from_files') }}
 
 ),
 
@@ -36,7 +39,7 @@ ad_clicks as (
 clicked as (
 
     select
-        {% for column in columns if column not in ['click_id', 'vendor_campaign_id', 'origin_key'] -%}
+        {% for column in columns + counts if column not in ['click_id', 'vendor_campaign_id', 'origin_key'] -%}
         sessions.{{ column }},
         {% endfor -%}
         sessions.origin_key as given_origin_key,
@@ -145,7 +148,8 @@ select
     keyed.is_new_visitor,
     keyed.key_events,
     keyed.page_views,
-    keyed.engagement_seconds
+    keyed.engagement_seconds,
+    keyed.{{ counts | join(', keyed.') }}
 from keyed
 cross join settings
 inner join origins on keyed.origin_key = origins.origin_key

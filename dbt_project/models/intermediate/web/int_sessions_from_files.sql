@@ -82,6 +82,10 @@ collected as (
         coalesce(sessions.is_engaged, false) as is_engaged,
         sessions.is_new_visitor,
         sessions.key_events,
+        sessions.session_count,
+        sessions.engaged_sessions,
+        sessions.new_visitors,
+        sessions.sessions_with_key_event,
         sessions.page_views,
         cast(sessions.engagement_seconds as decimal(18, 3)) as engagement_seconds
     from sessions

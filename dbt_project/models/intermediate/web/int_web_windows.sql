@@ -35,7 +35,7 @@ known_sessions as (
         {{ fingerprint([
             'account_id', 'session_id', 'channel', 'source', 'medium', 'campaign', 'campaign_key', 'term', 'content',
             'landing_page', 'device', 'country', 'is_engaged', 'is_new_visitor', 'key_events', 'page_views',
-            'engagement_seconds',
+            'engagement_seconds', 'session_count', 'engaged_sessions', 'new_visitors', 'sessions_with_key_event',
         ]) }} as content_hash
     from {{ ref('int_sessions') }}
     where source_system != 'ga4'

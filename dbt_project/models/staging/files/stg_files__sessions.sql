@@ -36,6 +36,10 @@ renamed as (
         countries.country,
 
         ---------- numerics
+        coalesce(source.count, 1) as session_count,
+        source.engaged_sessions,
+        source.new_visitors,
+        source.sessions_with_key_event,
         source.page_views,
         source.engagement_seconds,
         source.key_events,
