@@ -5,6 +5,7 @@ The files of several cases stand in one installation: each mapping is renamed af
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,18 @@ from dagster_project.settings import FilesSettings
 
 CASES = ("incomplete_rows", "models_02_orders", "02_shopify_line_items", "04_pandas_float_ids", "12_hubspot_export_multi")
 RULES = {"reporting": {"time_zone": "Europe/Berlin", "currency": "EUR"}, "revenue_truth": "files", "exchange_rates": {"providers": ["file"]}}
+# of our own: what must not split a person, and what must not make one of two
+PEOPLE = """id,created,mail,tel
+z1,2026-02-01,jo@people.example.org,
+z2,2026-02-02,j\u200bo@people.example.org,
+p1,2026-02-01,,4.47900E+11
+p2,2026-02-02,,4.47900E+11
+p3,2026-02-03,,"+49 30 1234576, +49 30 7654312"
+p4,2026-02-04,,+49 30 7654312
+p5,2026-02-05,,+49 30 1234576
+"""
+OF_PEOPLE = {"name": "people", "stream": "leads", "path": "people.csv",
+             "columns": {"lead_id": "id", "created_at": "created", "email": "mail", "phone": "tel"}}  # fmt: skip
 MODELS = ("+fct_orders", "+fct_opportunities", "+fct_lead_stages", "+dim_customer", "+audit_deals", "+fct_attribution")
 
 
@@ -43,8 +56,11 @@ def put_files(house: House, folder: Path, *wanted: dict[str, Any], time_zone: st
 def house(tmp_path_factory, dbt_project, shared_dir) -> House:
     house = House(tmp_path_factory.mktemp("cases") / "home", dbt_project)
     house.rules(RULES)
-    folder = shared_dir / "cases"
-    put_files(house, folder, *(mapping for case in CASES for mapping in mappings(folder, case)))
+    folder = tmp_path_factory.mktemp("files")
+    for case in CASES:
+        shutil.copytree(shared_dir / "cases" / case, folder / case)
+    (folder / "people.csv").write_text(PEOPLE, encoding="utf-8")
+    put_files(house, folder, OF_PEOPLE, *(mapping for case in CASES for mapping in mappings(folder, case)))
     house.build(*MODELS)
     return house
 
@@ -118,3 +134,10 @@ def test_a_deal_with_several_contacts_reaches_the_first_and_the_others(house: Ho
     assert [(deal.split(":")[-1], person) for deal, person in people] == [
         ("9001", lead(501)), ("9001", lead(502)), ("9002", lead(502)),
     ]  # fmt: skip
+
+
+def test_broken_phones_join_nobody_and_invisible_characters_part_nobody(house: House) -> None:
+    people: dict[str, set[str]] = {}
+    for record, person in house.rows("select record_key, person_id from intermediate.int_people_deduplicated where record_key like 'files:people:%'"):
+        people.setdefault(person, set()).add(record.split(":")[-1])
+    assert sorted(people.values(), key=sorted) == [{"p1"}, {"p2"}, {"p3", "p5"}, {"p4"}, {"z1", "z2"}]

@@ -55,7 +55,7 @@ LEADS = [
     # a stage date of another year is drawn to the record's own creation
     lead("wrong_year", "2026-03-02T17:00:00", **day("mql_at", "2025-03-04")),
     lead("buyer", "2026-01-05T17:00:00"),
-    lead("day_buyer", day("created_at", "2026-01-05")),
+    lead("day_buyer", day("created_at", "2026-01-05"), ga_client_id="c7"),
     lead("late_record", "2026-02-20T17:00:00"),
     lead("undated", "2026-01-07T17:00:00"),
     lead("typo", "2026-02-20T17:00:00"),
@@ -68,6 +68,9 @@ VISITS = [
     visit("c4", "2026-03-05T15:02:00"),
     visit("c5", "2025-12-05T05:00:00"),
     visit("c6", "2025-12-05T04:59:00"),
+    # the evening of the day on which the deal was won, and the first minute after it
+    visit("c7", "2026-03-02T03:00:00"),
+    visit("c7", "2026-03-02T05:00:00", "bing", "organic"),
 ]
 DEALS = [
     deal("hours", "buyer", "won", created_at="2026-01-10T17:00:00", closed_at="2026-03-01T05:00:00"),
@@ -116,6 +119,14 @@ def test_touches_of_the_day_count(house: House, lead_id: str, channel: str) -> N
     assert (lead["channel"], lead["touch_kind"]) == (("Paid Search", "session") if same_visit else ("(not set)", None))
     path = house.rows(f"select days_to_convert from marts.fct_conversion_paths where conversion_id = '{key(lead_id)}' and conversion_type = 'lead'")
     assert path == [({"evening": 0, "grace": 0, "lookback": 90}.get(lead_id),)]
+
+
+def test_an_order_of_a_day_has_the_visits_of_that_day(house: House) -> None:
+    rows = house.rows(
+        f"select conversion_type, channel from marts.fct_attribution where lead_id = '{key('day_buyer')}' and model = 'last' "
+        "and conversion_id in ('files:test:days', 'files:test:day_buyer') order by 1"
+    )
+    assert rows == [("lead", "(unattributed)"), ("opportunity", "(unattributed)"), ("order", "Paid Search")]
 
 
 @pytest.mark.parametrize(
