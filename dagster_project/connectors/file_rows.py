@@ -187,7 +187,9 @@ class RowReader:
             elif name in self.constants:
                 columns[name] = pa.repeat(self.constants[name], count)
             elif name.endswith(IS_DAY):
-                columns[name] = self._is_day(name.removesuffix(IS_DAY), cells)
+                moment = name.removesuffix(IS_DAY)
+                if moment in columns:
+                    columns[name] = pc.and_(self._is_day(moment, cells), pc.is_valid(columns[moment]))
             elif name in self.stream.asides:
                 columns[name] = pa.nulls(count, kind)
         for name, every in self.stream.lists.items():
@@ -287,7 +289,7 @@ class RowReader:
         """Where the cell of `moment` gives a day without a time."""
         if moment in self.sources:
             return file_dates.without_time(self._theirs(moment, cells), self.formats.date_formats)
-        text = pa.repeat(pa.scalar(self.mapping.constants.get(moment), pa.string()), len(cells.lines))
+        text = pa.repeat(pa.scalar(self.mapping.constants[moment], pa.string()), len(cells.lines))
         return file_dates.without_time(text, self.formats.date_formats)
 
     def _column(self, name: str, cells: Cells, problems: _Problems | _CellProblems) -> pa.Array:

@@ -68,6 +68,13 @@ def test_a_day_that_stands_in_or_is_constant_is_one(tmp_path: Path) -> None:
     assert rows["mql_at_is_day"].to_pylist() == [True, True]
 
 
+def test_what_is_no_date_is_no_day(tmp_path: Path) -> None:
+    (tmp_path / "leads.csv").write_text("id,created,won\n1,2026-09-01,soon\n2,2026-09-02,2026-09-03\n")
+    rows, _ = swept(tmp_path, {**LEADS, "columns": {**LEADS["columns"], "won_at": "won"}})
+    assert rows["won_at_is_day"].to_pylist() == [False, True]
+    assert rows["mql_at_is_day"].null_count == 2  # nobody maps it
+
+
 def test_days_in_parquet(tmp_path: Path) -> None:
     written = pa.table({"id": ["1", "2"], "created": pa.array([datetime(2026, 9, 1), datetime(2026, 9, 2)], pa.timestamp("ns"))})
     pq.write_table(written, tmp_path / "leads.parquet")
