@@ -15,7 +15,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from dagster_project.locks import file_lock
+from dagster_project.locks import file_lock, introduce
 from dagster_project.run_history import BATCH_SIZE
 
 log = logging.getLogger(__name__)
@@ -96,6 +96,7 @@ def begin(instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
     Dagster's daemon would wait for the places of a killed run until its monitor comes round, two to three minutes;
     and where the daemon was killed together with its runs, nobody would ever say that those are dead.
     """
+    introduce(f"run {run.run_id[:8]}")
     instance.add_run_tags(run.run_id, {PROCESS_TAG: this_process(run.run_id)})
     bury_dead_runs(instance)
 

@@ -1,7 +1,7 @@
 """One lock a home: whoever writes the warehouse, or replaces raw days that a build may be reading, holds it.
 
 A kernel file lock, because it is freed when its process dies, however it dies; Dagster's pool queues the
-steps of runs, this keeps two processes apart that do not share a daemon. Waiting is announced in the log, and ends
+steps of runs, this keeps two processes apart that do not share a daemon. Waiting is announced with the name of who is waited for, and ends
 when the run is told to stop.
 """
 
@@ -25,6 +25,7 @@ ORPHAN_PATIENCE_SECONDS = 900
 WAREHOUSE = "warehouse.duckdb"
 
 _held = threading.local()
+_own_name = ""
 
 
 @contextlib.contextmanager
@@ -53,11 +54,23 @@ def file_lock(path: Path, why_taken: str) -> Iterator[None]:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            log.info("%s (%s); waiting for it", why_taken, path)
+            log.warning("waiting for %s: %s (%s)", _holder(descriptor), why_taken, path)
             _wait_for(descriptor)
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{_own_name or 'a process'}, pid {os.getpid()}".encode(), 0)
         yield
     finally:
         os.close(descriptor)  # closing frees the lock
+
+
+def introduce(name: str) -> None:
+    """What this process is called by those who wait for it, such as `run 1a2b3c4d`."""
+    global _own_name
+    _own_name = name
+
+
+def _holder(descriptor: int) -> str:
+    return os.pread(descriptor, 200, 0).decode(errors="replace") or "another run"
 
 
 def _wait_for(descriptor: int) -> None:
@@ -81,5 +94,5 @@ def _wait_for_orphan(warehouse: Path) -> None:
         with warehouse.open("rb+") as file, contextlib.suppress(BlockingIOError, PermissionError):
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # closing the file gives it back
             return
-        log.info("another process has %s open; waiting for it", warehouse)
+        log.warning("another process has %s open; waiting for it", warehouse)
         stopping.wait(0.5)

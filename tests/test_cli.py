@@ -12,6 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from what_happens import happens
 
 from dagster_project import cli, demo
 from dagster_project.sandbox import DEMO_CONFIG, Sandbox, serve
@@ -49,6 +50,7 @@ def sandbox() -> Iterator[Sandbox]:
         yield running
 
 
+@happens("a mistyped command, source, day or number of periods", "one sentence, exit code 2, before anything is loaded or made")
 @pytest.mark.parametrize(
     ("command", "code", "message"),
     [
@@ -88,6 +90,7 @@ def test_a_mistyped_command_is_answered_without_loading_the_house() -> None:
     assert (done.returncode, done.stdout.strip()) == (2, "[]")
 
 
+@happens("the home is a file, or cannot be written", "one sentence that names FUNNELHOUSE_HOME")
 @pytest.mark.parametrize(
     ("home", "message"),
     [
@@ -108,6 +111,7 @@ def test_a_home_that_cannot_be_written_is_one_message(
         assert (code, "Traceback" in said) == (1, False)
 
 
+@happens("the disk is full at the start", "one sentence; nothing was made")
 def test_a_full_disk_at_the_start_is_one_message(
     funnelhouse: Callable[..., Said], no_vendor_variables: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -120,6 +124,7 @@ def test_a_full_disk_at_the_start_is_one_message(
     assert f"FUNNELHOUSE_HOME={no_vendor_variables / 'home'} cannot be used (No space left on device)" in said
 
 
+@happens("demo --no-keep, and the home is not the demo's", "refused; nothing is removed or loaded")
 def test_the_demo_touches_no_folder_that_it_did_not_make(
     funnelhouse: Callable[..., Said], no_vendor_variables: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -134,6 +139,7 @@ def test_the_demo_touches_no_folder_that_it_did_not_make(
     assert (precious / "raw" / "years.parquet").read_text() == "of work"
 
 
+@happens("demo beside a .env with a raw zone and PostgreSQL of the company", "the demo sees none of it")
 def test_the_demo_sees_nothing_of_another_installation(no_vendor_variables: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     own = {"FUNNELHOUSE_RAW": "s3://company/raw", "FUNNELHOUSE_POSTGRES_URL": "postgresql://company/kpis", "GA4_PROPERTY_ID": "1"}
     monkeypatch.chdir(no_vendor_variables)
@@ -164,6 +170,7 @@ def test_the_demos_tables_are_found_where_nothing_else_was_loaded(no_vendor_vari
     assert demo.found(no_vendor_variables) is None
 
 
+@happens("no value of the CRM means a stage", "doctor names the stage; its KPIs have no data")
 def test_doctor_says_which_stages_nothing_leads_to(funnelhouse: Callable[..., Said], no_vendor_variables: Path) -> None:
     (no_vendor_variables / "leads.csv").write_text("id,at,q\n1,2026-09-01,2026-09-02\n")
     mapping = "{name: crm, stream: leads, path: leads.csv, columns: {lead_id: id, created_at: at, mql_at: q}}"

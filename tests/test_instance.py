@@ -9,6 +9,7 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from what_happens import happens
 
 from dagster_project import instance
 
@@ -80,6 +81,7 @@ def job() -> None:
     nothing()
 
 
+@happens("a home is moved", "its run history goes with it")
 def test_a_home_that_was_moved_keeps_its_history_and_leaves_the_old_place_alone(home: Path, tmp_path: Path) -> None:
     opened = instance.open_instance(home)
     first = job.execute_in_process(instance=opened)
@@ -112,6 +114,7 @@ def test_a_home_of_an_earlier_release_is_mended(home: Path, tmp_path: Path) -> N
 def days() -> None: ...
 
 
+@happens("runs older than schedule.keep_runs_days", "forgotten; which days are loaded is not")
 def test_old_runs_are_forgotten_and_what_was_loaded_is_not(home: Path) -> None:
     opened = instance.open_instance(home)
     runs = [dg.materialize([days], partition_key=key, instance=opened).run_id for key in ("a", "b", "a")]

@@ -14,7 +14,7 @@ import pytest
 from what_happens import happens
 
 from dagster_project import stopping
-from dagster_project.locks import file_lock, warehouse_lock
+from dagster_project.locks import file_lock, introduce, warehouse_lock
 
 
 def _hold(home: str, said: str) -> None:
@@ -78,3 +78,22 @@ def test_a_build_that_outlived_its_killed_parent_is_waited_for(tmp_path: Path) -
     with warehouse_lock(tmp_path), duckdb.connect(str(database)) as connection:
         assert connection.execute("select count(*) from made").fetchall() == [(2,)]
     orphan.join()
+
+
+@happens("a run begins while another one works", "it says which run it waits for, and goes on when that one ends")
+def test_who_waits_says_for_whom(tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = tmp_path / "said"
+    holder = multiprocessing.get_context("spawn").Process(target=_hold_as, args=("run 1a2b3c4d", str(tmp_path), str(said)))
+    holder.start()
+    while not said.exists():
+        time.sleep(0.01)
+    threading.Timer(0.5, holder.kill).start()
+    with warehouse_lock(tmp_path):
+        pass
+    assert f"waiting for run 1a2b3c4d, pid {holder.pid}: another run is writing the warehouse" in caplog.text
+    holder.join()
+
+
+def _hold_as(name: str, home: str, said: str) -> None:
+    introduce(name)
+    _hold(home, said)

@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from what_happens import happens
 
 from dagster_project import ingest
 from dagster_project.connectors import Page, Stream, Tally, Window, schema
@@ -135,6 +136,7 @@ def silently(hand: Callable[[Path], None], file: Path) -> None:
     os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns))
 
 
+@happens("a raw file is truncated, empty, foreign or has other bytes", "named, set aside, its day read again by the next refresh")
 @pytest.mark.parametrize("hand", HANDS)
 def test_a_refresh_sets_a_damaged_day_aside_and_reads_it_again(
     zone: RawZone, report: Stream, vendor: Vendor, hand: Callable[[Path], None], caplog: pytest.LogCaptureFixture
@@ -152,6 +154,7 @@ def test_a_refresh_sets_a_damaged_day_aside_and_reads_it_again(
     assert vendor.asked[3:] == [Window(date(2026, 9, 28), date(2026, 10, 1))]  # healed for good
 
 
+@happens("bytes of a raw file change and its time does not", "verify names it; a backfill of its day heals it")
 @pytest.mark.parametrize("hand", HANDS)
 def test_a_backfill_of_its_day_heals_it_also_where_no_time_tells(
     zone: RawZone, report: Stream, hand: Callable[[Path], None]
@@ -178,6 +181,7 @@ def test_verify_names_every_damaged_day_and_nothing_else(zone: RawZone, report: 
     assert all(damage.what for damage in damages)
 
 
+@happens("a raw day between others is deleted", "the next refresh reads it again")
 def test_a_deleted_inner_day_is_read_again_and_a_gap_between_two_backfills_too(
     zone: RawZone, report: Stream, vendor: Vendor
 ) -> None:
@@ -193,6 +197,7 @@ def test_a_deleted_inner_day_is_read_again_and_a_gap_between_two_backfills_too(
     assert zone.extracted_days(report) == Window(date(2026, 8, 20), PERIOD.end).days()
 
 
+@happens("a raw day of CRM records is lost", "the records are listed again, whole")
 @pytest.mark.parametrize("hand", [*HANDS, lambda file: file.unlink()])
 @pytest.mark.parametrize("between", ["", "a backfill of another day"])
 def test_records_are_listed_again_where_one_of_their_days_is_lost(
@@ -212,6 +217,7 @@ def test_records_are_listed_again_where_one_of_their_days_is_lost(
     assert None not in vendor.asked
 
 
+@happens("the raw zone's own ledger or status is damaged", "made anew from the days")
 @pytest.mark.parametrize("name", [LEDGER, STATUS, f"day={SCHEMA_DAY}/{PART}"])
 @pytest.mark.parametrize("hand", [truncated, emptied, not_parquet])
 def test_what_is_only_remembered_is_made_anew(zone: RawZone, report: Stream, name: str, hand: Callable[[Path], None]) -> None:
@@ -224,6 +230,7 @@ def test_what_is_only_remembered_is_made_anew(zone: RawZone, report: Stream, nam
     assert zone.ledger(report).num_rows == len(PERIOD.days())
 
 
+@happens("a home is copied", "every file is looked at once; nothing is read again")
 def test_a_home_that_was_copied_is_whole(zone: RawZone, report: Stream, vendor: Vendor, tmp_path: Path) -> None:
     """A copy has other file times: every file is looked at once, none is set aside, none asked again."""
     go(zone, report, "backfill", PERIOD)

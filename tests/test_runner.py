@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
+from what_happens import happens
 
 from dagster_project import runner
 from dagster_project.connectors import all_streams
@@ -45,6 +46,7 @@ def open_to_all() -> Iterator[Path]:
         yield Path(folder)
 
 
+@happens("the code belongs to root, another user runs it", "it runs as it was parsed, or one sentence says who must parse it")
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 @pytest.mark.parametrize(
     ("parsed", "said"),

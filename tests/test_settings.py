@@ -7,6 +7,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from what_happens import happens
 
 from dagster_project.settings import SettingsError, load_rules, load_settings
 
@@ -53,6 +54,7 @@ def test_google_ads_needs_no_developer_token_and_is_not_switched_on_by_one(tmp_p
     assert load_settings({"GOOGLE_ADS_DEVELOPER_TOKEN": "dev-token-secret"}, folder=tmp_path).google_ads is None
 
 
+@happens("a wrong variable: plain http, a foreign id, a half-set source", "refused at load: the key, the value seen, what is allowed; secrets are not shown")
 @pytest.mark.parametrize(
     ("environment", "said"),
     [
@@ -76,6 +78,7 @@ def test_wrong_variables_are_named(tmp_path: Path, environment: dict[str, str], 
         load_settings(environment, folder=tmp_path)
 
 
+@happens("a wrong rule: NaN, no currency, no cron line, a key or an id twice, an unknown KPI, CRM or web truth", "refused at load: the key, the value seen, what is allowed")
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -116,6 +119,7 @@ def test_wrong_rules_are_named(tmp_path: Path, text: str, said: str) -> None:
         load_rules({}, folder=tmp_path)
 
 
+@happens("web.truth, revenue_truth or exchange_rates name a source that is not there", "refused at load: which source it needs")
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -132,6 +136,7 @@ def test_a_truth_needs_its_source(tmp_path: Path, text: str, said: str) -> None:
         load_settings({}, folder=tmp_path)
 
 
+@happens("funnelhouse.yml is a folder, or not UTF-8", "one sentence with its name")
 def test_a_file_of_rules_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "latin.yml").write_bytes("channels: {rules: [{channel: Büro, source: x}]}".encode("latin-1"))
     (tmp_path / "folder.yml").mkdir()
@@ -140,6 +145,7 @@ def test_a_file_of_rules_that_cannot_be_read_is_named(tmp_path: Path) -> None:
             load_rules({"FUNNELHOUSE_CONFIG": name}, folder=tmp_path)
 
 
+@happens("crm.stages names one value", "it is added to the defaults of its CRM; stages_from: nothing begins empty")
 def test_stages_add_to_the_defaults_value_by_value(tmp_path: Path) -> None:
     stages = "stages: [{value: customlead, stage: sal}, {value: opportunity, stage: sql}]"
     rules(tmp_path, f"crm: {{{stages}}}")
