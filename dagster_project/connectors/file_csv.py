@@ -34,7 +34,8 @@ from dagster_project.connectors.file_drops import (
     text_lines,
 )
 from dagster_project.connectors.file_headers import MOST_TITLE_LINES, find_header, header_name
-from dagster_project.connectors.file_mappings import WHITESPACE, FileMapping, Name, nearest
+from dagster_project.connectors.file_mappings import WHITESPACE, FileMapping, Name
+from dagster_project.connectors.file_positions import positions_of
 
 BLOCK_BYTES = 4 * 2**20
 LONGEST_CELL_LINES = 1000  # a quoted cell of more lines is a quote that somebody forgot to close
@@ -92,28 +93,7 @@ def _open_csv(file: DropFile, mapping: FileMapping, names: Sequence[Name]) -> _C
         )
     if not is_text("".join(header)):
         raise drift(mapping, file, f"the header is not {encoding}; set encoding (cp1251, cp1252, utf-16 …)")
-    positions: dict[Name, int] = {}
-    for name in mapping.present(names, header):
-        if isinstance(name, int):
-            if name > len(header):
-                raise drift(mapping, file, f"there is no column {name}: its header has {len(header)} columns")
-            positions[name] = name - 1
-            continue
-        theirs = header_name(name)
-        if header.count(theirs) > 1:
-            places = [str(place) for place, other in enumerate(header, start=1) if other == theirs]
-            raise drift(
-                mapping,
-                file,
-                f"the column {name!r} is there {len(places)} times; name the one that is meant by its position: "
-                f"{' or '.join(places)}, without quotes",
-            )
-        if theirs not in header:
-            hint = nearest(name, header)
-            if len(header) == 1 and re.search(r"[;,\t|]", header[0]):
-                hint = f"; its header is one column, {header[0][:60]!r}: set delimiter"
-            raise drift(mapping, file, f"there is no column {name!r}{hint}")
-        positions[name] = header.index(theirs)
+    positions = positions_of(names, header, mapping, file)
     return _Csv(file, mapping, encoding, dialect, title_lines, header, positions, title_lines + header_lines)
 
 

@@ -30,6 +30,8 @@ ENDINGS = {
     "ndjson": "jsonl",
     "json": "jsonl",
     "parquet": "parquet",
+    "xlsx": "xlsx",
+    "xlsm": "xlsx",
 }
 COMPRESSIONS = ("gz", "bz2", "xz", "zip")
 WHITESPACE = "whitespace"
@@ -62,7 +64,7 @@ def nearest(name: str, known: Collection[str]) -> str:
 
 
 def guess_format(path: str) -> str | None:
-    """csv, jsonl or parquet by the ending of a path or glob (.gz and the like may follow), or None."""
+    """csv, jsonl, parquet or xlsx by the ending of a path or glob (.gz and the like may follow), or None."""
     parts = path.lower().split(".")
     if parts[-1] in COMPRESSIONS:
         parts.pop()
@@ -150,7 +152,8 @@ class FileMapping(BaseModel):
         "exchange_rates", "ga4_export",
     ]  # fmt: skip
     path: str  # file or glob, relative to funnelhouse.yml, or an fsspec URL; ${VARIABLES} are filled in
-    format: Literal["csv", "jsonl", "parquet"] | None = None  # by the ending where not given
+    format: Literal["csv", "jsonl", "parquet", "xlsx"] | None = None  # by the ending where not given
+    sheet: str | None = None  # of a spreadsheet; the first where not given
     strict: bool = False  # the first bad row stops the stream
     # --- how cells are written
     # comma; tab for .tsv; with escapes: backslash whichever of the two the header has. whitespace: any run of spaces and tabs
@@ -234,7 +237,7 @@ class FileMapping(BaseModel):
         if not self.file_format:
             raise ValueError(
                 f"files entry {self.name!r}: the path {self.path!r} does not end in a known format; "
-                "set format to csv, jsonl or parquet"
+                "set format to csv, jsonl, parquet or xlsx"
             )
         if self.is_export:
             self._check_export()
@@ -245,7 +248,7 @@ class FileMapping(BaseModel):
         return self
 
     def _check_export(self) -> None:
-        if self.file_format == "csv":
+        if self.file_format in ("csv", "xlsx"):
             raise ValueError(
                 f"files entry {self.name!r}: the GA4 export is nested; allowed formats are jsonl and parquet"
             )
@@ -302,6 +305,12 @@ class FileMapping(BaseModel):
             raise ValueError(f"{where}: values.{useless[0]} translates a column that is not in columns")
         if useless := sorted(set(self.otherwise) - set(self.columns)):
             raise ValueError(f"{where}: otherwise.{useless[0]} stands in for a column that is not in columns")
+        if self.sheet is not None and self.file_format != "xlsx":
+            raise ValueError(f"{where}: sheet is of a spreadsheet; {self.file_format} has none")
+        if self.file_format == "xlsx" and (
+            useless := sorted(self.model_fields_set & {"delimiter", "encoding", "escapes"})
+        ):
+            raise ValueError(f"{where}: {useless[0]} is of text; a spreadsheet has none")
         if self.escapes == "backslash" and self.file_format != "csv":
             raise ValueError(f"{where}: escapes are of text with columns; {self.file_format} has its own")
         self._check_counts(where, stream)

@@ -31,6 +31,7 @@ from dagster_project.connectors.file_drops import (
     text_lines,
 )
 from dagster_project.connectors.file_mappings import FileMapping, Name, nearest
+from dagster_project.connectors.file_sheets import read_sheet
 
 
 def read_cells(
@@ -43,6 +44,8 @@ def read_cells(
     """
     if mapping.file_format == "parquet":
         return _read_parquet(file, mapping, names)
+    if mapping.file_format == "xlsx":
+        return read_sheet(file, mapping, names)
     if mapping.file_format == "jsonl":
         return _read_json_lines(file, mapping, mapping.present(names, ()), mapping.present(required, ()), bad)
     return read_csv(file, mapping, names, bad)

@@ -198,7 +198,7 @@ def test_a_constant_of_the_wrong_kind_is_named(tmp_path: Path) -> None:
         ({"counts": "stage"}, "counts: stage is no whole number; allowed are none"),
         ({"escapes": "backslash", "path": "leads.jsonl"}, "escapes are of text with columns; jsonl has its own"),
         ({"escapes": "slash"}, "'quotes' or 'backslash'"),
-        ({"path": "leads.xlsx"}, "does not end in a known format; set format to csv, jsonl or parquet"),
+        ({"path": "leads.dat"}, "does not end in a known format; set format to csv, jsonl, parquet or xlsx"),
         ({"time_zone": "Berlin"}, "not a time zone name"),
         ({"encoding": "latin-99"}, "not an encoding"),
         ({"decimal": ",", "thousands": ","}, "decimal and thousands are both ','"),
