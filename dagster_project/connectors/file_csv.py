@@ -94,7 +94,8 @@ def _open_csv(file: DropFile, mapping: FileMapping, names: Sequence[Name]) -> _C
     if not is_text("".join(header)):
         raise drift(mapping, file, f"the header is not {encoding}; set encoding (cp1251, cp1252, utf-16 …)")
     positions = positions_of(names, header, mapping, file)
-    return _Csv(file, mapping, encoding, dialect, title_lines, header, positions, title_lines + header_lines)
+    done = title_lines + header_lines if mapping.header else title_lines
+    return _Csv(file, mapping, encoding, dialect, title_lines, header, positions, done)
 
 
 def _header(
@@ -135,7 +136,8 @@ def _read_csv_fast(csv_file: _Csv, bad: BadLine) -> Iterator[Cells]:
     if dialect.delimiter == WHITESPACE or (dialect.hides_quotes and not csv_file.encoding.startswith("utf-8")):
         raise pa.ArrowInvalid("not a dialect of Arrow's reader")
     columns = [f"c{i}" for i in range(len(csv_file.header))]
-    first_row = csv_file.title_lines + 1  # Arrow counts rows, not lines, from the top of the file
+    header_rows = int(csv_file.mapping.header)
+    first_row = csv_file.title_lines + header_rows  # Arrow counts rows, not lines, from the top of the file
     more_lines = csv_file.done_line - first_row  # lines above the present row less rows above it
 
     def skip(row: pyarrow.csv.InvalidRow) -> str:
@@ -152,7 +154,7 @@ def _read_csv_fast(csv_file: _Csv, bad: BadLine) -> Iterator[Cells]:
                 block_size=BLOCK_BYTES,
                 column_names=columns,
                 skip_rows=csv_file.title_lines,
-                skip_rows_after_names=1,
+                skip_rows_after_names=header_rows,
                 encoding="utf8" if csv_file.encoding in ("utf-8", "utf-8-sig") else csv_file.encoding,
             ),
             pyarrow.csv.ParseOptions(

@@ -163,6 +163,7 @@ class FileMapping(BaseModel):
     # PostgreSQL write text. Between tabs a quote is then a letter; with another delimiter cells may stand in quotes, and
     # \" is a quote in them
     escapes: Literal["quotes", "backslash"] = "quotes"
+    header: bool = True  # whether the first row has names; without, columns are named by position
     skip_lines: int = Field(0, ge=0)  # lines above the header (report titles)
     decimal: Literal[".", ","] | None = None
     thousands: Literal[".", ",", " ", "'"] | None = None
@@ -177,10 +178,10 @@ class FileMapping(BaseModel):
     ] = ()  # of the names of months; en where not given
     # --- which rows
     key: Annotated[
-        tuple[str, ...], BeforeValidator(_as_list)
+        tuple[Name, ...], BeforeValidator(_as_list)
     ] = ()  # columns of the file; else the stream's id
     replace_by: Annotated[
-        tuple[str, ...], BeforeValidator(_as_list)
+        tuple[Name, ...], BeforeValidator(_as_list)
     ] = ()  # a later file replaces all rows of a value
     where: dict[Name, Values] = {}  # column of the file -> the values that its rows must have; "" is an empty cell
     where_not: dict[Name, Values] = {}  # the values that they must not have
@@ -332,10 +333,15 @@ class FileMapping(BaseModel):
                 raise ValueError(f"{where}: counts: {name} needs one column of the file, without values or otherwise")
 
     def _check_positions(self, where: str) -> None:
+        if not self.header and self.file_format != "csv":
+            raise ValueError(f"{where}: header: false is of text with columns; {self.file_format} has names")
         named = {f"columns.{ours}": names for ours, names in self.columns.items()}
         named |= {f"otherwise.{ours}": names for ours, names in self.otherwise.items()}
+        named |= {"key": self.key, "replace_by": self.replace_by}
         named |= {setting: tuple(getattr(self, setting)) for setting in ("where", "where_not")}
         for key, names in named.items():
+            if not self.header and (name := next((n for n in names if isinstance(n, str) and n != ROW_NUMBER), None)):
+                raise ValueError(f"{where}: {key}: {name!r} is a name, and with header: false columns have positions only")
             if self.file_format == "jsonl" and (position := next((n for n in names if isinstance(n, int)), None)):
                 raise ValueError(
                     f"{where}: {key}: {position} is a position, and JSON has none; put a name that is a number in quotes"

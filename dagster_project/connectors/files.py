@@ -137,7 +137,7 @@ def _copies(
             f"files entry {example['account_id']!r}: {shared} rows share {' and '.join(stream.id)} with "
             f"another row, for example {shown(str(example[stream.id[0]]))!r}. The mapping's key keeps them "
             "apart, the warehouse cannot: drop key, or make the id whole, for example "
-            f"{stream.id[0]}: [{', '.join(own_key or ())}]",
+            f"{stream.id[0]}: [{', '.join(map(str, own_key or ()))}]",
             source="files",
             stream=stream.name,
         )

@@ -119,6 +119,17 @@ def test_columns_by_position(tmp_path: Path) -> None:
     assert table.num_rows == 1
 
 
+def test_a_file_without_a_header(tmp_path: Path) -> None:
+    put(tmp_path, leads='1,2026-09-01,"a\nb"\n2,2026-09-02,c\n3\n4,2026-09-04,d\n')
+    mapping = {**LEADS, "header": False, "columns": {"lead_id": 1, "created_at": 2, "source": 3}}
+    table, tally = swept(tmp_path, mapping)
+    assert list(zip(table["lead_id"].to_pylist(), table["_line"].to_pylist(), strict=True)) == [("1", 1), ("2", 3), ("4", 5)]
+    assert tally.bad_rows == ["crm: leads.csv, line 4: 1 cells where the header has 3"]
+    (tmp_path / "leads.csv").write_bytes(b"title\n1;2026-09-01;x\n2;2026-09-02;\xff\n3;2026-09-03;y\n")
+    table, _ = swept(tmp_path, {**mapping, "delimiter": ";", "skip_lines": 1})
+    assert list(zip(table["lead_id"].to_pylist(), table["_line"].to_pylist(), strict=True)) == [("1", 2), ("3", 4)]
+
+
 # ---- arithmetic
 
 
@@ -355,6 +366,7 @@ def test_a_column_of_which_nothing_can_be_read_is_a_wrong_mapping(tmp_path: Path
         (with_columns(ORDERS, amount=["a * b", "c"]), {}, "arithmetic is one text, not a list"),
         (with_columns(ORDERS, amount="a * b"), {"values": {"amount": {"x": "1"}}}, "values.amount: 'a \\* b' is arithmetic"),
         (with_columns(ORDERS, customer_id="row_number"), {}, "columns.customer_id: row_number is an id for rows that have none"),
+        (ORDERS, {"header": False}, "columns.order_id: 'id' is a name, and with header: false columns have positions only"),
         (with_columns(ORDERS, order_id=0), {}, "greater than or equal to 1"),
         ({**with_columns(LEADS, created_at=2), "path": "l.jsonl"}, {}, "columns.created_at: 2 is a position, and JSON has none"),
         (with_columns(VISITS, client_id="Client"), {}, "client_id cannot be filled beside count"),
