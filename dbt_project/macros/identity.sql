@@ -6,17 +6,30 @@
     {{ return(names | reject('in', ['gbraid', 'wbraid']) | list) }}
 {%- endmacro %}
 
-{# What scripts and people write where an id is missing: '', words for nothing, an unexpanded macro, only zeros. #}
-{% macro is_placeholder_id(value) -%}
-    {{ full_match(
-        "lower(trim(" ~ value ~ "))",
-        "'|\\(not set\\)|\\(none\\)|undefined|null|none|nan|nil|n/?a|unknown|anonymous|empty|test|true|false|[0.\\-x*?]+|\\[object object\\]|[$%]?\\{.*'"
+{#
+  What scripts and people write where an id is missing, as a pattern of whole values in small letters: '', words for
+  nothing, only zeros, quotes, the id's own name. `missing_id` is of what stands for a value, `unexpanded_macro` of what
+  should have become one: {gclid}, {{gclid}}, ${gclid}, $gclid, %%gclid%%, __CLICKID__, [gclid], <gclid>, %7Bgclid%7D.
+#}
+{% macro missing_id() -%}
+    {%- set own_names = landing_click_ids() + ['srsltid', 'click_id', 'clickid', 'client_id', 'clientid', 'cid'] -%}
+    {{ return(
+        "\\([a-z ]+\\)|undefined|null|none|nan|nil|n[/.]?a[.]?|unknown|anonymous|empty|missing|test|true|false|[0._x*?–—-]+|[\"'']+|"
+        ~ "\\[object object\\]|" ~ own_names | join('|')
     ) }}
 {%- endmacro %}
 
-{# An id, trimmed; null where it is a placeholder. #}
+{% macro unexpanded_macro() -%}
+    {{ return("[$%#@]?\\{.*|[$%@][a-z_]+%?|%%.*|__[a-z0-9_]+__|[\\[<].*|%(?:25)*(?:7b|5b|3c|24).*") }}
+{%- endmacro %}
+
+{% macro is_placeholder_id(value) -%}
+    {{ full_match("lower(trim(" ~ value ~ "))", "'|" ~ missing_id() ~ "|" ~ unexpanded_macro() ~ "'") }}
+{%- endmacro %}
+
+{# An id, trimmed; null where it is a placeholder. Names its value once: that may be a search in an address. #}
 {% macro usable_id(value) -%}
-    case when not {{ is_placeholder_id(value) }} then trim({{ value }}) end
+    nullif({{ replace_matches("trim(" ~ value ~ ")", "'(?i)^(?:" ~ missing_id() ~ "|" ~ unexpanded_macro() ~ ")$'") }}, '')
 {%- endmacro %}
 
 {# An order's number as both the shop and its books write it: '#1001' is 1001. #}
@@ -47,7 +60,8 @@
                         '{{ column }}='
                         -- an unexpanded macro may hold anything
                         || case
-                            when strpos({{ relation }}.{{ column }}, chr(123)) > 0 then 'macro'
+                            when not {{ full_match("lower(trim(" ~ relation ~ "." ~ column ~ "))", "'" ~ missing_id() ~ "'") }}
+                                then 'macro'
                             else lower(trim({{ relation }}.{{ column }}))
                         end
             end

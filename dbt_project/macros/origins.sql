@@ -36,7 +36,8 @@
   '(not set)'; channel 'Unassigned'. platform is the ad platform of campaign_key, null for a campaign of its own.
 
   Order of deciding (first that speaks): click id of a paid platform; UTM or the vendor's source; click id that
-  proves no payment. Then source alias; AI assistants get their medium; campaign by id, by name, by alias; channel by
+  proves no payment. Then the place of an app, the source of an ad platform's label ("Facebook Ads"), source alias; AI
+  assistants get their medium; campaign by id, by name, by alias; channel by
   user rule, by the platform's campaign type, Direct for a referral of our own domains, payment and sign-in pages (the
   source stays what the vendor resolved), by GA4's rules with our source overrides before Google's list.
 #}
@@ -76,13 +77,26 @@
             left join {{ ref('click_ids') }} as click_ids on lower(cleaned.click_id) = lower(click_ids.click_id)
         ),
 
-        aliased as (
+        -- an app is its site, a label of an ad platform is where the platform's clicks come from
+        placed as (
             select
                 clicked.*,
-                coalesce(source_aliases.source, clicked.clicked_source) as named_source
+                coalesce(app_packages.source, ad_platforms.source, clicked.clicked_source) as placed_source
             from clicked
-            left join {{ ref('stg_config__source_aliases') }} as source_aliases
-                on clicked.clicked_source = source_aliases.alias
+            left join {{ ref('app_packages') }} as app_packages
+                on {{ replace_matches('clicked.clicked_source', "'^android-app:/*|/.*$'") }} = app_packages.package
+            left join {{ ref('ad_platform_labels') }} as labels
+                on {{ label_words('clicked.clicked_source') }} = labels.label
+            left join {{ ref('ad_platforms') }} as ad_platforms on labels.platform = ad_platforms.platform
+        ),
+
+        aliased as (
+            select
+                placed.*,
+                coalesce(as_given.source, as_placed.source, placed.placed_source) as named_source
+            from placed
+            left join {{ ref('stg_config__source_aliases') }} as as_given on placed.clicked_source = as_given.alias
+            left join {{ ref('stg_config__source_aliases') }} as as_placed on placed.placed_source = as_placed.alias
         ),
 
         -- a vendor that does not know our payment pages calls the way back from them a referral
@@ -257,6 +271,11 @@
             end as channel_basis
         from decided
     )
+{%- endmacro %}
+
+{# The words of a label, with '_' between them: 'Facebook Ads' and 'facebook-ads' are facebook_ads. #}
+{% macro label_words(label) -%}
+    {{ replace_matches(replace_matches("lower(" ~ label ~ ")", "'[^\\pL\\pN]+'", "'_'"), "'^_|_$'") }}
 {%- endmacro %}
 
 {# Key of a platform's campaign: the platform and the id, or the name where there is no id. #}

@@ -33,7 +33,7 @@
 
   Search engines give their name and 'organic', social networks their host and 'social', everything else its host and
   'referral' (AI assistants get their medium in classify_origins). Our own domains, payment and sign-in pages
-  are left out: they never begin a session.
+  are left out: they never begin a session. An app (com.linkedin.android) is the site whose app it is.
 #}
 {% macro resolve_referrers(relation) -%}
     (
@@ -43,42 +43,55 @@
             where referrer_host is not null
         ),
 
+        places as (
+            select hosts.referrer_host, coalesce(app_packages.host, hosts.referrer_host) as place
+            from hosts
+            left join {{ ref('app_packages') }} as app_packages on hosts.referrer_host = app_packages.package
+        ),
+
+        places_and_apps as (
+            select place as referrer_host from places
+            union
+            select referrer_host from places
+        ),
+
         ignored_hosts as (
-            select * from {{ ignored_hosts('hosts') }} as found
+            select * from {{ ignored_hosts('places_and_apps') }} as found
         ),
 
         -- Matomo writes google.{} for all country domains and {}.bing.com for all country prefixes
         clues as (
-            select referrer_host, referrer_host as clue, 1 as preference from hosts
+            select place, place as clue, 1 as preference from places
             union
-            select referrer_host, {{ replace_matches('referrer_host', "'[.](?:(?:co|com|org|net)[.])?[a-z]{2,3}$'", "'.{}'") }} as clue, 2 as preference
-            from hosts
+            select place, {{ replace_matches('place', "'[.](?:(?:co|com|org|net)[.])?[a-z]{2,3}$'", "'.{}'") }} as clue, 2 as preference
+            from places
             union
-            select referrer_host, {{ replace_matches('referrer_host', "'^[^.]+[.]'", "'{}.'") }} as clue, 3 as preference
-            from hosts
+            select place, {{ replace_matches('place', "'^[^.]+[.]'", "'{}.'") }} as clue, 3 as preference
+            from places
         ),
 
         listed as (
             select
-                clues.referrer_host,
+                clues.place,
                 {{ earliest('referrer_hosts.source', 'clues.preference') }} as source,
                 {{ earliest('referrer_hosts.type', 'clues.preference') }} as type
             from clues
             inner join {{ ref('referrer_hosts') }} as referrer_hosts on clues.clue = referrer_hosts.host
-            group by clues.referrer_host
+            group by clues.place
         )
 
         select
-            hosts.referrer_host,
-            case when listed.type = 'search' then listed.source else hosts.referrer_host end as source,
+            places.referrer_host,
+            case when listed.type = 'search' then listed.source else places.place end as source,
             case
                 when listed.type = 'search' then 'organic'
                 when listed.type = 'social' then 'social'
                 else 'referral'
             end as medium
-        from hosts
-        left join listed on hosts.referrer_host = listed.referrer_host
-        left join ignored_hosts on hosts.referrer_host = ignored_hosts.referrer_host
-        where ignored_hosts.referrer_host is null
+        from places
+        left join listed on places.place = listed.place
+        left join ignored_hosts as ignored_places on places.place = ignored_places.referrer_host
+        left join ignored_hosts as ignored_apps on places.referrer_host = ignored_apps.referrer_host
+        where ignored_places.referrer_host is null and ignored_apps.referrer_host is null
     )
 {%- endmacro %}

@@ -22,7 +22,7 @@
     {%- set plain = "replace(replace(" ~ url ~ ", '&#038;', '&'), '&#38;', '&')" -%}
     {%- set conditions = [
         (full_match(url, "'(?s).*[?&#;](utm_[a-z]*[A-Z]|[uU][tT]M|[uU]T[mM]|U[tT][mM])[A-Za-z_]*=.*'"), 'parameter_upper_case'),
-        (full_match(url, "'(?is).*&(amp|#0*38);utm_.*'"), 'html_entity'),
+        (full_match(url, "'(?is).*(amp|[&#]+0*38|[&#]+x0*26)(;|%3b)utm_.*|.*[?&]amputm_.*'"), 'html_entity'),
         (
             full_match(plain, "'(?is)[^#]*#.*utm_[a-z]+=.*'") ~ " and not " ~ full_match(plain, "'(?is)[^#]*[?&]utm_[a-z]+=.*'"),
             'after_fragment',

@@ -15,9 +15,42 @@
     case when lower({{ url }}) like '%{{ name.split('_')[0] }}%' then {{ url_param(url, name) }} end
 {%- endmacro %}
 
+{#
+  A URL with '&' before each tag that people meant as one, for url_param: what is left of '&amp;' and '&#038;' after some
+  tool ate the '&' or the ';' (`amp;utm_medium`, `#038;utm_term`, `&amputm_source`, `&amp%3Butm_id`), and the ';' that
+  HTML 4 allowed instead. For reading tags only: the path of a page is that of the address as it came.
+#}
+{% macro mended_address(url) -%}
+    {%- set tag = "(utm(?:_|%5f)|" ~ (landing_click_ids() + ['srsltid']) | join('=|') ~ "=)" -%}
+    {%- set rest_of_entity = "(?:amp|[&#]+0*38|[&#]+x0*26)?(?:;|%3b)" -%}
+    case
+        when {{ url }} like '%;%' or {{ url }} like '%&amp%' or lower({{ url }}) like '%\%3b%' escape '\'
+            then {{ replace_matches(
+                url, "'(?i)(?:[?&#]?(?:" ~ rest_of_entity ~ ")+|[?&]amp)" ~ tag ~ "'", "'&\\1'"
+            ) }}
+        else {{ url }}
+    end
+{%- endmacro %}
+
 {# Host of a URL in lower case, without user, port, 'www.' and 'm.'; null where the text has no host. #}
 {% macro url_host(url) -%}
-    nullif({{ bare_host("lower(" ~ find_match(url, "'^(?:[A-Za-z][A-Za-z0-9+.-]*:)?//(?:[^/?#@]*@)?([^/?#:]+)'") ~ ")") }}, '')
+    {%- set after_scheme = find_match(
+        url, "'(?i)^\\s*(?:https?:/{1,3}|(?:[a-z][a-z0-9+.-]*:)?//)(?:[^/?#@]*@)?([^/?#:\\s]+)'"
+    ) -%}
+    nullif({{ bare_host("lower(coalesce(nullif(" ~ after_scheme ~ ", ''), " ~ schemeless_host(url) ~ "))") }}, '')
+{%- endmacro %}
+
+{#
+  Host of an address that is written without its scheme (www.google.com, google.com/search, com.linkedin.android), as
+  analytics tools and people write them; null for a path, a page's file name and a word. An ending of letters tells a host.
+#}
+{% macro schemeless_host(url) -%}
+    {%- set labels = "(?:[\\pL\\pN_-]+[.])+(?:\\pL{2,}|xn--[a-z0-9-]+)|[0-9]{1,3}(?:[.][0-9]{1,3}){3}" -%}
+    {%- set host = find_match(url, "'(?i)^\\s*(" ~ labels ~ ")[.]?(?::[0-9]+)?(?:[/?#].*|\\s*)$'") -%}
+    case
+        when {{ url }} not like '/%' and not {{ full_match(url, "'(?i)[^/?#]*[.](?:html?|php|aspx?|jsp|cgi|pdf)(?:[?#].*)?'") }}
+            then nullif({{ host }}, '')
+    end
 {%- endmacro %}
 
 {# A host or source without a leading 'www.', 'm.' or both. #}
@@ -26,11 +59,18 @@
 {%- endmacro %}
 
 {#
-  Path of a landing page, from a URL or from a path: without host, query and fragment, decoded, without a slash at the
-  end ('/' alone stays); null where nothing is known. The letter case stays: paths are case-sensitive.
+  Path of a landing page, from a URL (with its scheme or without) or from a path: without host, query and fragment,
+  decoded, without a slash at the end ('/' alone stays); null where nothing is known. The letter case stays: paths are
+  case-sensitive.
 #}
 {% macro url_path(url) -%}
-    {%- set path = replace_matches(url, "'^(?:[A-Za-z][A-Za-z0-9+.-]*:)?//[^/?#]*|[?#].*$'") -%}
+    {%- set with_scheme = replace_matches(
+        url, "'^(?:[Hh][Tt][Tt][Pp][Ss]?:/{1,3}|(?:[A-Za-z][A-Za-z0-9+.-]*:)?//)[^/?#]*|[?#].*$'"
+    ) -%}
+    {%- set without_scheme = replace_matches(url, "'^[^/?#]*|[?#].*$'") -%}
+    {%- set path -%}
+        case when {{ schemeless_host(url) }} is null then {{ with_scheme }} else {{ without_scheme }} end
+    {%- endset -%}
     case
         when {{ known(url) }} is null then null
         else coalesce(nullif({{ replace_matches(decode_once(path), "'/+$'") }}, ''), '/')
@@ -38,28 +78,16 @@
 {%- endmacro %}
 
 {#
-  Aggregate over the click ids of the seed (alias `ids`): the one that counts among those in the URL, null if none.
-  The letter case of the name does not matter, that of the value is the id. Text search instead of a pattern per id:
-  patterns that are not literals are slow.
+  The click ids that leads are joined by, the path of the landing page and what is wrong with its tags. `address` is
+  the mended_address of `url`.
 #}
-{% macro first_click_id(url, ids) -%}
-    {%- set query = "replace(replace(replace(replace(replace(lower(" ~ url ~ "), '&#038;', '&'), '&#38;', '&'), '&amp;', '&'), '?', '&'), '#', '&') || '&'" -%}
-    {%- set parameter = "'&' || lower(" ~ ids ~ ".click_id) || '='" -%}
-    {{ earliest(
-        "case when contains(replace(" ~ query ~ ", " ~ parameter ~ " || '&', '&'), " ~ parameter ~ ") then "
-        ~ ids ~ ".click_id end",
-        ids ~ ".precedence"
-    ) }}
-{%- endmacro %}
-
-{# The click ids that leads are joined by, the path of the landing page and what is wrong with its tags. #}
-{% macro landing_columns(url) -%}
+{% macro landing_columns(address, url) -%}
     {{ url_path(url) }} as landing_page
     {%- for name in click_id_names() %},
-    {{ url_param(url, name) }} as {{ name }}
+    {{ usable_id(url_param(address, name)) }} as {{ name }}
     {%- endfor %}
     {%- for name in address_click_id_names() %},
-    {{ rare_url_param(url, name) }} as {{ name }}
+    {{ usable_id(rare_url_param(address, name)) }} as {{ name }}
     {%- endfor %},
     {{ url_problems(url) }} as tag_problems
 {%- endmacro %}

@@ -138,8 +138,8 @@ def test_a_value_as_it_is_compared(evaluate, raw, normalised) -> None:
         ("?ttclid=1", "ttclid"),
         ("?li_fat_id=1", "li_fat_id"),
         ("?twclid=1", "twclid"),
-        ("?ScCid=1", "ScCid"),
-        ("?sccid=1", "ScCid"),
+        ("?ScCid=1", "sccid"),
+        ("?sccid=1", "sccid"),
         ("?epik=1", "epik"),
         ("?rdt_cid=1", "rdt_cid"),
         ("?fbclid=1", "fbclid"),
@@ -156,13 +156,99 @@ def test_a_value_as_it_is_compared(evaluate, raw, normalised) -> None:
         ("?xgclid=1&my_yclid=2", None),
         ("?lixfatxid=1", None),
         ("", None),
+        ("?utm_source=x&amp%3Bgclid=1", "gclid"),
+        ("?utm_source=x#038;fbclid=1", "fbclid"),
+        ("?gclid={gclid}&msclkid=2", "msclkid"),  # the template of one platform, imported by another
     ],
 )
 def test_the_click_id_of_an_address(evaluate, query, click_id) -> None:
-    rows = "(select unnest(['" + "', '".join(REGISTRY) + "']) as click_id, unnest(range(" + str(len(REGISTRY)) + ")) as precedence)"
-    call = "'(select ' ~ first_click_id('value', 'ids') ~ ' from " + rows.replace("'", "\\'") + " as ids)'"
-    assert evaluate(call, [SITE + query]) == [click_id]
+    assert evaluate(CLICK_ID, [SITE + query]) == [click_id]
 
+
+# what tools and people leave where a click id should be
+PLACEHOLDERS = [
+    "{gclid}", "%7Bgclid%7D", "%257Bgclid%257D", "{{gclid}}", "${gclid}", "$gclid", "%24%7Bgclid%7D", "[gclid]", "%5Bgclid%5D", "<gclid>",
+    "%3Cgclid%3E", "__CLICKID__", "%%CLICKID%%", "%gclid%", "gclid", "GCLID", "undefined", "Undefined", "null", "NULL", "none", "NaN", "nil",
+    "n/a", "N%2FA", "(not%20set)", "(none)", "unknown", "test", "true", "0", "000", "-", "--", "%E2%80%94", "xxx", "%20", "+", "%22%22", "''",
+    "[object%20Object]", "[INSERT_CLICK_ID]",
+]  # fmt: skip
+
+
+def test_placeholders_are_no_click_ids(evaluate) -> None:
+    for name in ("gclid", "wbraid", "fbclid", "ScCid"):
+        urls = [f"{SITE}?{name}={placeholder}&utm_source=x" for placeholder in PLACEHOLDERS]
+        found = dict(zip(PLACEHOLDERS, evaluate(CLICK_ID, urls), strict=True))
+        assert found == dict.fromkeys(PLACEHOLDERS)
+    ids = ["Cj0KCQjw_-x", "IwAR0undefined", "nullable", "testing", "EAIaIQ", "0AAAA", "_gclid_1", "1-2.3", "UTICj0", "%7", "100"]
+    assert evaluate(CLICK_ID, [f"{SITE}?gclid={each}" for each in ids]) == ["gclid"] * len(ids)
+
+
+# how an address is said without its scheme, and what is none
+@pytest.mark.parametrize(
+    ("address", "host", "path"),
+    [
+        ("https://www.shop.example/a/?x=1", "shop.example", "/a"),
+        ("www.google.com", "google.com", "/"),
+        ("google.com/search?q=https://x.example/", "google.com", "/search"),
+        ("t.co/abc", "t.co", "/abc"),
+        ("//www.google.com/", "google.com", "/"),
+        ("https:/www.google.com/a", "google.com", "/a"),
+        ("HTTPS://Shop.Example/A", "shop.example", "/A"),
+        ("shop.example:8080/a", "shop.example", "/a"),
+        ("почта.рф/вход", "почта.рф", "/вход"),
+        ("com.linkedin.android", "com.linkedin.android", "/"),
+        ("android-app://com.linkedin.android/", "com.linkedin.android", "/"),
+        ("192.168.0.1/a", "192.168.0.1", "/a"),
+        ("/pricing?gclid=1", None, "/pricing"),
+        ("/a.b/c.html", None, "/a.b/c.html"),
+        ("pricing.html?x=1", None, "pricing.html"),
+        ("index.php", None, "index.php"),
+        ("pricing", None, "pricing"),
+        ("$direct", None, "$direct"),
+        ("(direct)", None, "(direct)"),
+        ("v2.0/docs", None, "v2.0/docs"),
+        ("", None, None),
+        (None, None, None),
+    ],
+)
+def test_an_address_with_and_without_its_scheme(evaluate, address, host, path) -> None:
+    assert evaluate("url_host('value')", [address]) == [host]
+    assert evaluate("url_path('value')", [address]) == [path]
+
+
+# a URL whose '&amp;' lost a part on its way, and what it says: source, medium, campaign
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("?utm_source=a&amp;utm_medium=b&amp;utm_campaign=c", ("a", "b", "c")),
+        ("?utm_source=a&amp;amp;utm_medium=b", ("a", "b", None)),
+        ("?utm_source=a#038;utm_medium=b#038;utm_campaign=c", ("a", "b", "c")),
+        ("?utm_source=a&038;utm_medium=b", ("a", "b", None)),
+        ("?utm_source=a&#x26;utm_medium=b", ("a", "b", None)),
+        ("?utm_source=aamp;utm_medium=bamp;utm_campaign=c", ("a", "b", "c")),
+        ("?utm_source=a&amputm_medium=b", ("a", "b", None)),
+        ("?utm_source=a&amp%3Butm_medium=b", ("a", "b", None)),
+        ("?amp;utm_source=a&amp;utm_medium=b", ("a", "b", None)),
+        ("?utm_source=a;utm_medium=b;utm_campaign=c", ("a", "b", "c")),
+        ("?utm_source=a&lt;br&gt;&utm_medium=b", ("a", "b", None)),
+        ("?utm_source=a&lt;utm_medium=b", ("a", "b", None)),
+        ("?utm_source=a;b&utm_medium=b", ("a;b", "b", None)),  # a semicolon before no tag is the value's
+        ("?utm_source=amp;x&utm_medium=amp", ("amp;x", "amp", None)),
+        ("?utm_source=38;utm_medium=b", ("38", "b", None)),
+        ("?utm_campaign=x&amp=1&utm_source=a", ("a", None, "x")),
+    ],
+)
+def test_entities_that_lost_a_part(evaluate, query, expected) -> None:
+    found = tuple(evaluate(f"url_param(mended_address('value'), 'utm_{name}')", [SITE + query])[0] for name in ("source", "medium", "campaign"))
+    assert found == expected
+
+
+# the name of the click id that counts in an address, read as the models read it
+CLICK_ID = (
+    "'(select ' ~ click_id_of('parsed', landing_click_ids() + ['srsltid']) ~ ' from (select ' ~ landing_columns('address', 'url') ~ ', ' "
+    "~ usable_id(rare_url_param('address', 'srsltid')) ~ ' as srsltid from (select value as url, ' ~ mended_address('value') "
+    "~ ' as address)) as parsed)'"
+)
 
 # every id that the brief of the registry names, in the order of precedence: payment is proved, then not
 REGISTRY = [

@@ -1,5 +1,6 @@
 -- What a form submission or a CRM record says itself of where the person came from: its UTM and click ids, else those
--- of the page's address; for a record without any, the CRM's own word for the source.
+-- of the page's address; for a record without any, the CRM's own word for the source. A click id tells the source, and
+-- the campaign where the platform lists the click; tags that came with it keep the rest.
 {%- set click_id_columns = click_id_names() %}
 {%- set tags = "'(?i).*[?&#;](?:utm_[a-z]+|[a-z]*clk?id|gbraid|wbraid|li_fat_id|epik|rdt_cid|sccid)=[^&#].*'" %}
 with submissions as (
@@ -23,12 +24,6 @@ people as (
 forms as (
 
     select distinct form_name from {{ ref('stg_hubspot__forms') }} where form_name is not null
-
-),
-
-click_ids as (
-
-    select * from {{ ref('click_ids') }}
 
 ),
 
@@ -82,6 +77,7 @@ events as (
         click_id,
         {{ click_id_columns | join(',\n        ') }},
         page_url as tagged_url,
+        true as is_of_the_visit,
         page_url as landing_url,
         cast(null as varchar) as crm,
         cast(null as varchar) as crm_source,
@@ -109,9 +105,12 @@ events as (
         records.{{ column }},
         {% endfor -%}
         case
+            when {{ full_match('records.landing_page', tags) }} then records.landing_page
             when {{ full_match('records.first_url', tags) }} then records.first_url
             else records.last_url
         end as tagged_url,
+        -- the first or last address that a CRM saw may be of another visit than the tags on the record
+        coalesce({{ full_match('records.landing_page', tags) }}, false) as is_of_the_visit,
         coalesce(records.landing_page, records.first_url) as landing_url,
         records.crm,
         records.crm_source,
@@ -124,43 +123,49 @@ events as (
 
 ),
 
--- the address is read only where the row has no tags of its own
+-- the address is read for what the row does not say itself: its tags, its click id
 addresses as (
 
-    select touch_id, tagged_url
+    select
+        touch_id,
+        tagged_url,
+        {{ mended_address('tagged_url') }} as address,
+        coalesce(utm_source, utm_medium, utm_campaign) is not null as has_utm,
+        click_id is not null as has_click_id
     from events
     where
-        coalesce(utm_source, utm_medium, utm_campaign, click_id) is null
+        (coalesce(utm_source, utm_medium, utm_campaign) is null or click_id is null)
+        and (
+            is_of_the_visit
+            or coalesce(utm_source, utm_medium, utm_campaign, click_id) is null
+            or contains(tagged_url, coalesce({{ click_id_columns | join(', ') }}))
+        )
         and {{ full_match('tagged_url', tags) }}
 
 ),
 
-address_click_ids as (
+parsed_addresses as (
 
-    select addresses.touch_id, {{ first_click_id('addresses.tagged_url', 'click_ids') }} as click_id
+    select
+        touch_id,
+        tagged_url,
+        {% for name in ['source', 'medium', 'campaign', 'term', 'content', 'id'] -%}
+        case when not has_utm then {{ url_param('address', 'utm_' ~ name) }} end as utm_{{ name }},
+        {% endfor -%}
+        {% for column in click_id_columns -%}
+        case when not has_click_id then {{ usable_id(url_param('address', column)) }} end as {{ column }},
+        {% endfor -%}
+        {% for column in address_click_id_names() + ['srsltid'] -%}
+        case when not has_click_id then {{ usable_id(rare_url_param('address', column)) }} end as {{ column }}{{ ',' if not loop.last }}
+        {% endfor %}
     from addresses
-    cross join click_ids
-    group by addresses.touch_id
 
 ),
 
 address_tags as (
 
-    select
-        addresses.touch_id,
-        addresses.tagged_url,
-        address_click_ids.click_id,
-        {% for name in ['source', 'medium', 'campaign', 'term', 'content', 'id'] -%}
-        {{ url_param('addresses.tagged_url', 'utm_' ~ name) }} as utm_{{ name }},
-        {% endfor -%}
-        {% for column in click_id_columns -%}
-        {{ url_param('addresses.tagged_url', column) }} as {{ column }},
-        {% endfor -%}
-        {% for column in address_click_id_names() -%}
-        {{ rare_url_param('addresses.tagged_url', column) }} as {{ column }}{{ ',' if not loop.last }}
-        {% endfor %}
-    from addresses
-    left join address_click_ids on addresses.touch_id = address_click_ids.touch_id
+    select *, {{ click_id_of('parsed_addresses', landing_click_ids() + ['srsltid']) }} as click_id
+    from parsed_addresses
 
 ),
 

@@ -3,7 +3,7 @@
 {%- set half_an_hour = "interval '30 minutes'" %}
 with clicks as (
 
-    select * from {{ ref('stg_files__email_clicks') }}
+    select *, {{ mended_address('url') }} as address from {{ ref('stg_files__email_clicks') }}
 
 ),
 
@@ -39,15 +39,15 @@ tagged as (
         email_hash,
         clicked_at,
         url,
-        coalesce({{ url_param('url', 'utm_source') }}, vendor_source, 'email') as vendor_source,
-        coalesce({{ url_param('url', 'utm_medium') }}, vendor_medium, 'email') as vendor_medium,
-        coalesce({{ url_param('url', 'utm_campaign') }}, vendor_campaign) as vendor_campaign,
-        {{ url_param('url', 'utm_id') }} as vendor_campaign_id,
+        coalesce({{ url_param('address', 'utm_source') }}, vendor_source, 'email') as vendor_source,
+        coalesce({{ url_param('address', 'utm_medium') }}, vendor_medium, 'email') as vendor_medium,
+        coalesce({{ url_param('address', 'utm_campaign') }}, vendor_campaign) as vendor_campaign,
+        {{ url_param('address', 'utm_id') }} as vendor_campaign_id,
         -- it was the e-mail that was clicked, whatever ad the address was copied from
         cast(null as varchar) as click_id,
         {{ url_path('url') }} as landing_page,
-        coalesce({{ url_param('url', 'utm_term') }}, term) as term,
-        coalesce({{ url_param('url', 'utm_content') }}, content) as content
+        coalesce({{ url_param('address', 'utm_term') }}, term) as term,
+        coalesce({{ url_param('address', 'utm_content') }}, content) as content
     from clicks
 
 ),

@@ -32,7 +32,7 @@ origins as (
         vendor_source,
         vendor_medium,
         vendor_campaign,
-        gclid,
+        {{ usable_id('gclid') }} as gclid,
         term,
         content,
         row_number() over (
@@ -40,7 +40,7 @@ origins as (
             order by event_at, vendor_source, vendor_medium, vendor_campaign, gclid, term, content
         ) as preference
     from events
-    where coalesce(vendor_source, vendor_medium, vendor_campaign, gclid) is not null
+    where coalesce(vendor_source, vendor_medium, vendor_campaign, {{ usable_id('gclid') }}) is not null
 
 ),
 
@@ -63,6 +63,18 @@ sessions as (
     from events
     group by date_day, session_id
 
+),
+
+landed as (
+
+    select *, {{ mended_address('landing_page_url') }} as landing_address from sessions
+
+),
+
+parsed as (
+
+    select *, {{ landing_columns('landing_address', 'landing_page_url') }} from landed
+
 )
 
 select
@@ -79,7 +91,11 @@ select
     case when origins.gclid is not null then 'gclid' end as click_id,
     origins.term,
     origins.content,
-    {{ landing_columns('sessions.landing_page_url') }},
+    sessions.landing_page,
+    {% for name in click_id_names() + address_click_id_names() -%}
+    {% if name == 'gclid' %}coalesce(sessions.gclid, origins.gclid) as gclid{% else %}sessions.{{ name }}{% endif %},
+    {% endfor -%}
+    sessions.tag_problems,
     sessions.device,
     countries.country,
     sessions.is_engaged,
@@ -87,7 +103,7 @@ select
     cast(sessions.key_events as bigint) as key_events,
     cast(sessions.page_views as bigint) as page_views,
     cast(sessions.engagement_seconds as decimal(18, 3)) as engagement_seconds
-from sessions
+from parsed as sessions
 left join origins
     on
         sessions.date_day = origins.date_day

@@ -35,7 +35,8 @@ ad_clicks as (
 
 -- GA4 knows Google's click ids only: another platform's click without UTM is organic or a referral to it. Where the
 -- vendor saw no paid visit the click id decides; and the platform itself says which campaign was clicked. fbclid proves
--- no payment, but where the visit came from when the vendor saw nothing: apps send no referrer
+-- no payment, but where the visit came from when the vendor saw nothing: apps send no referrer. A click that the platform
+-- lists is the platform's, whatever the tags say
 clicked as (
 
     select
@@ -47,6 +48,7 @@ clicked as (
         sessions.click_id as given_click_id,
         coalesce(ad_clicks.campaign_id, sessions.vendor_campaign_id) as vendor_campaign_id,
         coalesce(
+            case when ad_clicks.gclid is not null and {{ normalise_utm('sessions.vendor_source') }} is distinct from 'google' then 'gclid' end,
             sessions.click_id,
             case
                 when not {{ is_paid_or_display_medium(normalise_utm('sessions.vendor_medium')) }}

@@ -59,7 +59,7 @@ merged as (
         origin_part.term,
         origin_part.content,
         first_part.landing_page,
-        first_part.gclid,
+        coalesce(first_part.gclid, origin_part.gclid) as gclid,
         first_part.gbraid,
         first_part.wbraid,
         first_part.fbclid,

@@ -9,40 +9,36 @@
 {%- set days = days_to_replace('int_raw_windows') %}
 
 -- origin: what the file says; else click id and UTM of the landing URL; else the referrer; else nothing (direct)
-with sessions as (
+with given as (
+
+    select *, {{ mended_address('landing_page_url') }} as landing_address
+    from {{ ref('stg_files__sessions') }}
+    where {{ in_days('day', days) }}
+
+),
+
+sessions as (
 
     select
         *,
         vendor_source is not null or vendor_medium is not null as is_origin_given,
-        {{ url_param('landing_page_url', 'utm_source') }} as utm_source,
-        {{ url_param('landing_page_url', 'utm_medium') }} as utm_medium,
-        {{ url_param('landing_page_url', 'utm_campaign') }} as utm_campaign,
-        {{ url_param('landing_page_url', 'utm_id') }} as utm_id,
-        {{ url_param('landing_page_url', 'utm_term') }} as utm_term,
-        {{ url_param('landing_page_url', 'utm_content') }} as utm_content,
+        {{ url_param('landing_address', 'utm_source') }} as utm_source,
+        {{ url_param('landing_address', 'utm_medium') }} as utm_medium,
+        {{ url_param('landing_address', 'utm_campaign') }} as utm_campaign,
+        {{ url_param('landing_address', 'utm_id') }} as utm_id,
+        {{ url_param('landing_address', 'utm_term') }} as utm_term,
+        {{ url_param('landing_address', 'utm_content') }} as utm_content,
+        {{ usable_id(rare_url_param('landing_address', 'srsltid')) }} as srsltid,
+        {{ landing_columns('landing_address', 'landing_page_url') }},
         {{ url_host('landing_page_url') }} as landing_host,
         {{ url_host('referrer') }} as referrer_host
-    from {{ ref('stg_files__sessions') }}
-    where {{ in_days('day', days) }}
+    from given
 
 ),
 
 referrers as (
 
     select * from {{ resolve_referrers('sessions') }} as resolved
-
-),
-
-click_ids as (
-
-    select
-        sessions.account_id,
-        sessions.session_id,
-        {{ first_click_id('sessions.landing_page_url', 'known_ids') }} as click_id
-    from sessions
-    cross join {{ ref('click_ids') }} as known_ids
-    where not sessions.is_origin_given and sessions.landing_page_url like '%=%'
-    group by sessions.account_id, sessions.session_id
 
 ),
 
@@ -73,10 +69,16 @@ collected as (
         end as vendor_medium,
         coalesce(sessions.vendor_campaign, sessions.utm_campaign) as vendor_campaign,
         sessions.utm_id as vendor_campaign_id,
-        click_ids.click_id,
+        case
+            when not sessions.is_origin_given then {{ click_id_of('sessions', landing_click_ids() + ['srsltid']) }}
+        end as click_id,
         coalesce(sessions.term, sessions.utm_term) as term,
         coalesce(sessions.content, sessions.utm_content) as content,
-        {{ landing_columns('sessions.landing_page_url') }},
+        sessions.landing_page,
+        {% for name in click_id_names() + address_click_id_names() -%}
+        sessions.{{ name }},
+        {% endfor -%}
+        sessions.tag_problems,
         sessions.device,
         sessions.country,
         coalesce(sessions.is_engaged, false) as is_engaged,
@@ -89,8 +91,6 @@ collected as (
         sessions.page_views,
         cast(sessions.engagement_seconds as decimal(18, 3)) as engagement_seconds
     from sessions
-    left join click_ids
-        on sessions.account_id = click_ids.account_id and sessions.session_id = click_ids.session_id
     left join referrers
         on
             sessions.referrer_host = referrers.referrer_host

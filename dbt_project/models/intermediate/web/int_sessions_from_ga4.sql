@@ -11,7 +11,7 @@
 -- known clients only: one row for each session start that GA4 reports with a client id
 with sessions as (
 
-    select *
+    select *, {{ mended_address('landing_page_url') }} as landing_address
     from {{ ref('stg_ga4__sessions') }}
     where {{ in_days('day', days) }} and client_id is not null
 
@@ -56,7 +56,7 @@ collected as (
         cast(null as varchar) as click_id,
         sessions.term,
         sessions.content,
-        {{ landing_columns('sessions.landing_page_url') }},
+        {{ landing_columns('sessions.landing_address', 'sessions.landing_page_url') }},
         sessions.device,
         cast(null as varchar) as country,
         sessions.engaged_sessions > 0 as is_engaged,
