@@ -7,6 +7,7 @@ Nested columns are taken apart with Arrow, never row by row. Sessions are not ma
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -61,6 +62,8 @@ _SESSION_SOURCES = (
     ("session_traffic_source_last_click.manual_campaign.", ("source", "medium", "campaign_name")),
     ("collected_traffic_source.manual_", ("source", "medium", "campaign_name")),
 )
+# BigQuery's tables of one day, best last: while it runs, some hours after it, and whole
+_TABLES = ("intraday", "fresh", "daily")
 _TEXT_PARAMETERS = (
     "page_location", "page_referrer", "source", "medium", "campaign", "term", "content", "gclid", "currency",
     "transaction_id", "session_engaged",
@@ -69,25 +72,52 @@ _NUMBER_PARAMETERS = ("ga_session_id", "ga_session_number", "engagement_time_mse
 
 
 def sweep(settings: FilesSettings, tally: Tally) -> Iterator[Page]:
-    """All events of all export files. An event (timestamp, name, user, bundle) that a later file has again
-    is taken from there; equal events inside one file stay, numbered by `_copy`.
+    """All events of all export files. Of a day that has a daily table nothing of a fresh or an intraday one counts, of
+    a day with a fresh one nothing of an intraday one, whatever the files' order. Else an event (timestamp, name, user,
+    bundle) that a later file has again is taken from there; equal events inside one file stay, numbered by `_copy`.
     Raises ConfigError (no file, unset variable) and DriftError (not an export, nothing readable).
     """
     with Gathered(_SCHEMA) as gathered:
-        file_number = 0
-        for mapping in settings.mappings:
-            for file in list_drops(mapping, settings.base_folder):
-                tally.receive(file.size)
-                for events in _read(file, mapping, settings, tally):
-                    keys = [events.column(name).combine_chunks() for name in _IDENTITY]
-                    gathered.add(events, file_number, None, joined(keys))
-                file_number += 1
+        drops = [(m, file) for m in settings.mappings for file in list_drops(m, settings.base_folder)]
+        drops.sort(key=lambda drop: _table_rank(drop[1]))
+        for file_number, (mapping, file) in enumerate(drops):
+            tally.receive(file.size)
+            for events in _read(file, mapping, settings, tally):
+                keys = [events.column(name).combine_chunks() for name in _IDENTITY]
+                gathered.add(events, file_number, None, joined(keys))
         mask = gathered.kept()
         if replaced := int(len(mask) - mask.sum()):
             tally.note(f"{replaced} events were replaced by the same events of later files")
+        is_best = _is_of_the_best_table(gathered, np.array([_table_rank(file) for _, file in drops]))
+        if earlier := int((mask & ~is_best).sum()):
+            tally.note(f"{earlier} events of intraday or fresh files were left out: a better table has their day")
+        mask &= is_best
         copies = copy_numbers(joined(gathered.columns(_IDENTITY).filter(pa.array(mask)).columns))
         for rows in gathered.pages(mask, copies):
             yield Page(rows)
+
+
+def _table_rank(file: DropFile) -> int:
+    """How good a table the file is of: `intraday` or `fresh` as a word of its name or, where the shards of a table have a
+    folder, `events_intraday` or `events_fresh` in the folder's; else daily."""
+    *_, folder, name = ("/" + file.url.lower()).split("/")
+    words = re.split(r"[^a-z]+", name)
+    for rank, table in enumerate(_TABLES):
+        if table in words or f"events_{table}" in folder:
+            return rank
+    return _TABLES.index("daily")
+
+
+def _is_of_the_best_table(gathered: Gathered, ranks: np.ndarray) -> np.ndarray:
+    """For each row: no row of its account and day is of a better table. `ranks`: one for each file number."""
+    keys = gathered.columns(("account_id", "event_date"))
+    accounts = keys.column("account_id").combine_chunks().dictionary_encode().indices.to_numpy().astype(np.int64)
+    days = keys.column("event_date").cast(pa.int32()).to_numpy().astype(np.int64)
+    _, day_of_row = np.unique(accounts * 10_000_000 + days, return_inverse=True)
+    row_ranks = ranks[gathered.files()]
+    best = np.zeros(len(day_of_row), dtype=row_ranks.dtype)
+    np.maximum.at(best, day_of_row, row_ranks)
+    return row_ranks == best[day_of_row]
 
 
 def _read(file: DropFile, mapping: FileMapping, settings: FilesSettings, tally: Tally) -> Iterator[pa.Table]:

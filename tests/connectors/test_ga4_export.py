@@ -329,6 +329,43 @@ def test_a_day_exported_again_and_shards_of_one_day(tmp_path: Path) -> None:
     assert tally.notes == ["1 events were replaced by the same events of later files"]
 
 
+DAY = 1_767_225_600_000_000  # 1 January 2026
+
+
+@pytest.mark.parametrize(
+    ("daily", "fresh", "intraday"),
+    [
+        ("events_20260101.jsonl", "events_fresh_20260101.jsonl", "events_intraday_20260101.jsonl"),
+        ("b.jsonl", "z_fresh.jsonl", "c-intraday.jsonl"),
+        ("a/events_20260101/0.jsonl", "b/events_fresh_20260101/0.jsonl", "c/events_intraday_20260101/0.jsonl"),
+    ],
+)
+@pytest.mark.parametrize("tables", ["daily fresh intraday", "daily intraday", "fresh intraday", "intraday"])
+def test_a_daily_table_stands_above_fresh_above_intraday(tmp_path: Path, daily: str, fresh: str, intraday: str, tables: str) -> None:
+    """Whatever the order of names: of a day only its best table counts, also for events that only a lesser one has."""
+    names = {"daily": daily, "fresh": fresh, "intraday": intraday}
+    for n, (table, file) in enumerate(names.items(), start=1):
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        if table in tables.split():
+            # the same event with another page, an event of its own, and a day that no other table has
+            page = [parameter("page_location", string_value=f"https://x.example/{table}")]
+            other_day = {"daily": "20251230", "fresh": "20251231", "intraday": "20260102"}[table]
+            write(
+                tmp_path,
+                file,
+                event(at_us=DAY, event_params=page),
+                event(at_us=DAY + n, event_params=page),
+                event(at_us=DAY - n, event_params=page, event_date=other_day),
+            )
+    rows, tally = swept(tmp_path, path="**/*.jsonl")
+    pages = [(row["event_date"].isoformat(), row["page_location"].rpartition("/")[2]) for row in rows.to_pylist()]
+    best = tables.split()[0]
+    others = {"daily": "2025-12-30", "fresh": "2025-12-31", "intraday": "2026-01-02"}
+    assert sorted(pages) == sorted([("2026-01-01", best)] * 2 + [(others[table], table) for table in tables.split()])
+    left_out = sum("left out" in note for note in tally.notes)
+    assert left_out == (len(tables.split()) > 1)
+
+
 def test_bad_lines_cost_themselves_only(tmp_path: Path) -> None:
     with_nan = json.dumps(event(at_us=3)).replace("99", "NaN")
     write(

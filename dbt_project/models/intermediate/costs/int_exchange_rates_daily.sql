@@ -3,8 +3,30 @@ with settings as (
     select
         reporting_currency,
         exchange_rates_carry_days,
+        today + exchange_rates_carry_days as last_needed_day,
         ',' || exchange_rates_providers || ',' as providers
     from {{ ref('stg_config__settings') }}
+
+),
+
+-- a currency that has joined the euro is a fixed number of euros from then on: no provider is asked for it
+legal_rates as (
+
+    select * from {{ ref('euro_legal_rates') }}
+
+),
+
+-- what everything is converted to first: the reporting currency, or the euro since it is a part of it
+targets as (
+
+    select
+        days.date_day,
+        case when legal_rates.currency_code is null then settings.reporting_currency else 'EUR' end as target_currency,
+        coalesce(legal_rates.units_per_euro, 1) as reporting_per_target
+    from {{ ref('int_days_listed') }} as days
+    cross join settings
+    left join legal_rates
+        on settings.reporting_currency = legal_rates.currency_code and days.date_day >= legal_rates.euro_since
 
 ),
 
@@ -26,7 +48,10 @@ fixings as (
     select quoted.*, {{ dbt.position("',' || quoted.provider || ','", 'settings.providers') }} as provider_order
     from quoted
     cross join settings
-    where settings.providers like '%,' || quoted.provider || ',%'
+    left join legal_rates on quoted.currency_code = legal_rates.currency_code
+    where
+        settings.providers like '%,' || quoted.provider || ',%'
+        and coalesce(quoted.date_day < legal_rates.euro_since, true)
 
 ),
 
@@ -80,7 +105,7 @@ direct as (
     select
         carried.date_day,
         carried.currency_code,
-        reporting.rate / carried.rate as rate_to_reporting,
+        reporting.rate / carried.rate as rate_to_target,
         least(carried.rate_date, reporting.rate_date) as rate_date,
         carried.provider,
         carried.provider_order,
@@ -91,7 +116,8 @@ direct as (
             carried.provider = reporting.provider
             and carried.base_currency = reporting.base_currency
             and carried.date_day = reporting.date_day
-    inner join settings on reporting.currency_code = settings.reporting_currency
+    inner join targets
+        on carried.date_day = targets.date_day and reporting.currency_code = targets.target_currency
 
 ),
 
@@ -110,7 +136,7 @@ chained as (
     select
         carried.date_day,
         carried.currency_code,
-        bridge.rate / carried.rate * direct_best.rate_to_reporting as rate_to_reporting,
+        bridge.rate / carried.rate * direct_best.rate_to_target as rate_to_target,
         least(carried.rate_date, bridge.rate_date, direct_best.rate_date) as rate_date,
         carried.provider || '+' || direct_best.provider as provider,
         row_number() over (
@@ -132,19 +158,82 @@ chained as (
         carried.provider != direct_best.provider
         and bridge.currency_code in (select base_currency from fixings)
 
+),
+
+quoted_rates as (
+
+    select date_day, currency_code, rate_to_target, rate_date, provider
+    from direct_best
+    where preference = 1
+
+    union all
+
+    select chained.date_day, chained.currency_code, chained.rate_to_target, chained.rate_date, chained.provider
+    from chained
+    left join direct_best
+        on
+            chained.date_day = direct_best.date_day
+            and chained.currency_code = direct_best.currency_code
+            and direct_best.preference = 1
+    where chained.preference = 1 and direct_best.date_day is null
+
+),
+
+-- the euro needs no provider where it is what everything is converted to
+euro_rates as (
+
+    select
+        targets.date_day,
+        case when targets.target_currency = 'EUR' then 1 else quoted_rates.rate_to_target end as rate_to_target,
+        coalesce(quoted_rates.rate_date, targets.date_day) as rate_date,
+        coalesce(quoted_rates.provider, 'law') as provider
+    from targets
+    cross join settings
+    left join quoted_rates on targets.date_day = quoted_rates.date_day and quoted_rates.currency_code = 'EUR'
+    where
+        quoted_rates.date_day is not null
+        or (targets.target_currency = 'EUR' and targets.date_day <= settings.last_needed_day)
+
+),
+
+rates as (
+
+    select
+        quoted_rates.date_day,
+        quoted_rates.currency_code,
+        quoted_rates.rate_to_target,
+        quoted_rates.rate_date,
+        quoted_rates.provider
+    from quoted_rates
+    left join legal_rates
+        on quoted_rates.currency_code = legal_rates.currency_code and quoted_rates.date_day >= legal_rates.euro_since
+    where quoted_rates.currency_code != 'EUR' and legal_rates.currency_code is null
+
+    union all
+
+    select date_day, 'EUR' as currency_code, rate_to_target, rate_date, provider
+    from euro_rates
+
+    union all
+
+    select
+        euro_rates.date_day,
+        legal_rates.currency_code,
+        euro_rates.rate_to_target / legal_rates.units_per_euro as rate_to_target,
+        euro_rates.rate_date,
+        euro_rates.provider
+    from euro_rates
+    cross join settings
+    inner join legal_rates on euro_rates.date_day >= legal_rates.euro_since
+    where euro_rates.date_day <= settings.last_needed_day
+
 )
 
-select date_day, currency_code, rate_to_reporting, rate_date, provider
-from direct_best
-where preference = 1
-
-union all
-
-select chained.date_day, chained.currency_code, chained.rate_to_reporting, chained.rate_date, chained.provider
-from chained
-left join direct_best
-    on
-        chained.date_day = direct_best.date_day
-        and chained.currency_code = direct_best.currency_code
-        and direct_best.preference = 1
-where chained.preference = 1 and direct_best.date_day is null
+select
+    rates.date_day,
+    rates.currency_code,
+    rates.rate_to_target * targets.reporting_per_target as rate_to_reporting,
+    rates.rate_date,
+    rates.provider
+from rates
+inner join targets on rates.date_day = targets.date_day
