@@ -17,6 +17,7 @@ from zoneinfo import available_timezones
 import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from dagster_project.channel_names import spelled, standard_channels
 from dagster_project.connectors.file_mappings import FileMapping
 from dagster_project.kpi_names import kpi_ids
 
@@ -329,6 +330,7 @@ class Naming(_Strict):
 
 
 class Channels(_Strict):
+    own: tuple[str, ...] = ()  # the company's own channels, beside those that everybody has
     naming: Naming = Naming()
     rules: tuple[ChannelRule, ...] = ()
     self_reported: tuple[SelfReportedAlias, ...] = ()
@@ -338,7 +340,18 @@ class Channels(_Strict):
     @model_validator(mode="after")
     def _check(self) -> Channels:
         _no_two("campaign_aliases", "alias and platform", [(a.alias, a.platform) for a in self.campaign_aliases])
+        _no_two("own", "channel", [name.casefold() for name in self.own])
+        for name in self.own:
+            if standard := spelled(name, standard_channels()):
+                raise ValueError(f"own: {standard} needs no declaration: everybody has it")
+            if name != " ".join(name.split()) or not name or name.startswith("("):
+                raise ValueError(f"own: {name!r} is no name of a channel; allowed are words such as Webinar or Trade fair")
         return self
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All channels that may be named: everybody's, then the company's own."""
+        return (*standard_channels(), *self.own)
 
 
 class LedgerLine(_Strict):
@@ -420,7 +433,26 @@ class Config(_Strict):
         _no_two("ledger", "id", [line.id for line in self.ledger])
         _no_two("targets", "target", [(t.kpi, t.grain, t.period_start, t.dimension, t.member) for t in self.targets])
         self._check_targets()
+        self._check_channels()
         return self
+
+    def _check_channels(self) -> None:
+        named = {
+            "channels.rules": [rule.channel for rule in self.channels.rules],
+            "channels.self_reported": [alias.channel for alias in self.channels.self_reported],
+            "ledger": [line.channel for line in self.ledger],
+        }
+        unknown = [
+            f"{key}.{number}.channel = {name!r}"
+            for key, names in named.items()
+            for number, name in enumerate(names)
+            if name is not None and spelled(name, self.channels.names) is None
+        ]
+        if unknown:
+            raise ValueError(
+                f"{', '.join(unknown)}: no such channel; declare it under channels.own, or name one of "
+                f"{', '.join(self.channels.names)}"
+            )
 
     def _check_targets(self) -> None:
         known = kpi_ids() if self.targets else frozenset()

@@ -20,6 +20,7 @@ from zoneinfo import ZoneInfo
 from dotenv import dotenv_values
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
+from dagster_project.channel_names import standard_channels
 from dagster_project.connectors.file_mappings import FileMapping
 from dagster_project.rules import (
     WEEKDAYS,
@@ -122,6 +123,7 @@ class FilesSettings(SourceSettings):
     mappings: tuple[FileMapping, ...]
     base_folder: str
     reporting_time_zone: str = "UTC"
+    channels: tuple[str, ...] = Field(default_factory=standard_channels)  # that a file may name
 
 
 class ConfigSettings(SourceSettings):
@@ -193,7 +195,7 @@ def load_settings(environment: Mapping[str, str] | None = None, *, folder: Path 
     hash_key = SecretStr(env.get("FUNNELHOUSE_HASH_KEY") or _kept_hash_key(home))
     common: dict[str, Any] = {"hash_key": hash_key, "today": today}
     week_start = WEEKDAYS.index(rules.reporting.week_start)
-    drops = {"base_folder": str(config_file.parent), "reporting_time_zone": rules.reporting.time_zone, **common}
+    drops = {"base_folder": str(config_file.parent), "reporting_time_zone": rules.reporting.time_zone, "channels": rules.channels.names, **common}
     mappings = [mapping.with_variables(env) for mapping in rules.files]
     file_mappings = tuple(m for m in mappings if not m.is_export)
     export_mappings = tuple(m for m in mappings if m.is_export)

@@ -15,7 +15,7 @@ MODELS = PROJECT / "dbt_project" / "models"
 
 # room -> what of ours it may import (a prefix of the module's name below dagster_project)
 ALLOWED = {
-    "connectors": ("connectors", "rules"),
+    "connectors": ("connectors", "rules", "channel_names"),
     "raw_zone": (),
     "attribution": (),
     "identity_graph": (),
@@ -28,9 +28,10 @@ ALLOWED = {
     "locks": ("stopping",),
     "instance": ("locks", "run_history"),
     "kpis": ("kpis",),
-    "rules": ("connectors.file_mappings", "kpi_names"),
+    "rules": ("connectors.file_mappings", "kpi_names", "channel_names"),
     "kpi_names": (),
-    "settings": ("connectors.file_mappings", "rules"),
+    "channel_names": (),
+    "settings": ("connectors.file_mappings", "rules", "channel_names"),
     "ingest": ("connectors", "raw_zone", "settings", "patience", "stopping"),
     "sandbox": ("sandbox",),
 }

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from dagster_project.channel_names import spelled
 from dagster_project.connectors.contract import Page, Stream, Tally, schema
 from dagster_project.connectors.file_streams import FILE_STREAMS
 from dagster_project.rules import CONVERSIONS, TRANSITIONS
@@ -90,11 +91,21 @@ def _stage_map(settings: ConfigSettings) -> list[Row]:
     ]
 
 
+def _own_channels(settings: ConfigSettings) -> list[Row]:
+    return [{"channel": name} for name in settings.config.channels.own]
+
+
+def _channel(settings: ConfigSettings, name: str | None) -> str | None:
+    """A channel as it is declared: rules may write it in any letter case."""
+    return None if name is None else spelled(name, settings.config.channels.names)
+
+
 def _channel_rules(settings: ConfigSettings) -> list[Row]:
     return [
         {
             "position": position,
-            **rule.model_dump(include={"channel", "source", "medium", "campaign", "landing_page"}),
+            "channel": _channel(settings, rule.channel),
+            **rule.model_dump(include={"source", "medium", "campaign", "landing_page"}),
         }
         for position, rule in enumerate(settings.config.channels.rules, start=1)
     ]
@@ -119,7 +130,8 @@ def _self_reported_aliases(settings: ConfigSettings) -> list[Row]:
         {
             "position": position,
             "phrase": alias.says,
-            **alias.model_dump(include={"source", "medium", "channel"}),
+            "channel": _channel(settings, alias.channel),
+            **alias.model_dump(include={"source", "medium"}),
         }
         for position, alias in enumerate(settings.config.channels.self_reported, start=1)
     ]
@@ -135,7 +147,7 @@ def _ledger(settings: ConfigSettings) -> list[Row]:
             "currency_code": line.currency,
             "cost_type": line.cost_type,
             "motion": line.motion,
-            "channel": line.channel,
+            "channel": _channel(settings, line.channel),
             "campaign": line.campaign,
             "acquisition_share": line.acquisition_share,
         }
@@ -248,6 +260,13 @@ STREAMS: tuple[Stream, ...] = (
         ("crm", "object", "pipeline", "stage_value"),
         {"crm": _TEXT, "object": _TEXT, "pipeline": _TEXT, "stage_value": _TEXT, "stage": _TEXT},
         "One row per CRM value that means a funnel stage.",
+    ),
+    _stream(
+        "own_channels",
+        _own_channels,
+        ("channel",),
+        {"channel": _TEXT},
+        "One row per channel of the company's own.",
     ),
     _stream(
         "channel_rules",

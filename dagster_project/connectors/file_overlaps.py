@@ -86,10 +86,6 @@ class Gathered:
         """Some columns of all rows, in the order of adding."""
         return self._table().select(list(names))
 
-    def files(self) -> np.ndarray:
-        """The number of each row's file, in the order of adding."""
-        return self._table().column(_FILE).to_numpy()
-
     def pages(self, mask: np.ndarray, copies: np.ndarray | None = None) -> Iterator[pa.Table]:
         """The rows under `mask`, batch by batch; `copies`, one for each, go into the column `_copy`."""
         start, given = 0, 0

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dagster_project.connectors import file_arithmetic, file_cells, file_dates, file_spread
+from dagster_project.connectors import file_arithmetic, file_cells, file_channels, file_dates, file_spread
 from dagster_project.connectors.contract import ConfigError, DriftError, Tally
 from dagster_project.connectors.file_cells import Parsed
 from dagster_project.connectors.file_choice import Choice, label
@@ -202,6 +202,8 @@ class RowReader:
         for name, allowed in self.stream.choices.items():
             each = problems if name in self.stream.required else _CellProblems(cells.lines, bad_cell)
             columns[name] = self._choice(name, columns[name], allowed, each)
+        if "channel" in self.stream.columns:
+            columns["channel"] = self._channel(columns["channel"], problems)
         self._check_asides(columns, problems)
         is_part = self._check_filled(columns, problems)
         is_good = problems.report(cells.lines, bad_row)
@@ -390,6 +392,19 @@ class RowReader:
 
         problems.add(pc.invert(is_known), reason)
         return pc.if_else(is_known, lower, None)
+
+    def _channel(self, column: pa.Array, problems: _Problems) -> pa.Array:
+        """Channels as they are declared; a CRM's rows may have other words for them."""
+        channels = self.settings.channels
+        named, is_unknown = file_channels.declared(column, channels, may_be_words=self.stream.domain == "crm")
+
+        def reason(row: int) -> str:
+            seen, known = file_cells.shown(column[row].as_py()), ", ".join(channels)
+            where = f"{self._label('channel')} {seen!r} is none of {known}"
+            return f"{where}; translate it under values.channel, or declare it under channels.own"
+
+        problems.add(is_unknown, reason)
+        return named
 
     def _keyed(self, rows: pa.Table, cells: Cells, is_taken: pa.Array) -> tuple[Keyed, np.ndarray]:
         """The rows with their ids and groups, each as many as it stands for, and which are of interest

@@ -225,6 +225,7 @@ FILE_STREAMS: dict[str, FileStream] = {
                 "ad_name": TEXT,
                 "source": TEXT,
                 "medium": TEXT,
+                "channel": TEXT,
                 "impressions": INTEGER,
                 "clicks": INTEGER,
                 "cost": MONEY,
@@ -245,6 +246,7 @@ FILE_STREAMS: dict[str, FileStream] = {
                 "ad_name",
                 "source",
                 "medium",
+                "channel",
                 "currency_code",
             ),
             labels={

@@ -19,7 +19,7 @@ from dagster_project.connectors import file_cells, file_dates
 from dagster_project.connectors.contract import Page, Stream, Tally, schema
 from dagster_project.connectors.file_drops import UNREADABLE, DropFile, drift, list_drops
 from dagster_project.connectors.file_mappings import FileMapping
-from dagster_project.connectors.file_overlaps import Gathered, copy_numbers, joined
+from dagster_project.connectors.file_overlaps import FILE, Gathered, copy_numbers, joined
 from dagster_project.connectors.ga4_export_files import PARAMETERS, nested_rows
 from dagster_project.connectors.identity import hash_user_id
 
@@ -110,11 +110,11 @@ def _table_rank(file: DropFile) -> int:
 
 def _is_of_the_best_table(gathered: Gathered, ranks: np.ndarray) -> np.ndarray:
     """For each row: no row of its account and day is of a better table. `ranks`: one for each file number."""
-    keys = gathered.columns(("account_id", "event_date"))
+    keys = gathered.columns(("account_id", "event_date", FILE))
     accounts = keys.column("account_id").combine_chunks().dictionary_encode().indices.to_numpy().astype(np.int64)
     days = keys.column("event_date").cast(pa.int32()).to_numpy().astype(np.int64)
     _, day_of_row = np.unique(accounts * 10_000_000 + days, return_inverse=True)
-    row_ranks = ranks[gathered.files()]
+    row_ranks = ranks[keys.column(FILE).to_numpy()]
     best = np.zeros(len(day_of_row), dtype=row_ranks.dtype)
     np.maximum.at(best, day_of_row, row_ranks)
     return row_ranks == best[day_of_row]

@@ -16,7 +16,7 @@ from dagster_project.connectors.file_streams import FILE_STREAMS
 from dagster_project.raw_zone import RawZone
 from dagster_project.settings import Settings, load_settings
 
-ANNOUNCED = "settings stage_map channel_rules source_aliases campaign_aliases self_reported_aliases ledger targets gross_margins platform_motions goals"
+ANNOUNCED = "settings stage_map own_channels channel_rules source_aliases campaign_aliases self_reported_aliases ledger targets gross_margins platform_motions goals"
 
 
 def loaded(folder: Path, **rules: Any) -> Settings:
@@ -103,8 +103,9 @@ def test_lists_of_rules(tmp_path: Path) -> None:
         tmp_path,
         crm={"stages_from": "nothing", "stages": [{"value": "demo", "stage": "sql", "object": "deal", "pipeline": "p1"}]},
         channels={
+            "own": ["Partners", "Events"],
             "rules": [
-                {"channel": "Partners", "source": "partner-.*"},
+                {"channel": "partners", "source": "partner-.*"},
                 {"channel": "Events", "medium": "event"},
             ],
             "source_aliases": {"fb": "facebook"},
@@ -135,6 +136,7 @@ def test_lists_of_rules(tmp_path: Path) -> None:
         (1, "Partners", "partner-.*", None),
         (2, "Events", None, "event"),
     ]
+    assert rows(settings, "own_channels") == [{"channel": "Partners"}, {"channel": "Events"}]
     assert rows(settings, "source_aliases") == [{"alias": "fb", "source": "facebook"}]
     assert rows(settings, "campaign_aliases") == [
         {"alias": "spring", "platform": "google_ads", "campaign": "123"}

@@ -157,7 +157,7 @@ def test_user_rules_come_first_and_in_order(house: House) -> None:
         {"channel": "Never", "source": "partner[.]a"},
         {"channel": "Blog", "landing_page": "/blog/.*"},
     ]
-    house.rules({"channels": {"rules": rules}})
+    house.rules({"channels": {"own": ["Partners", "Never", "Blog"], "rules": rules}})
     house.put(
         "ga4/traffic",
         [

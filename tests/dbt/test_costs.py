@@ -132,7 +132,7 @@ def test_a_renamed_campaign_is_one_campaign(house: House) -> None:
 def test_ledger_lines_reach_channels_and_campaigns(house: House) -> None:
     line = {"start": "2026-03-01", "end": "2026-03-02", "currency": "EUR", "cost_type": "labour", "motion": "inbound"}
     house.rules(
-        {"ledger": [
+        {"channels": {"own": ["Trade Fair"]}, "ledger": [
             line | {"id": "seo", "amount": 10, "channel": "organic search", "acquisition_share": 0.5},
             line | {"id": "fair", "amount": 4, "channel": "Trade Fair", "cost_type": "distribution"},
             line | {"id": "design", "amount": 6, "campaign": "campaign 1"},

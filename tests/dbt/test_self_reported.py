@@ -73,6 +73,7 @@ def test_what_an_answer_means(warehouse: Callable[..., House]) -> None:
 def test_the_users_own_words_come_first(warehouse: Callable[..., House]) -> None:
     rules = {
         "channels": {
+            "own": ["Trade fair", "Partner"],
             "self_reported": [
                 {"says": "Big Show*", "source": "Big Show", "medium": "event", "channel": "Trade fair"},
                 {"says": "google", "source": "Google", "medium": "cpc"},

@@ -8,11 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, time
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from crm_rows import portal
+from crm_world import lead, submission
+from crm_world import session as visit
 from house import House
 
 from dagster_project.connectors import Tally
@@ -33,6 +37,7 @@ def dropped(house: House) -> Dropped:
             mappings=config.files,
             base_folder=str(folder),
             reporting_time_zone=config.reporting.time_zone,
+            channels=config.channels.names,
             hash_key="a key that is long enough",
         )
         read_at = datetime.combine(house.today, time(3), UTC)
@@ -105,3 +110,160 @@ def test_a_lead_s_landing_page_is_read_and_apps_are_their_network(dropped: Dropp
     social = ("com_linkedin", "com_facebook", "twitter", "pinterest", "telegram", "reddit", "linkedin_ios", "instagram_l")
     assert {name: found[name] for name in social} == dict.fromkeys(social, "Organic Social")
     assert found["gmail"] == "Referral"  # as mail.google.com in a browser
+
+
+LEADS = [("1", "Webinar"), ("2", "Offline"), ("3", "Affiliates"), ("4", "Podcast")]
+
+
+def test_declared_channels_of_leads_stand(dropped: Dropped, cases: Path) -> None:
+    rules = {"channels": {"own": ["Webinar", "Podcast"], "rules": [{"channel": "podcast", "source": "podcast"}]}}
+    house = dropped(cases / "incomplete_rows", "+fct_leads", "+dim_channel", rules=rules)
+    assert house.rows("select crm_record_id, channel from marts.fct_leads order by 1") == LEADS
+    named = "select channel from marts.dim_channel where channel in ('Webinar', 'Podcast', 'podcast') order by 1"
+    assert house.rows(named) == [("Podcast",), ("Webinar",)]
+
+
+def test_a_channel_that_nobody_declared_is_an_error_with_the_list(dropped: Dropped, cases: Path) -> None:
+    # as the folder has it: the rule names Podcast and nothing is declared
+    with pytest.raises(ValueError, match=r"channels.rules.0.channel = 'Podcast': no such channel; declare it under channels.own, or name one of"):
+        dropped(cases / "incomplete_rows")
+
+
+def session(name: str, **more: Any) -> dict[str, Any]:
+    return {"session_id": name, "started_at": "2026-03-10T10:00", "client_id": name, "landing_page_url": "https://shop.example/", **more}
+
+
+def cost(**more: Any) -> dict[str, Any]:
+    return {"date": "2026-03-10", "campaign_name": "c", "cost": Decimal(10), "currency_code": "EUR", **more}
+
+
+# platform and source as ad tools write them -> source and channel of the spend
+LABELS = [
+    ("meta_ads", "Facebook Ads", "facebook", "Paid Social"),
+    ("Meta Ads", "Facebook / Instagram", "facebook", "Paid Social"),
+    ("Facebook Ads", None, "facebook", "Paid Social"),
+    (None, "Facebook Ads", "facebook", "Paid Social"),
+    ("Instagram Ads", None, "facebook", "Paid Social"),
+    ("Google AdWords", "Google Ads", "google", "Paid Search"),
+    ("Яндекс.Директ", None, "yandex", "Paid Search"),
+    ("Bing Ads", "Microsoft Advertising", "bing", "Paid Search"),
+    ("LinkedIn Marketing Solutions", None, "linkedin", "Paid Social"),
+    ("X (Twitter)", "Twitter Ads", "twitter", "Paid Social"),
+    ("TikTok for Business", "TikTok Ads", "tiktok", "Paid Social"),
+    ("VK Реклама", None, "vk.com", "Paid Social"),
+    ("Display & Video 360", None, "dv360", "Display"),
+    ("Partner network", None, "partner_network", "Paid Other"),  # nobody's label: as it is
+]
+
+
+def test_spend_and_visits_of_a_platform_meet_whatever_it_is_called(house: House) -> None:
+    house.put("files/ad_cost", [cost(platform=platform, source=source, campaign_name=f"c{n}") for n, (platform, source, *_) in enumerate(LABELS)])
+    house.put("files/sessions", [session(f"s{n}", source=source, medium="cpc") for n, (_, source, *_) in enumerate(LABELS) if source])
+    house.build("+fct_costs", "+fct_web_traffic")
+    costs = house.rows("select source, channel, sum(amount)::int from marts.fct_costs group by all order by all")
+    expected: dict[tuple[str, str], int] = {}
+    for *_, source, channel in LABELS:
+        expected[source, channel] = expected.get((source, channel), 0) + 10
+    assert costs == [(*key, amount) for key, amount in sorted(expected.items())]
+    visits = dict(house.rows("select session_id, channel from intermediate.int_sessions"))
+    assert visits == {f"s{n}": channel for n, (_, source, _, channel) in enumerate(LABELS) if source}
+
+
+def test_an_ad_s_channel_of_its_file_is_the_campaign_s_also_for_its_visits(house: House) -> None:
+    house.rules({"channels": {"own": ["Podcast"]}})
+    house.put(
+        "files/ad_cost",
+        [cost(platform="meta_ads", channel="Paid Video", campaign_name="film"), cost(platform="meta_ads", campaign_name="post"),
+         cost(platform="acast", channel="Podcast", campaign_name="show"), cost(platform="meta_ads", channel_type="Display", campaign_name="wall")],
+    )  # fmt: skip
+    house.put("files/sessions", [session(name, source="facebook", medium="paid_social", campaign=name) for name in ("film", "post", "wall")])
+    house.build("+fct_costs", "+fct_web_traffic", "+dim_channel")
+    costs = house.rows("select campaign_key, channel from marts.fct_costs order by 1")
+    assert costs == [("acast:show", "Podcast"), ("meta_ads:film", "Paid Video"), ("meta_ads:post", "Paid Social"), ("meta_ads:wall", "Display")]
+    visits = house.rows("select campaign_key, channel from marts.fct_web_traffic order by 1")
+    assert visits == costs[1:]
+    house.build("int_ads_daily", "int_ads_classified", "int_ad_campaigns", "int_exchange_rates_daily", "fct_costs", command="test")
+
+
+# vendor's source of a visit from an app or an address without tags -> source and channel
+@pytest.mark.parametrize("has_referrer", [True, False], ids=["referrer", "source"])
+def test_apps_are_their_network_whoever_says_so(house: House, has_referrer: bool) -> None:
+    apps = {
+        "com.linkedin.android": ("linkedin.com", "Organic Social"),
+        "android-app://com.linkedin.android": ("linkedin.com", "Organic Social"),
+        "com.google.android.googlequicksearchbox": ("google", "Organic Search"),
+        "org.telegram.messenger": ("t.me", "Organic Social"),
+        "com.google.android.youtube": ("youtube.com", "Organic Social" if has_referrer else "Organic Video"),
+        "com.openai.chatgpt": ("chatgpt.com", "AI Assistant"),
+        "com.google.android.gm": ("mail.google.com", "Referral"),
+        "com.unheard.of": ("com.unheard.of", "Referral"),
+        "com.paypal.android.p2pmobile": ("(direct)" if has_referrer else "paypal.com", "Direct"),
+    }
+    given = [{"referrer": app} if has_referrer else {"source": app, "medium": "referral"} for app in apps]
+    house.put("files/sessions", [session(app, **how) for app, how in zip(apps, given, strict=True)])
+    house.build("+int_sessions")
+    rows = house.rows("select session_id, source, channel from intermediate.int_sessions")
+    assert {app: tuple(found) for app, *found in rows} == apps
+
+
+PAYMENT = ["buy.stripe.com", "billing.stripe.com", "invoice.stripe.com", "pay.klarna.com", "checkout.paypal.com", "pay.amazon.de", "checkout.square.site", "secure5.arcot.com"]
+
+
+def test_payment_pages_begin_no_visit_and_other_pages_of_their_owners_do(house: House) -> None:
+    house.put("files/sessions", [session(host, referrer=f"https://{host}/x") for host in [*PAYMENT, "docs.stripe.com", "stripe.community"]])
+    house.build("+int_sessions")
+    assert channels(house) == dict.fromkeys(PAYMENT, "Direct") | {"docs.stripe.com": "Referral", "stripe.community": "Referral"}
+
+
+def test_a_click_that_the_platform_lists_is_its_campaign_s_everywhere(house: House) -> None:
+    """Session, form and record: the listed click gives campaign 7; an unknown one gives source and medium, the tags the rest."""
+    tags = "utm_source=linkedin&utm_medium={medium}&utm_campaign=post&utm_content=big&gclid={gclid}"
+    page = "https://shop.example/demo?" + tags
+    clicks = [(f"{gclid}-{medium}", page.format(gclid=gclid, medium=medium)) for gclid in ("known", "other") for medium in ("social", "cpc")]
+    house.put("google_ads/clicks", [{"gclid": "known", "date": "2026-03-09", "campaign_id": "7", "account_id": "1"}])
+    house.put(
+        "google_ads/campaign_performance",
+        [{"date": "2026-03-09", "campaign_id": "7", "campaign_name": "Brand", "customer_currency_code": "EUR",
+          "campaign_advertising_channel_type": "SEARCH", "impressions": 1, "clicks": 1, "cost_micros": 1_000_000,
+          "conversions": 0.0, "conversions_value": 0.0}],
+    )  # fmt: skip
+    house.put("files/sessions", [session(name, landing_page_url=url) for name, url in clicks])
+    house.put("files/leads", [{"lead_id": name, "created_at": "2026-03-11", "email_hash": name, "landing_page": url} for name, url in clicks])
+    forms = [submission(f"form-{name}", "2026-03-11T10:00", name, pageUrl=url, utm_source="linkedin", utm_medium="social", utm_campaign="post")
+             for name, url in clicks]  # fmt: skip
+    for stream, rows in portal([lead(f"contact-{name}", "2026-03-11T10:00") for name, _ in clicks], form_submissions=forms).items():
+        house.put(stream, rows)
+    house.build("+int_sessions", "+int_crm_touches_classified")
+    expected = {name: ("google", "cpc", "google_ads:7" if name.startswith("known") else "utm:post", "Paid Search") for name, _ in clicks}
+    columns = "source, medium, campaign_key, channel"
+    rows = house.rows(f"select session_id, {columns} from intermediate.int_sessions")
+    assert {name: tuple(found) for name, *found in rows} == expected
+    for kind, prefix in (("record", "record:files:test:"), ("submission", "submission:form-")):
+        rows = house.rows(f"select touch_id, {columns} from intermediate.int_crm_touches_classified where touch_id like '{prefix}%'")
+        assert {name.removeprefix(prefix): tuple(found) for name, *found in rows} == expected, kind
+    contents = house.rows("select distinct content from intermediate.int_crm_touches_classified where touch_id like 'record:files%'")
+    assert contents == [("big",)]
+
+
+def test_a_listed_click_is_the_platform_s_in_ga4_and_its_export_too(house: House) -> None:
+    house.put("google_ads/clicks", [{"gclid": "known", "date": "2026-03-09", "campaign_id": "7", "account_id": "1"}])
+    house.put(
+        "google_ads/campaign_performance",
+        [{"date": "2026-03-09", "campaign_id": "7", "campaign_name": "Brand", "customer_currency_code": "EUR",
+          "campaign_advertising_channel_type": "SEARCH", "impressions": 1, "clicks": 1, "cost_micros": 1_000_000,
+          "conversions": 0.0, "conversions_value": 0.0}],
+    )  # fmt: skip
+    house.put("ga4/sessions", [visit("known", "2026-03-10T10:00", "facebook", "cpc", "/?gclid=known"),
+                               visit("macro", "2026-03-10T10:00", "news", "email", "/?gclid={gclid}")])  # fmt: skip
+    event = {"event_date": "2026-03-10", "event_timestamp": "2026-03-10T10:00", "event_name": "session_start", "ga_session_id": 1}
+    house.put(
+        "ga4_export/events",
+        [event | {"user_pseudo_id": "known", "page_location": "https://shop.example/", "source": "facebook", "medium": "cpc", "gclid": "known"},
+         event | {"user_pseudo_id": "macro", "page_location": "https://shop.example/", "source": "news", "medium": "email", "gclid": "undefined"}],
+    )  # fmt: skip
+    house.build("+int_sessions")
+    rows = house.rows("select source_system, client_id, source, medium, campaign_key from intermediate.int_sessions order by 1, 2")
+    assert rows == [
+        (system, *found) for system in ("ga4", "ga4_export")
+        for found in (("known", "google", "cpc", "google_ads:7"), ("macro", "news", "email", "(not set)"))
+    ]  # fmt: skip

@@ -36,6 +36,7 @@ compared as (
             when tags.channel_basis = 'ignored_referrer' then 'ignored_referrer'
             -- the vendor reads a value as it was written: with another spelling of the source, or with what nobody sees
             when aliases.alias is not null then 'source_alias'
+            when {{ normalise_utm('tags.vendor_source') }} != tags.source then 'source_alias'
             when tags.is_cleaned then 'cleaned_value'
             else 'unexplained'
         end as reason

@@ -1,10 +1,10 @@
 with known as (
 
-    select * from {{ ref('channels') }}
+    select * from {{ ref('int_channels') }}
 
 ),
 
--- channels that the user's own rules, wordings and ledger invent
+-- what rules, wordings and costs named before a channel had to be declared is shown until they are read again
 rules as (
 
     select distinct channel from {{ ref('int_channel_rule_parts') }}

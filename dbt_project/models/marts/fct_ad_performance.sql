@@ -53,6 +53,7 @@ classified as (
             and ads.campaign_name is not distinct from origins.campaign_name
             and ads.vendor_source is not distinct from origins.file_source
             and ads.vendor_medium is not distinct from origins.file_medium
+            and ads.file_channel is not distinct from origins.file_channel
     group by all
 
 )

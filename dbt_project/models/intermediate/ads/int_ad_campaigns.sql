@@ -1,4 +1,4 @@
--- a campaign under its newest name and type
+-- a campaign under its newest name, type and channel
 with ads as (
 
     select * from {{ ref('int_ads_daily') }}
@@ -19,9 +19,10 @@ versions as (
         campaign_id,
         campaign_name,
         campaign_type,
+        file_channel,
         max(date_day) as last_day
     from ads
-    group by campaign_key, platform, campaign_id, campaign_name, campaign_type
+    group by campaign_key, platform, campaign_id, campaign_name, campaign_type, file_channel
 
 ),
 
@@ -30,7 +31,7 @@ newest as (
     select
         *,
         row_number() over (
-            partition by campaign_key order by last_day desc, campaign_name, campaign_type, campaign_id
+            partition by campaign_key order by last_day desc, campaign_name, campaign_type, campaign_id, file_channel
         ) as preference
     from versions
 
@@ -42,7 +43,7 @@ select
     newest.campaign_id,
     coalesce(newest.campaign_name, newest.campaign_id, '(not set)') as campaign_name,
     newest.campaign_type,
-    types.channel,
+    coalesce(newest.file_channel, types.channel) as channel,
     newest.last_day
 from newest
 left join types

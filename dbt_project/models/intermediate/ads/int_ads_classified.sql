@@ -1,4 +1,5 @@
--- where an ad's clicks come from: what its file says, else what the platform's click id implies
+-- where an ad's clicks come from: what its file says, else what the platform's click id implies; a channel that its file
+-- gives stands above every rule
 with ads as (
 
     select distinct
@@ -7,7 +8,8 @@ with ads as (
         campaign_id,
         campaign_name,
         vendor_source as file_source,
-        vendor_medium as file_medium
+        vendor_medium as file_medium,
+        file_channel
     from {{ ref('int_ads_daily') }}
 
 ),
@@ -58,9 +60,11 @@ select
     keyed.campaign_name,
     keyed.file_source,
     keyed.file_medium,
+    keyed.file_channel,
     classified.source,
     classified.medium,
     case
+        when keyed.file_channel is not null then keyed.file_channel
         when classified.channel_basis = 'user_rule' then classified.channel
         else coalesce(campaigns.channel, classified.channel)
     end as channel

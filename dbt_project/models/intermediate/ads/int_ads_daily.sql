@@ -77,6 +77,7 @@ google_ads as (
         ad_name,
         cast(null as varchar) as vendor_source,
         cast(null as varchar) as vendor_medium,
+        cast(null as varchar) as file_channel,
         {{ measures | join(', ') }}
     from ads
 
@@ -91,6 +92,7 @@ google_ads as (
         '(unallocated)' as ad_name,
         cast(null as varchar) as vendor_source,
         cast(null as varchar) as vendor_medium,
+        cast(null as varchar) as file_channel,
         {{ measures | join(', ') }}
     from remainders
     where {% for measure in measures %}{{ measure }} != 0{{ ' or ' if not loop.last }}{% endfor %}
@@ -114,13 +116,14 @@ files as (
         ad_name,
         vendor_source,
         vendor_medium,
+        channel as file_channel,
         {%- for measure in measures %}
         sum({{ measure }}) as {{ measure }}{{ ',' if not loop.last }}
         {%- endfor %}
     from file_rows
     group by
         platform, date_day, account_id, campaign_id, currency_code, campaign_name, ad_group_id, ad_group_name, ad_id,
-        ad_name, vendor_source, vendor_medium
+        ad_name, vendor_source, vendor_medium, channel
 
 ),
 
@@ -143,6 +146,7 @@ select
     ad_name,
     vendor_source,
     vendor_medium,
+    file_channel,
     cast(impressions as bigint) as impressions,
     cast(clicks as bigint) as clicks,
     {{ money('cost_native') }} as cost_native,

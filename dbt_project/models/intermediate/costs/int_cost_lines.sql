@@ -35,7 +35,7 @@ with lines as (
 
 channels as (
 
-    select * from {{ ref('channels') }}
+    select * from {{ ref('int_channels') }}
 
 ),
 

@@ -43,7 +43,7 @@ crm_sources as (
 
 channels as (
 
-    select channel from {{ ref('channels') }}
+    select channel from {{ ref('int_channels') }}
 
 ),
 
@@ -228,7 +228,11 @@ worded as (
 
     select
         keyed.*,
-        coalesce(crm_sources.channel, channels.channel) as word_channel,
+        -- a column of channels has their names first, a source's word is a word first
+        case
+            when keyed.is_channel_given then coalesce(channels.channel, crm_sources.channel)
+            else coalesce(crm_sources.channel, channels.channel)
+        end as word_channel,
         coalesce(keyed.vendor_source, keyed.vendor_medium, keyed.vendor_campaign) is not null as has_utm,
         coalesce(keyed.vendor_source, keyed.vendor_medium, keyed.vendor_campaign, keyed.click_id) is not null
             as is_tagged,

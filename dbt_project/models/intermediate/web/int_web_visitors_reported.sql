@@ -6,35 +6,29 @@ with reported as (
 
 ),
 
-aliases as (
-
-    select * from {{ ref('stg_config__source_aliases') }}
-
-),
-
 extractions as (
 
     select * from {{ ref('stg_meta__days') }} where source = 'ga4' and stream like 'visitors_%'
 
 ),
 
-campaign_members as (
+origin_members as (
 
     select distinct
-        cast(null as varchar) as vendor_source,
+        case when dimension = 'source' then vendor_member end as vendor_source,
         cast(null as varchar) as vendor_medium,
-        vendor_member as vendor_campaign,
+        case when dimension = 'campaign' then vendor_member end as vendor_campaign,
         cast(null as varchar) as vendor_campaign_id,
         cast(null as varchar) as click_id,
         cast(null as varchar) as landing_page
     from reported
-    where dimension = 'campaign'
+    where dimension in ('source', 'campaign')
 
 ),
 
-campaigns as (
+origins as (
 
-    select * from {{ classify_origins('campaign_members') }} as classified
+    select * from {{ classify_origins('origin_members') }} as classified
 
 ),
 
@@ -48,9 +42,9 @@ renamed as (
         reported.vendor_member,
         case reported.dimension
             when 'total' then 'all'
-            when 'source' then coalesce(aliases.source, {{ normalise_utm('reported.vendor_member') }})
+            when 'source' then origins.source
             when 'medium' then {{ normalise_utm('reported.vendor_member') }}
-            when 'campaign' then campaigns.campaign_key
+            when 'campaign' then origins.campaign_key
             when 'device' then {{ normalise_device('reported.vendor_member') }}
             when 'country' then {{ normalise_country('reported.vendor_member') }}
             when 'landing_page' then {{ url_path('reported.vendor_member') }}
@@ -59,10 +53,10 @@ renamed as (
         reported.visitors,
         reported.active_visitors
     from reported
-    left join aliases
-        on reported.dimension = 'source' and {{ normalise_utm('reported.vendor_member') }} = aliases.alias
-    left join campaigns
-        on reported.dimension = 'campaign' and reported.vendor_member is not distinct from campaigns.vendor_campaign
+    left join origins
+        on
+            reported.vendor_member = coalesce(origins.vendor_source, origins.vendor_campaign)
+            and reported.dimension = case when origins.vendor_source is null then 'campaign' else 'source' end
 
 ),
 

@@ -10,6 +10,12 @@ platform_spellings as (
 
 ),
 
+platform_labels as (
+
+    select * from {{ ref('ad_platform_labels') }}
+
+),
+
 renamed as (
 
     select
@@ -17,7 +23,9 @@ renamed as (
         source.account_id,
         coalesce(
             platform_spellings.platform,
+            platform_labels.platform,
             {{ replace_matches("lower(trim(source.platform))", "'[^[:alnum:]]+'", "'_'") }},
+            source_labels.platform,
             'files'
         ) as platform,
         {{ known('source.campaign_id') }} as campaign_id,
@@ -37,6 +45,7 @@ renamed as (
         {{ known('source.ad_name') }} as ad_name,
         {{ known('source.source') }} as vendor_source,
         {{ known('source.medium') }} as vendor_medium,
+        {{ known('source.channel') }} as channel,
 
         ---------- numerics
         coalesce(source.impressions, 0) as impressions,
@@ -50,6 +59,8 @@ renamed as (
 
     from source
     left join platform_spellings on lower(trim(source.platform)) = platform_spellings.source
+    left join platform_labels on {{ label_words('source.platform') }} = platform_labels.label
+    left join platform_labels as source_labels on {{ label_words('source.source') }} = source_labels.label
 
 )
 
