@@ -315,16 +315,16 @@ def test_visits_that_are_counted_keep_their_count(tmp_path: Path) -> None:
 
 
 def test_leads_that_are_counted_become_as_many_leads(tmp_path: Path) -> None:
-    put(tmp_path, leads="Day,Origin,Leads\n2026-09-01,Webinar,3\n2026-09-01,Email,0\n2026-09-02,Email,1\n2026-09-03,Email,-1\n")
+    put(tmp_path, leads="Day,Origin,Leads\n2026-09-01,Referral,3\n2026-09-01,Email,0\n2026-09-02,Email,1\n2026-09-03,Email,-1\n")
     mapping = {
         "name": "crm", "stream": "leads", "path": "leads.csv",
         "columns": {"created_at": "Day", "channel": "Origin", "count": "Leads"},
     }  # fmt: skip
     table, tally = swept(tmp_path, mapping)
     assert sorted(zip(table["lead_id"].to_pylist(), table["channel"].to_pylist(), strict=True)) == [
-        ("leads.csv:2:1", "Webinar"),
-        ("leads.csv:2:2", "Webinar"),
-        ("leads.csv:2:3", "Webinar"),
+        ("leads.csv:2:1", "Referral"),
+        ("leads.csv:2:2", "Referral"),
+        ("leads.csv:2:3", "Referral"),
         ("leads.csv:4:1", "Email"),
     ]
     assert tally.bad_rows == ["crm: leads.csv, line 5: count (Leads) is not between 0 and 100000"]

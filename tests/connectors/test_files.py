@@ -131,14 +131,14 @@ def test_the_first_column_that_says_something_is_taken(tmp_path: Path) -> None:
     write(tmp_path, leads_csv="id,created,tag,engine,kind\na,2026-01-01,,ya,ad\nb,2026-01-01,x,ya,\nc,2026-01-01, ,,direct\nd,2026-01-01,none,,\n")
     mapping = {
         **LEADS,
-        "columns": {**LEADS["columns"], "source": "tag", "medium": "kind", "channel": "tag"},
-        "otherwise": {"source": ["engine", "kind"], "medium": "engine", "channel": "engine"},
-        "values": {"source": {"ya": "yandex", "direct": "", "none": None}, "channel": {"": "Unassigned"}},
+        "columns": {**LEADS["columns"], "source": "tag", "medium": "kind", "content": "tag"},
+        "otherwise": {"source": ["engine", "kind"], "medium": "engine", "content": "engine"},
+        "values": {"source": {"ya": "yandex", "direct": "", "none": None}, "content": {"": "nothing"}},
     }
     table, tally = swept(tmp_path, mapping)
     assert table["source"].to_pylist() == ["yandex", "x", None, None]
     assert table["medium"].to_pylist() == ["ad", "ya", "direct", None]
-    assert table["channel"].to_pylist() == ["ya", "x", "Unassigned", "none"]
+    assert table["content"].to_pylist() == ["ya", "x", "nothing", "none"]
     assert tally.bad_rows == []
 
 
