@@ -1,11 +1,15 @@
 {#
   Those referrer_host values of `relation` that begin no visit: our own domains, payment and sign-in pages, and what
-  funnelhouse.yml names under web. Grain: referrer_host.
+  funnelhouse.yml names under web, as hosts or whole addresses. Grain: referrer_host.
 #}
 {% macro ignored_hosts(relation) -%}
     (
         with settings as (
-            select ',' || lower(coalesce(web_own_domains, '')) || ',' || lower(coalesce(web_ignored_referrers, '')) || ',' as ignored
+            select
+                {{ replace_matches(
+                    "',' || lower(coalesce(web_own_domains, '')) || ',' || lower(coalesce(web_ignored_referrers, '')) || ','",
+                    "',\\s*(?:[a-z-]+:/*)?(?:www[.])?(?:m[.])?([^,/\\s]*)[^,]*'", "',\\1'"
+                ) }} as ignored
             from {{ ref('stg_config__settings') }}
         ),
 

@@ -166,6 +166,10 @@ addresses as (
     union all
     select 'record:' || record_key as evidence, created_at as seen_at, last_url as url from records where last_url like '%=%'
     union all
+    select 'record:' || record_key as evidence, created_at as seen_at, landing_page as url
+    from records
+    where landing_page like '%=%'
+    union all
     select 'submission:' || submission_id as evidence, submitted_at as seen_at, page_url as url
     from submissions
     where page_url like '%=%'
