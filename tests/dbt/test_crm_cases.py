@@ -13,6 +13,7 @@ import pytest
 import yaml
 from house import House
 
+from dagster_project.channel_names import standard_channels
 from dagster_project.connectors import Tally
 from dagster_project.connectors.file_mappings import FileMapping
 from dagster_project.settings import FilesSettings
@@ -45,6 +46,7 @@ def put_files(house: House, folder: Path, *wanted: dict[str, Any], time_zone: st
         mappings=tuple(FileMapping.model_validate(mapping) for mapping in wanted),
         base_folder=str(folder),
         reporting_time_zone=time_zone,
+        channels=(*standard_channels(), "Webinar", "Podcast"),  # which incomplete_rows names
         hash_key="a key that is long enough",
     )
     for stream in sorted({mapping["stream"] for mapping in wanted}):

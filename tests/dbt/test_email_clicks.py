@@ -98,5 +98,5 @@ def test_a_file_delivered_twice_and_another_order_change_nothing(warehouse: Call
 
 
 def test_a_channel_rule_of_the_users_own_decides(warehouse: Callable[..., House]) -> None:
-    rules = {"channels": {"rules": [{"channel": "Partner mailing", "source": "mailer"}]}}
+    rules = {"channels": {"own": ["Partner mailing"], "rules": [{"channel": "Partner mailing", "source": "mailer"}]}}
     assert touches(warehouse(world(), *MODELS, rules=rules), "kim")[0][2] == "Partner mailing"

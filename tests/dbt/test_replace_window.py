@@ -117,11 +117,11 @@ def change_new_days(house: House) -> None:
 
 
 def change_channel_rule(house: House) -> None:
-    house.rules({"channels": {"rules": [{"channel": "Partners", "source": "partner\\..*"}]}})
+    house.rules({"channels": {"own": ["Partners"], "rules": [{"channel": "Partners", "source": "partner\\..*"}]}})
 
 
 def change_rule_on_landing_page(house: House) -> None:
-    house.rules({"channels": {"rules": [{"channel": "Blog", "landing_page": "/blog/.*"}]}})
+    house.rules({"channels": {"own": ["Blog"], "rules": [{"channel": "Blog", "landing_page": "/blog/.*"}]}})
 
 
 def change_source_alias(house: House) -> None:
@@ -174,7 +174,7 @@ def test_the_changes_are_seen_in_the_mart(filled: House) -> None:
     change_vanished_day(filled)
     change_empty_day(filled)
     change_campaign_becomes_known(filled)
-    filled.rules({"channels": {"rules": [{"channel": "Partners", "source": "partner\\..*"}]}})
+    filled.rules({"channels": {"own": ["Partners"], "rules": [{"channel": "Partners", "source": "partner\\..*"}]}})
     filled.build(*WEB)
     after = sessions_by_day(filled)
     assert FIRST not in after
