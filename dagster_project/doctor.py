@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-import importlib
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any
 
 from rich.table import Table
 
-from dagster_project.connectors import SOURCES, SourceError, Tally, Window, settings_of
+from dagster_project import ingest
+from dagster_project.connectors import SOURCES, AuthError, SourceError, Stream, Tally, Window, settings_of
+from dagster_project.patience import Budget, OutOfTime, within
 from dagster_project.settings import Settings, required_variables
+
+VENDOR_SECONDS = 60.0  # how long a vendor may take for one small question
+DEAR = ("hubspot/form_submissions",)  # a call for each form there is
 
 
 @dataclass
@@ -26,38 +31,99 @@ class Finding:
 
 
 def examine(settings: Settings) -> Iterator[Finding]:
-    """One finding a source. Asks each vendor that is on one small question; changes nothing."""
-    for source, module in SOURCES.items():
+    """One finding a source. Asks every stream of each vendor that is on one small question, and reads every mapping's
+    files; changes nothing."""
+    for source in SOURCES:
         source_settings = settings_of(settings, source)
         if source_settings is None:
             missing = ", ".join(required_variables(source)) or "a mapping under `files:` in funnelhouse.yml"
             yield Finding(source, "off", f"switch on with {missing}")
             continue
-        streams = [s for s in importlib.import_module(module).STREAMS if s.is_on(source_settings)]
-        stream = next((s for s in streams if s.read is not None), streams[0])
-        window, tally, started = Window.of_day(settings.today - timedelta(days=1)), Tally(), time.perf_counter()
-        finding = Finding(source, "on", "")
-        try:
-            ask = stream.read(source_settings, window, tally) if stream.read else stream.sweep(source_settings, tally)
-            page = next(iter(ask), None)
-        except SourceError as error:
-            finding.answer, finding.is_broken = str(error), True
-        else:
-            rows = page.rows.num_rows if page else 0
-            quota = "".join(f"; {name} {left:g}" for name, left in sorted(tally.quota.items()))
-            took = time.perf_counter() - started
-            calls = f"{tally.api_calls} calls, " if tally.api_calls else ""  # none where files are read
-            finding.answer = f"answers: {rows} rows of {stream.name}, {calls}{took:.1f} s{quota}"
-            zone = (page.quality if page else {}).get("time_zone")
-            if zone and zone != settings.rules.reporting.time_zone:
-                finding.warnings.append(
-                    f"its days are days in {zone}, the reports are in {settings.rules.reporting.time_zone}: "
-                    "daily figures of this source keep its own days"
-                )
-            finding.warnings += [*tally.notes, *_unreachable_stages(settings, source)]
-            if tally.bad_row_count:
-                finding.warnings.append(f"{tally.bad_row_count} bad rows, first: {tally.bad_rows[0]}")
+        finding, tallies, zones, started = Finding(source, "on", ""), [], set(), time.perf_counter()
+        said: list[str] = []
+        failures: list[str] = []
+        for question in _questions(settings, source, source_settings):
+            tally = Tally()
+            tallies.append(tally)
+            try:
+                rows, zone = _ask(settings, question, tally)
+            except SourceError as error:
+                failures.append(str(error))
+                if isinstance(error, AuthError | OutOfTime):  # its other streams would say the same
+                    break
+                continue
+            said.append(f"{rows:,} rows of {question.name}")
+            zones.add(zone)
+            finding.warnings += _refused(settings, question, tally, rows, failures)
+            failures += [f"account {account}: {error}" for account, error in sorted(tally.failed_accounts.items())]
+        quota = "".join(f"; {name} {left:g}" for t in tallies[-1:] for name, left in sorted(t.quota.items()))
+        calls = sum(tally.api_calls for tally in tallies)
+        took = f"{f'{calls} calls, ' if calls else ''}{time.perf_counter() - started:.1f} s{quota}"
+        answer = [f"answers: {', '.join(said)}; {took}"] if said else []
+        finding.answer, finding.is_broken = "\n".join([*dict.fromkeys(failures), *answer]), bool(failures)
+        for zone in sorted(zones - {None, settings.rules.reporting.time_zone}):
+            finding.warnings.append(
+                f"its days are days in {zone}, the reports are in {settings.rules.reporting.time_zone}: "
+                "daily figures of this source keep its own days"
+            )
+        finding.warnings += dict.fromkeys(note for tally in tallies for note in tally.notes)
+        if not failures:
+            finding.warnings += _unreachable_stages(settings, source)
         yield finding
+
+
+@dataclass(frozen=True)
+class _Question:
+    """What is asked: a stream; of files, those of one entry."""
+
+    name: str
+    stream: Stream
+    settings: Any
+    is_whole: bool  # all rows are read, so that their number and the share of the refused ones is known
+
+
+def _questions(settings: Settings, source: str, source_settings: Any) -> Iterator[_Question]:
+    streams = [s for s in ingest.streams([source]) if ingest.is_on(settings, s) and s.id not in DEAR]
+    if not hasattr(source_settings, "mappings"):
+        yield from (_Question(s.name, s, source_settings, s.source in ingest.LOCAL_SOURCES) for s in streams)
+        return
+    for mapping in source_settings.mappings:
+        for stream in streams:
+            if stream.name == mapping.stream or source != "files":
+                others = tuple(m for m in source_settings.mappings if m.stream != mapping.stream)  # for keep_where_in
+                alone = source_settings.model_copy(update={"mappings": (mapping, *others)})
+                yield _Question(f"{stream.name} ({mapping.name})", stream, alone, is_whole=True)
+
+
+def _ask(settings: Settings, question: _Question, tally: Tally) -> tuple[int, str | None]:
+    """Rows of the first page (of all, where files are read), and the zone that the vendor's days are in."""
+    stream = question.stream
+    seconds = settings.rules.reading.listing_minutes * 60 if question.is_whole else VENDOR_SECONDS
+    limit = Budget(seconds, seconds, "reading.listing_minutes" if question.is_whole else "")
+    window = Window.of_day(settings.today - timedelta(days=1))
+    ask = stream.read(question.settings, window, tally) if stream.read else stream.sweep(question.settings, tally)  # type: ignore[misc]
+    pages = within(ask, limit, tally, source=stream.source, stream=stream.name)
+    rows, zone = 0, None
+    for page in pages:
+        rows += page.rows.num_rows
+        zone = zone or page.quality.get("time_zone")
+        if not question.is_whole:
+            break
+    return rows, zone
+
+
+def _refused(settings: Settings, question: _Question, tally: Tally, rows: int, failures: list[str]) -> list[str]:
+    refused = ingest.refusal(tally)
+    if not refused:
+        return []
+    good = max(rows, tally.good_row_count)
+    if question.is_whole and ingest.are_too_many(settings, good, tally.bad_row_count):
+        limit = settings.rules.reading.refused_share
+        failures.append(
+            f"{question.name}: {tally.bad_row_count:,} of {good + tally.bad_row_count:,} rows are refused, more than "
+            f"reading.refused_share ({limit:.0%}) allows: a refresh would take none of them"
+        )
+    return [f"{question.name}: {refused}"]
 
 
 def report(settings: Settings, findings: list[Finding]) -> Table:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
@@ -356,6 +357,7 @@ def _store(
     is_over: threading.Event,
 ) -> Written:
     stream, counted = reading.stream, _counted(pages, reading, settings, zone, tally, progress, is_over)
+    before = Counter(tally.refused_days), Counter(tally.unread_cell_days)  # of an earlier reading of the stream
     stamps: dict[str, Any] = {
         "extracted_at": _stamp(settings),
         "checked_on": settings.today,
@@ -374,9 +376,16 @@ def _store(
         )
         for account in sorted(set(written.quality.get("unread_accounts", ())) - tally.unread_accounts):
             tally.note(f"account {account} is no longer among those that are read; what is stored of it stays")
-        return written
-    # funnelhouse.yml is always whole: a rule that is gone was deleted by its owner
-    return zone.replace_all(stream, counted, allow_shrink=allow_shrink or stream.source == "config", **stamps)
+    else:
+        # funnelhouse.yml is always whole: a rule that is gone was deleted by its owner
+        written = zone.replace_all(stream, counted, allow_shrink=allow_shrink or stream.source == "config", **stamps)
+    zone.note_refusals(
+        stream,
+        reading.days if reading.window is not None else None,
+        Counter(tally.refused_days) - before[0],
+        Counter(tally.unread_cell_days) - before[1],
+    )
+    return written
 
 
 def _counted(
@@ -402,11 +411,11 @@ def _bear(reading: Reading, good: int, refused: int, settings: Settings, zone: R
     """Raises DriftError where more rows are bad than `reading.refused_share` allows. A night asks few records: they
     are counted against all that are stored."""
     stream, limit = reading.stream, settings.rules.reading.refused_share
-    if refused < FEWEST_REFUSED or refused <= limit * (good + refused):
+    if not are_too_many(settings, good, refused):
         return
     if stream.kind == "record" and reading.window is not None:
         stored = sum(zone.ledger(stream).column("rows").to_pylist())
-        if refused <= limit * (max(good, stored) + refused):
+        if not are_too_many(settings, max(good, stored), refused):
             return
     whose = "files or their mapping" if stream.source in LOCAL_SOURCES else "records"
     raise DriftError(
@@ -416,6 +425,11 @@ def _bear(reading: Reading, good: int, refused: int, settings: Settings, zone: R
         source=stream.source,
         stream=stream.name,
     )
+
+
+def are_too_many(settings: Settings, good: int, refused: int) -> bool:
+    """Whether a stream fails where of its rows so many are refused, and so many are good."""
+    return refused >= FEWEST_REFUSED and refused > settings.rules.reading.refused_share * (good + refused)
 
 
 def refusal(tally: Tally) -> str:

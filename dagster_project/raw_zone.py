@@ -37,6 +37,7 @@ SCHEMA_DAY = "0000-schema"  # sorts before every date, so DuckDB takes its types
 PART = "part-0.parquet"
 LEDGER = "_days.parquet"
 STATUS = "_status.json"
+REFUSALS = "_refusals.json"  # of a stream: day ("" = not known) -> rows that were refused, cells that could not be read
 SPILL_AT_BYTES = 256 * 2**20  # rows kept in memory while a window is read; the rest waits in a local temp folder
 SYNCS_AT_ONCE = 4  # days are small: with 16 threads a stream took half as much CPU again, in handing over Python's lock
 SMALL_TABLE_BYTES = 2**20  # below, zstd saves nothing (most of the file is its footer) and takes twice snappy's time
@@ -92,6 +93,15 @@ STREAMS_SCHEMA = pa.schema(
         ("is_stale", pa.bool_()),
         ("listed_on", pa.date32()),
         ("asked_from", pa.date32()),
+    ]
+)
+REFUSALS_SCHEMA = pa.schema(
+    [
+        ("source", pa.string()),
+        ("stream", pa.string()),
+        ("day", pa.date32()),
+        ("rows", pa.int64()),
+        ("cells", pa.int64()),
     ]
 )
 
@@ -250,6 +260,29 @@ class RawZone:
         status.update({"last_attempt_at": at.isoformat(), "last_error": error[:500]})
         self._put_bytes(f"{self._stream_path(stream)}/{STATUS}", json.dumps(status).encode())
 
+    def note_refusals(
+        self,
+        stream: Any,
+        days: Sequence[date] | None,
+        rows: Mapping[date | None, int],
+        cells: Mapping[date | None, int],
+    ) -> None:
+        """Remember how many rows were refused, and cells left empty, on each of the `days` that were read (None: all).
+
+        What has no known day may be of any of the days that were read: it is kept for each of them, or under no day
+        where all were read.
+        """
+        path = f"{self._stream_path(stream)}/{REFUSALS}"
+        kept = {} if days is None else {day: both for day, both in self._refusals(stream).items() if day not in set(days)}
+        now = {day: (rows.get(day, 0), cells.get(day, 0)) for day in {*rows, *cells}}
+        lost = now.pop(None, (0, 0))
+        for day in days if days is not None and any(lost) else ():
+            now[day] = tuple(a + b for a, b in zip(now.get(day, (0, 0)), lost, strict=True))
+        now |= {None: lost} if days is None else {}
+        known = {day: both for day, both in (kept | now).items() if any(both)}
+        if known or self._fs.exists(path):
+            self._put_bytes(path, json.dumps({str(day or ""): both for day, both in known.items()}).encode())
+
     # ---- reading -------------------------------------------------------------------------------------------
 
     def listed_on(self, stream: Any) -> date | None:
@@ -314,14 +347,19 @@ class RawZone:
         return aside
 
     def write_index(self, streams: Iterable[tuple[Any, bool]]) -> None:
-        """Write `_meta/days.parquet` and `_meta/streams.parquet` over all `(stream, is_on)`: what dbt reads."""
-        days, overview = [], []
+        """Write `_meta/days.parquet`, `streams.parquet` and `refusals.parquet` over all `(stream, is_on)`: for dbt."""
+        days, overview, refusals = [], [], []
         for stream, is_on in streams:
+            refusals += [
+                {"source": stream.source, "stream": stream.name, "day": day, "rows": rows, "cells": cells}
+                for day, (rows, cells) in self._refusals(stream).items()
+            ]
             ledger = self.ledger(stream)
             days.append(_index_rows(stream, ledger))
             overview.append(self._overview_row(stream, is_on, ledger))
         self._put(f"{self._path}/_meta/days.parquet", pa.concat_tables([DAYS_SCHEMA.empty_table(), *days]))
         self._put(f"{self._path}/_meta/streams.parquet", pa.Table.from_pylist(overview, schema=STREAMS_SCHEMA))
+        self._put(f"{self._path}/_meta/refusals.parquet", pa.Table.from_pylist(refusals, schema=REFUSALS_SCHEMA))
 
     # ---- inside --------------------------------------------------------------------------------------------
 
@@ -558,6 +596,12 @@ class RawZone:
             "quality": footer.get("quality", "{}"),
             "file_version": version,
         }
+
+    def _refusals(self, stream: Any) -> dict[date | None, tuple[int, int]]:
+        path = f"{self._stream_path(stream)}/{REFUSALS}"
+        if not self._fs.exists(path):
+            return {}
+        return {_day(text): (rows, cells) for text, (rows, cells) in json.loads(self._fs.cat_file(path)).items()}
 
     def _status(self, stream: Any) -> dict[str, Any]:
         path = f"{self._stream_path(stream)}/{STATUS}"

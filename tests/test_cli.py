@@ -180,6 +180,21 @@ def test_doctor_says_which_stages_nothing_leads_to(funnelhouse: Callable[..., Sa
     assert code == 0
 
 
+@happens("15 of 17 rows of a report are refused, its mapping being the second", "`doctor` names it, its number, money and reason")
+def test_doctor_reads_every_mapping(funnelhouse: Callable[..., Said], no_vendor_variables: Path) -> None:
+    good, bad = "2026-09-01,0.65,USD\n", "soon,84.20,USD\n"
+    (no_vendor_variables / "fine.csv").write_text("Day,Cost,Cur\n" + good)
+    (no_vendor_variables / "odd.csv").write_text("Day,Cost,Cur\n" + good * 2 + bad * 15)
+    mapping = "{{name: {0}, stream: ad_cost, path: {0}.csv, columns: {{date: Day, cost: Cost, currency_code: Cur}}}}"
+    entries = ", ".join(mapping.format(name) for name in ("fine", "odd"))
+    (no_vendor_variables / "funnelhouse.yml").write_text(f"exchange_rates: {{providers: []}}\nfiles: [{entries}]\n")
+    code, said = funnelhouse("doctor")
+    assert code == 1
+    assert "1 rows of ad_cost (fine), 2 rows of ad_cost (odd)" in said
+    assert "ad_cost (odd): 15 of 17 rows are refused, more than reading.refused_share (5%) allows" in said
+    assert "15 rows left out, in them cost USD 1,263.00. First: odd: odd.csv, line 4: date (Day)" in said
+
+
 def test_a_wrong_setting_is_one_message_that_names_it(
     funnelhouse: Callable[..., Said], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -396,6 +396,50 @@ def test_the_share_of_bad_rows_is_a_setting(zone: RawZone, stream: Stream) -> No
     assert ingest.refusal(outcome.tally).startswith("15 rows left out, in them cost USD 157.50. First: line 0:")
 
 
+def refusals(zone: RawZone, stream: Stream) -> list[tuple[Any, ...]]:
+    zone.write_index([(stream, True)])
+    table = pq.read_table(f"{zone.root}/_meta/refusals.parquet")
+    return sorted((str(row["day"]), row["rows"], row["cells"]) for row in table.to_pylist())
+
+
+def test_refusals_are_kept_by_day_until_the_day_is_read_again(zone: RawZone, stream: Stream) -> None:
+    told: list[tuple[str, list[date]]] = []
+
+    def read(_settings: Any, window: Window, tally: Tally) -> Iterator[Page]:
+        for kind, days in told:
+            tell = tally.bad_row if kind == "row" else tally.bad_cell
+            tell("odd", days=days)
+        yield rows_of(window.days())
+
+    odd = replace(stream, read=read)
+    told += [("row", [date(2026, 9, 1)]), ("row", [date(2026, 9, 1), date(2026, 9, 2)]), ("cell", [date(2026, 9, 2)])]
+    (Path(zone.root).parent / "funnelhouse.yml").write_text("reading: {refused_share: 0.5}\n")
+    go("2026-10-01", zone, odd, "backfill", Window(date(2026, 9, 1), date(2026, 9, 4)))
+    assert refusals(zone, odd) == [("2026-09-01", 2, 0), ("2026-09-02", 1, 1)]
+    told[:] = [("row", [])]  # of which day, it does not say: of any that were read
+    go("2026-10-01", zone, odd, "backfill", Window(date(2026, 9, 2), date(2026, 9, 4)))
+    assert refusals(zone, odd) == [("2026-09-01", 2, 0), ("2026-09-02", 1, 0), ("2026-09-03", 1, 0)]
+    told.clear()
+    go("2026-10-01", zone, odd, "backfill", Window(date(2026, 9, 1), date(2026, 9, 4)))
+    assert refusals(zone, odd) == []
+
+
+def test_refusals_of_a_listing_are_those_of_the_last_one(zone: RawZone, stream: Stream) -> None:
+    told: list[list[date]] = [[], [date(2026, 9, 1)]]
+
+    def sweep(_settings: Any, tally: Tally) -> Iterator[Page]:
+        for days in told:
+            tally.bad_cell("odd", days=days)
+        yield rows_of([date(2026, 9, 1)])
+
+    listed = replace(stream, read=None, sweep=sweep)
+    go("2026-10-01", zone, listed, "refresh")
+    assert refusals(zone, listed) == [("2026-09-01", 0, 1), ("None", 0, 1)]
+    told.clear()
+    go("2026-10-01", zone, listed, "refresh")
+    assert refusals(zone, listed) == []
+
+
 def test_a_nights_few_records_are_counted_against_all_that_are_stored(zone: RawZone, stream: Stream) -> None:
     schema_of = schema(("day", pa.timestamp("us", tz="UTC")), ("id", pa.int64()))
     records = replace(stream, kind="record", day="day", key=("id", "account_id"), schema=schema_of, name="deals")

@@ -53,11 +53,11 @@ def to_table(
             if field.name in needed:
                 refused.setdefault(index, reason)
             else:
-                tally.bad_cell(f"{_whose(stream, records[index])}: {reason}", _date_of(stream, records[index]))
+                tally.bad_cell(f"{_whose(stream, records[index])}: {reason}", _days_of(stream, records[index]))
     if tally is not None:
         for index, reason in refused.items():
             record = records[index]
-            tally.bad_row(f"{_whose(stream, record)}: {reason}", _money(stream, record), _date_of(stream, record))
+            tally.bad_row(f"{_whose(stream, record)}: {reason}", _money(stream, record), _days_of(stream, record))
     columns["_extra"] = [_extra(record, stream.schema.names) for record in records]
     kept = [index for index in range(len(records)) if index not in refused]
     arrays = [pa.array([columns[field.name][index] for index in kept], field.type) for field in stream.schema]
@@ -188,11 +188,16 @@ def _whose(stream: Stream, record: dict[str, Any]) -> str:
     return f"{stream.id}: record {key}{_day_of(stream, record)}"
 
 
-def _date_of(stream: Stream, record: dict[str, Any]) -> date | None:
-    try:
-        return _business_moment(record.get(stream.day)).date()
-    except _UNREADABLE:
-        return None
+def _days_of(stream: Stream, record: dict[str, Any]) -> set[date]:
+    """The days that a record counts for: those of its moments (created, closed, changed)."""
+    days = set()
+    for field in stream.schema:
+        if pa.types.is_timestamp(field.type) and record.get(field.name):
+            try:
+                days.add(_business_moment(record[field.name]).date())
+            except _UNREADABLE:
+                continue
+    return days
 
 
 def _money(stream: Stream, record: dict[str, Any]) -> dict[str, Decimal]:

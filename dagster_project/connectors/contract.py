@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal
@@ -195,11 +195,12 @@ class Tally:
             self.failed_accounts[account_id] = error
 
     def bad_row(
-        self, where_and_why: str, money: Mapping[str, Decimal] | None = None, day: date | None = None
+        self, where_and_why: str, money: Mapping[str, Decimal] | None = None, days: Collection[date] = ()
     ) -> None:
-        """`money`: what the row says of money, such as {"cost USD": Decimal("12.50")}; `day`: its day, where known."""
+        """`money`: what the row says of money, such as {"cost USD": Decimal("12.50")}; `days`: those that it would have
+        counted for, where known."""
         with self._lock:
-            self.refused_days[day] = self.refused_days.get(day, 0) + 1
+            _count(self.refused_days, days)
             self.bad_row_count += 1
             if len(self.bad_rows) < self.KEPT_BAD_ROWS:
                 self.bad_rows.append(where_and_why)
@@ -222,10 +223,10 @@ class Tally:
         with self._lock:
             self.good_row_count += count
 
-    def bad_cell(self, where_and_why: str, day: date | None = None) -> None:
+    def bad_cell(self, where_and_why: str, days: Collection[date] = ()) -> None:
         """A cell that says nothing readable and that its row can do without: the row stays, the cell is empty."""
         with self._lock:
-            self.unread_cell_days[day] = self.unread_cell_days.get(day, 0) + 1
+            _count(self.unread_cell_days, days)
             self.bad_cell_count += 1
             if len(self.bad_cells) < self.KEPT_BAD_ROWS:
                 self.bad_cells.append(where_and_why)
@@ -233,6 +234,11 @@ class Tally:
     def see_quota(self, **left: float) -> None:
         with self._lock:
             self.quota.update(left)
+
+
+def _count(told: dict[date | None, int], days: Collection[date]) -> None:
+    for day in days or (None,):
+        told[day] = told.get(day, 0) + 1
 
 
 @dataclass(frozen=True)

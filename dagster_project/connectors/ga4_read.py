@@ -158,9 +158,9 @@ class _Reader:
 
     def _tell(self, odd: Sequence[str], task: Task) -> None:
         """A bad row of a report of one period is of that period."""
-        day = task.periods[0].start if len(task.periods) == 1 else None
+        days = [task.periods[0].start] if len(task.periods) == 1 else []
         for each in odd:
-            self.tally.bad_row(each, day=day)
+            self.tally.bad_row(each, days=days)
 
     def _again(self, task: Task) -> Iterator[Report]:
         first = self._ask([task], self.page_rows)[0]

@@ -286,14 +286,14 @@ class Odd:
     def tell(self, report: Report, account: Account, tally: Tally) -> None:
         message = self.why.removeprefix(f"{SOURCE}/{report.name}: ")
         row = self.row if isinstance(self.row, dict) else {}
-        tally.bad_row(f"{SOURCE}/{report.name}: account {account.id}: {message}", self._money(row), self._day(row))
+        tally.bad_row(f"{SOURCE}/{report.name}: account {account.id}: {message}", self._money(row), self._days(row))
 
     @staticmethod
-    def _day(row: Mapping[str, Any]) -> date | None:
+    def _days(row: Mapping[str, Any]) -> list[date]:
         try:
-            return date.fromisoformat(row["segments"]["date"])
+            return [date.fromisoformat(row["segments"]["date"])]
         except (KeyError, TypeError, ValueError):
-            return None
+            return []
 
     @staticmethod
     def _money(row: Mapping[str, Any]) -> dict[str, Decimal]:
