@@ -20,6 +20,8 @@ from typing import Any
 
 import duckdb
 
+from dagster_project.row_digest import digest_of
+
 SCHEMAS = ("marts", "kpi")
 SOURCE_DAYS = ("staging", "stg_meta__days")  # so that `explain` can say when the days behind a number were extracted
 DATABASE = "funnelhouse.duckdb"
@@ -109,10 +111,7 @@ _OURS = DATABASE.removesuffix(".duckdb")  # DuckDB's name for the file that is o
 
 
 def _said(connection: duckdb.DuckDBPyConnection, database: str, schema: str, table: str) -> list[Any]:
-    """All that readers see of a table, its rows as a count and two sums over their hashes; empty where there is none.
-
-    Two tables that differ and say the same are as likely as two random 64-bit numbers that agree.
-    """
+    """All that readers see of a table, its rows as a count and a digest; empty where there is none."""
     place = [database, schema, table]
     columns = connection.execute(
         "select column_name, data_type, comment from duckdb_columns() "
@@ -124,9 +123,8 @@ def _said(connection: duckdb.DuckDBPyConnection, database: str, schema: str, tab
     comments = connection.execute(
         "select comment from duckdb_tables() where database_name = ? and schema_name = ? and table_name = ?", place
     ).fetchall()
-    rows = connection.execute(
-        f'select count(*), bit_xor(hash(t)), sum(hash(t)) from "{database}".{schema}."{table}" as t'
-    ).fetchall()
+    relation = f'"{database}".{schema}."{table}"'
+    rows = connection.execute(f"select count(*), {digest_of(connection, relation)} from {relation}").fetchall()
     return [columns, [comment for (comment,) in comments if comment is not None], rows]
 
 

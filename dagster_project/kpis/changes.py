@@ -1,13 +1,13 @@
 """Which KPI rows have to be made again: those whose days, windows, coverage or definitions are no longer what they
 were made of.
 
-What the stored rows were made of is remembered by hash, in the same transaction as the rows, so that a killed build
-leaves both as they were. Nothing is told: a refresh, a backfill, a changed rule and a crash are one case.
+What the stored rows were made of is remembered by digest (row_digest.py), in the same transaction as the rows, so that a
+killed build leaves both as they were. Nothing is told: a refresh, a backfill, a changed rule and a crash are one case.
 
-* `intermediate.kpi_built_with` (dimension, content_hash): definitions, targets, models, and the code that makes rows.
-* `intermediate.kpi_built_periods` (grain, period_start, content_hash): calendar and coverage of each period.
-* `intermediate.kpi_built_days` (dimension, attribution_model, date_day, content_hash): measures that add up.
-* `intermediate.kpi_built_windows` (dimension, attribution_model, grain, period_start, content_hash): measures that are
+* `intermediate.kpi_built_with` (dimension, digest): definitions, targets, models, and the code that makes rows.
+* `intermediate.kpi_built_periods` (grain, period_start, digest): calendar and coverage of each period.
+* `intermediate.kpi_built_days` (dimension, attribution_model, date_day, digest): measures that add up.
+* `intermediate.kpi_built_windows` (dimension, attribution_model, grain, period_start, digest): measures that are
   asked for whole windows.
 
 A row rests on three windows of days (its own, the one before, the one a year ago), so that one changed day makes up to
@@ -26,23 +26,22 @@ import duckdb
 from dagster_project.kpis.catalogue import NO_MODEL, TOTAL, Catalogue
 from dagster_project.kpis.facts import COLUMNS, create_fact_table, table_name
 from dagster_project.kpis.rows import rows_sql
+from dagster_project.row_digest import digest_of
 
 SCHEMA = "intermediate"
 _STATE = {
-    "kpi_built_with": "dimension varchar, content_hash varchar",
-    "kpi_built_periods": "grain varchar, period_start date, content_hash ubigint",
-    "kpi_built_days": "dimension varchar, attribution_model varchar, date_day date, content_hash ubigint",
-    "kpi_built_windows": (
-        "dimension varchar, attribution_model varchar, grain varchar, period_start date, content_hash ubigint"
-    ),
+    "kpi_built_with": "dimension varchar, digest varchar",
+    "kpi_built_periods": "grain varchar, period_start date, digest uhugeint",
+    "kpi_built_days": "dimension varchar, attribution_model varchar, date_day date, digest uhugeint",
+    "kpi_built_windows": "dimension varchar, attribution_model varchar, grain varchar, period_start date, digest uhugeint",
 }
 _THE_BUILD = "(build)"  # the row of kpi_built_with that names the grains and the day of the last build
-_CODE = blake2b(b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))).hexdigest()
-_NEW = {
-    # a day of a member is one row, so that no two equal hashes meet and cancel each other out
-    "kpi_built_days": "select attribution_model, date_day, bit_xor(hash(d)) as content_hash from kpi_days as d group by all",
-    "kpi_built_windows": "select attribution_model, grain, period_start, bit_xor(hash(w)) as content_hash "
-    "from kpi_windowed as w group by all",
+_FILES = sorted(Path(__file__).parent.glob("*.py"))
+_CODE = blake2b(repr([(path.name, path.read_bytes()) for path in _FILES]).encode()).hexdigest()
+# state table -> what it is the memory of, and the temporary table of what is not as it was
+_REMEMBERED = {
+    "kpi_built_days": ("kpi_days", "kpi_changed_days", ("attribution_model", "date_day")),
+    "kpi_built_windows": ("kpi_windowed", "kpi_changed_windows", ("attribution_model", "grain", "period_start")),
 }
 
 
@@ -53,21 +52,23 @@ def prepare(connection: duckdb.DuckDBPyConnection, grains: Sequence[str], today:
     """
     connection.execute(f"create schema if not exists {SCHEMA}")
     for table, columns in _STATE.items():
-        connection.execute(f"create table if not exists {SCHEMA}.{table} ({columns})")
+        if _columns(connection, SCHEMA).get(table) != columns.split(", "):
+            connection.execute(f"create or replace table {SCHEMA}.{table} ({columns})")
     if _known(connection, _THE_BUILD).split("|")[0] != ",".join(grains) or not _has_tables(connection, grains):
         for table in _STATE:
             connection.execute(f"delete from {SCHEMA}.{table}")
         for grain in grains:
             create_fact_table(connection, grain)
     connection.execute(
+        "create or replace temp table kpi_period_digests as select grain, period_start, "
+        f"{digest_of(connection, 'kpi_coverage')} as digest from kpi_coverage group by all"
+    )
+    connection.execute(
         f"""
         create or replace temp table kpi_moved_periods as
-        with new as (
-            select grain, period_start, bit_xor(hash(c)) as content_hash from kpi_coverage as c group by all
-        )
         select grain, period_start
-        from new full join {SCHEMA}.kpi_built_periods as built using (grain, period_start)
-        where new.content_hash is distinct from built.content_hash
+        from kpi_period_digests as new full join {SCHEMA}.kpi_built_periods as built using (grain, period_start)
+        where new.digest is distinct from built.digest
         """
     )
     connection.execute(
@@ -83,16 +84,18 @@ def find(
     and those that they are compared with. Returns whether all rows of the dimension are made again.
     """
     is_whole = _known(connection, dimension) != _definition(connection, catalogue, dimension, unmapped)
+    for table in _REMEMBERED:
+        _find_differences(connection, table, dimension)
     if is_whole:
         found = f"select grain, period_start, attribution_model from kpi_windows cross join {_models()}"
     else:
         found = f"""
             select w.grain, w.period_start, c.attribution_model
-            from ({_differences("kpi_built_days", dimension, ("attribution_model", "date_day"))}) as c
+            from kpi_changed_days as c
             join kpi_window_days as w using (date_day)
             union
             select w.grain, w.period_start, c.attribution_model
-            from ({_differences("kpi_built_windows", dimension, ("attribution_model", "grain", "period_start"))}) as c
+            from kpi_changed_windows as c
             join kpi_windows as w on w.grain = c.grain
                 and (w.period_start = c.period_start or w.from_day = c.period_start)
             union
@@ -145,20 +148,14 @@ def remember(
     connection: duckdb.DuckDBPyConnection, catalogue: Catalogue, dimension: str, unmapped: frozenset[str]
 ) -> None:
     """The rows of the dimension are now made of what the temporary tables hold."""
-    for table, key in (
-        ("kpi_built_days", ("attribution_model", "date_day")),
-        ("kpi_built_windows", ("attribution_model", "grain", "period_start")),
-    ):
-        connection.execute(
-            f"create or replace temp table kpi_differences as {_differences(table, dimension, key)}"
-        )
+    for table, (_, differences, key) in _REMEMBERED.items():
         same = " and ".join(f"b.{name} = d.{name}" for name in key)
         connection.execute(
-            f"delete from {SCHEMA}.{table} as b using kpi_differences as d where b.dimension = '{dimension}' and {same}"
+            f"delete from {SCHEMA}.{table} as b using {differences} as d where b.dimension = '{dimension}' and {same}"
         )
         connection.execute(
             f"insert into {SCHEMA}.{table} by name "
-            f"select '{dimension}' as dimension, * from kpi_differences where content_hash is not null"
+            f"select '{dimension}' as dimension, * from {differences} where digest is not null"
         )
     _know(connection, dimension, _definition(connection, catalogue, dimension, unmapped))
 
@@ -166,22 +163,23 @@ def remember(
 def finish(connection: duckdb.DuckDBPyConnection, grains: Sequence[str], today: date) -> None:
     """All dimensions are done: remember the periods, the grains and the day."""
     connection.execute(f"delete from {SCHEMA}.kpi_built_periods")
-    connection.execute(
-        f"insert into {SCHEMA}.kpi_built_periods "
-        "select grain, period_start, bit_xor(hash(c)) from kpi_coverage as c group by all"
-    )
+    connection.execute(f"insert into {SCHEMA}.kpi_built_periods from kpi_period_digests")
     _know(connection, _THE_BUILD, _build_of(grains, today))
 
 
-def _differences(table: str, dimension: str, key: Sequence[str]) -> str:
-    """The key and the new hash (null where nothing is left) of what is not as it was."""
+def _find_differences(connection: duckdb.DuckDBPyConnection, table: str, dimension: str) -> None:
+    """Make the temporary table of what is not as it was: the key and the new digest, null where nothing is left."""
+    relation, differences, key = _REMEMBERED[table]
     names = ", ".join(key)
-    return f"""
-        select {names}, new.content_hash
-        from ({_NEW[table]}) as new
+    connection.execute(
+        f"""
+        create or replace temp table {differences} as
+        select {names}, new.digest
+        from (select {names}, {digest_of(connection, relation)} as digest from {relation} group by all) as new
         full join (from {SCHEMA}.{table} where dimension = '{dimension}') as built using ({names})
-        where new.content_hash is distinct from built.content_hash
-    """
+        where new.digest is distinct from built.digest
+        """
+    )
 
 
 def _models() -> str:
@@ -222,7 +220,7 @@ def _definition(
     dimensions = ["channel", TOTAL] if dimension in ("channel", TOTAL) else [dimension]
     texts = [rows_sql(lines, unmapped) for name in dimensions if (lines := catalogue.lines(name))]
     tables = [
-        connection.execute(f"select coalesce(bit_xor(hash(t)), 0) from {table} as t").fetchall()
+        connection.execute(f"select {digest_of(connection, table)} from {table}").fetchall()
         for table in ("kpi_definitions", "kpi_targets", "kpi_models")
     ]
     return blake2b(f"{_CODE}{texts}{tables}".encode(), digest_size=16).hexdigest()
@@ -234,20 +232,27 @@ def _build_of(grains: Sequence[str], today: date) -> str:
 
 def _known(connection: duckdb.DuckDBPyConnection, dimension: str) -> str:
     found = connection.execute(
-        f"select content_hash from {SCHEMA}.kpi_built_with where dimension = ?", [dimension]
+        f"select digest from {SCHEMA}.kpi_built_with where dimension = ?", [dimension]
     ).fetchall()
     return found[0][0] if found else ""
 
 
-def _know(connection: duckdb.DuckDBPyConnection, dimension: str, content_hash: str) -> None:
+def _know(connection: duckdb.DuckDBPyConnection, dimension: str, digest: str) -> None:
     connection.execute(f"delete from {SCHEMA}.kpi_built_with where dimension = ?", [dimension])
-    connection.execute(f"insert into {SCHEMA}.kpi_built_with values (?, ?)", [dimension, content_hash])
+    connection.execute(f"insert into {SCHEMA}.kpi_built_with values (?, ?)", [dimension, digest])
 
 
 def _has_tables(connection: duckdb.DuckDBPyConnection, grains: Sequence[str]) -> bool:
-    columns = connection.execute(
-        "select table_name, list(column_name || ' ' || lower(data_type) order by column_index) from duckdb_columns() "
-        "where schema_name = 'kpi' and database_name = current_database() group by all"
-    ).fetchall()
+    there = _columns(connection, "kpi")
     shape = [f"{name} {kind.replace('timestamptz', 'timestamp with time zone')}" for name, (kind, _) in COLUMNS.items()]
-    return all((table_name(grain), shape) in columns for grain in grains)
+    return all(there.get(table_name(grain)) == shape for grain in grains)
+
+
+def _columns(connection: duckdb.DuckDBPyConnection, schema: str) -> dict[str, list[str]]:
+    """Table -> `name type` of each column, in order."""
+    rows = connection.execute(
+        "select table_name, list(column_name || ' ' || lower(data_type) order by column_index) from duckdb_columns() "
+        "where schema_name = ? and database_name = current_database() group by all",
+        [schema],
+    ).fetchall()
+    return dict(rows)

@@ -32,7 +32,7 @@ settings as (
 
     select
         case when rules.have_landing_page then 'landing_page' else '' end as landing_page_rules,
-        coalesce(settings.web_own_domains, '') || ';' || coalesce(settings.web_ignored_referrers, '') as ignored_referrers
+        {{ row_key(['settings.web_own_domains', 'settings.web_ignored_referrers']) }} as ignored_referrers
     from {{ ref('stg_config__settings') }} as settings
     cross join {{ ref('int_landing_page_rules') }} as rules
 
@@ -43,8 +43,8 @@ select
     days.date_day,
     md5(
         {{ joined_text("days.source || '/' || days.stream || ':' || days.content_hash", ';', 'days.source, days.stream') }}
-        || max(settings.landing_page_rules)
-        || case when inputs.model = 'int_sessions_from_files' then max(settings.ignored_referrers) else '' end
+        || ';' || max(settings.landing_page_rules)
+        || ';' || case when inputs.model = 'int_sessions_from_files' then max(settings.ignored_referrers) else '' end
     ) as content_hash
 from inputs
 inner join days on inputs.source = days.source and inputs.stream = days.stream
