@@ -20,6 +20,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from dagster_project.connectors.file_arithmetic import Term, columns_of, is_arithmetic, understood
 from dagster_project.connectors.file_date_formats import check_date_format, check_language
 from dagster_project.connectors.file_headers import header_name
+from dagster_project.connectors.file_presets import CURRENCY, Shape, shapes_of
 from dagster_project.connectors.file_streams import CLICK_IDS, FILE_STREAMS, GA4_EXPORT, HASHED, FileStream
 
 ENDINGS = {
@@ -198,6 +199,27 @@ class FileMapping(BaseModel):
     values: dict[str, dict[Text, Text | None]] = {}  # our column -> their value -> ours; "" is an empty cell
     key_events: tuple[str, ...] = DEFAULT_KEY_EVENTS  # ga4_export only
 
+    # --- the mapping of a known export, which the keys above change one by one; `shapes` is the reader's own
+    preset: str | None = None
+    shapes: tuple[Shape, ...] = Field((), repr=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_preset(cls, entry: Any) -> Any:
+        """An entry that names a preset is that of the preset's first shape; the others wait for the files."""
+        if not isinstance(entry, dict) or not isinstance(entry.get("preset"), str):
+            if isinstance(entry, dict) and entry.get("shapes"):
+                raise ValueError("shapes cannot be set")
+            return entry
+        if entry.get("shapes"):
+            return entry  # validated before
+        own = {key: value for key, value in entry.items() if key != "preset"}
+        kind = own.get("format") or guess_format(str(own.get("path", "")))
+        if kind not in ("csv", "xlsx", None):
+            raise ValueError(f"preset {entry['preset']!r} is of text and spreadsheets (csv, xlsx), not of {kind}")
+        shapes = shapes_of(entry["preset"], own, is_sheet=kind == "xlsx")
+        return {**shapes[0].entry, "preset": entry["preset"], "shapes": shapes}
+
     @property
     def is_export(self) -> bool:
         return self.stream == GA4_EXPORT
@@ -289,7 +311,8 @@ class FileMapping(BaseModel):
         if stream.name == "deals" and not filled & {"created_at", "closed_at"}:
             raise ValueError(f"{where}: created_at or closed_at must be filled")
         money = [name for name in stream.money if name in filled]
-        if money and "currency_code" not in filled:
+        is_in_header = any(CURRENCY in str(name) for shape in self.shapes for name in shape.entry["columns"].values())
+        if money and "currency_code" not in filled and not is_in_header:
             raise ValueError(
                 f"{where}: {money[0]} has no currency; give currency_code as a column, or as a constant "
                 "such as {currency_code: EUR}"

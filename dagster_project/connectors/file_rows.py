@@ -113,7 +113,7 @@ class RowReader:
 
         Raises DriftError when the file cannot be read at all, lacks a column, or has bad rows only.
         """
-        good, bad, first_reason = 0, 0, ""
+        good, bad, first_reason, first_cell = 0, 0, "", ""
 
         def bad_row(line: int, reason: str) -> None:
             nonlocal bad, first_reason
@@ -126,8 +126,10 @@ class RowReader:
             self.tally.bad_row(f"{self.mapping.name}: {file.name}, line {line}: {reason}")
 
         def bad_cell(line: int, reason: str) -> None:
+            nonlocal first_cell
             if self.mapping.strict:
                 raise drift(self.mapping, file, f"line {line}: {reason} (the mapping is strict: nothing was taken)")
+            first_cell = first_cell or f"line {line}: {reason}"
             self.tally.bad_cell(f"{self.mapping.name}: {file.name}, line {line}: {reason}")
 
         self.tally.receive(file.size)
@@ -149,7 +151,8 @@ class RowReader:
         except UNREADABLE as error:
             raise drift(self.mapping, file, f"it cannot be read to its end: {error}") from error
         if bad and not good:
-            raise drift(self.mapping, file, f"none of its {bad} rows can be read; {first_reason}")
+            reason = first_reason if not first_cell or first_cell in first_reason else f"{first_reason}; {first_cell}"
+            raise drift(self.mapping, file, f"none of its {bad} rows can be read; {reason}")
 
     def tell(self) -> None:
         """Note what was left out on purpose. Raises ConfigError and DriftError where the mapping as a whole cannot be

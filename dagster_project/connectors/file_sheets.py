@@ -21,6 +21,18 @@ Row = list[Any]  # text, int, float, bool, date, datetime, time, timedelta; "" f
 
 def read_sheet(file: DropFile, mapping: FileMapping, names: Sequence[Name]) -> Iterator[Cells]:
     """The columns `names` of the sheet that the mapping names, else of the first; see `file_readers.read_cells`."""
+    rows = rows_of(file, mapping)
+    place, header = _header(rows, mapping, names)
+    positions = positions_of(names, header, mapping, file)
+    for first in range(place + 1, len(rows), BATCH_ROWS):
+        batch = rows[first : first + BATCH_ROWS]
+        kept = [at for at, row in enumerate(batch) if any(cell != "" for cell in row)]
+        columns = {name: _column([batch[at][where] for at in kept], mapping) for name, where in positions.items()}
+        yield Cells(columns, pa.array([first + at + 1 for at in kept], pa.int64()))
+
+
+def rows_of(file: DropFile, mapping: FileMapping) -> list[Row]:
+    """All rows of the sheet from its first on. Raises DriftError where there are none."""
     import python_calamine  # native code that only those need who drop spreadsheets
 
     with opened(file) as stream:
@@ -34,13 +46,7 @@ def read_sheet(file: DropFile, mapping: FileMapping, names: Sequence[Name]) -> I
             raise drift(mapping, file, f"not a whole spreadsheet ({error})") from error
     if not any(map(any, rows)):
         raise drift(mapping, file, f"the sheet {sheet.name!r} is empty, without even a header")
-    place, header = _header(rows, mapping, names)
-    positions = positions_of(names, header, mapping, file)
-    for first in range(place + 1, len(rows), BATCH_ROWS):
-        batch = rows[first : first + BATCH_ROWS]
-        kept = [at for at, row in enumerate(batch) if any(cell != "" for cell in row)]
-        columns = {name: _column([batch[at][where] for at in kept], mapping) for name, where in positions.items()}
-        yield Cells(columns, pa.array([first + at + 1 for at in kept], pa.int64()))
+    return rows
 
 
 def _sheet(known: list[str], book: Any, mapping: FileMapping, file: DropFile) -> CalamineSheet:

@@ -21,6 +21,7 @@ from dagster_project.connectors.file_mappings import FileMapping
 from dagster_project.connectors.file_merging import Remade, merged, refunds_apart, without_sums
 from dagster_project.connectors.file_overlaps import Gathered, copy_numbers, joined
 from dagster_project.connectors.file_rows import RowReader
+from dagster_project.connectors.file_shapes import mapping_for
 from dagster_project.connectors.file_streams import FILE_STREAMS, FileStream
 
 if TYPE_CHECKING:
@@ -42,12 +43,18 @@ def sweep(name: str, settings: FilesSettings, tally: Tally, within: tuple[str, .
         file_number = 0
         for mapping in mappings:
             lookups = _lookups(mapping, settings, (*within, name))
-            reader = RowReader(stream, mapping, settings, tally, lookups)
+            readers: dict[str, RowReader] = {}  # one for each shape that the files of a preset have
             for file in _without_copies(list_drops(mapping, settings.base_folder), mapping, tally):
+                shaped = mapping_for(file, mapping)
+                shape = "" if shaped is mapping else repr(shaped)
+                if shape not in readers:
+                    readers[shape] = RowReader(stream, shaped, settings, tally, lookups)
+                reader = readers[shape]
                 for rows, ids, groups in reader.read(file, declared):
                     gathered.add(rows, file_number, ids, groups)
                 file_number += 1
-            reader.tell()
+            for reader in readers.values():
+                reader.tell()
         newest_by = "updated_at" if "updated_at" in stream.columns else None
         _remake(stream, gathered, newest_by, tally)
         mask = gathered.kept(newest_by)
