@@ -58,15 +58,16 @@ class _Csv:
     done_line: int
     skipped: deque[pyarrow.csv.InvalidRow] = field(default_factory=deque)
 
-    def cells(self, wanted: dict[Name, pa.Array], lines: pa.Array) -> Cells:
+    def cells(self, wanted: dict[Name, pa.Array], lines: pa.Array, bad: BadLine) -> Cells:
         """The wanted columns of some rows, as the file means them."""
-        if self.dialect.has_escapes:
-            # lists escape what they quote, and are read as such: the comma in ['a\'b, c'] parts nothing
-            lists = {name for ours in self.mapping.counts for name in self.mapping.columns[ours]}
-            wanted = {
-                name: pc.replace_substring(cells, "\\" + HIDDEN_QUOTE, '\\"') if name in lists else unescaped(cells)
-                for name, cells in wanted.items()
-            }
+        if not self.dialect.has_escapes:
+            return _without_foreign_quotes(Cells(wanted, lines), bad)
+        # lists escape what they quote, and are read as such: the comma in ['a\'b, c'] parts nothing
+        lists = {name for ours in self.mapping.counts for name in self.mapping.columns[ours]}
+        wanted = {
+            name: pc.replace_substring(cells, "\\" + HIDDEN_QUOTE, '\\"') if name in lists else unescaped(cells)
+            for name, cells in wanted.items()
+        }
         return Cells(wanted, lines)
 
 
@@ -189,6 +190,7 @@ def _read_csv_fast(csv_file: _Csv, bad: BadLine) -> Iterator[Cells]:
             yield csv_file.cells(
                 {name: batch.column(position).filter(keep) for name, position in csv_file.positions.items()},
                 pa.array(lines, pa.int64()).filter(keep),
+                bad,
             )
     for row in csv_file.skipped:
         bad(row.number + more_lines, _wrong_length(row.actual_columns, row.expected_columns, row.text))
@@ -239,10 +241,10 @@ def _read_csv_carefully(csv_file: _Csv, bad: BadLine) -> Iterator[Cells]:
                 rows.append(row)
                 numbers.append(number)
             if len(rows) == BATCH_ROWS:
-                yield _cells(csv_file, rows, numbers)
+                yield _cells(csv_file, rows, numbers, bad)
                 rows, numbers = [], []
     if rows:
-        yield _cells(csv_file, rows, numbers)
+        yield _cells(csv_file, rows, numbers, bad)
 
 
 def _logical_rows(
@@ -279,12 +281,27 @@ def _logical_rows(
             again.extendleft(reversed(taken[1:]))
 
 
-def _cells(csv_file: _Csv, rows: list[list[str]], numbers: list[int]) -> Cells:
+def _cells(csv_file: _Csv, rows: list[list[str]], numbers: list[int], bad: BadLine) -> Cells:
     columns = {
         name: pa.array([row[position] for row in rows], pa.string())
         for name, position in csv_file.positions.items()
     }
-    return csv_file.cells(columns, pa.array(numbers, pa.int64()))
+    return csv_file.cells(columns, pa.array(numbers, pa.int64()), bad)
+
+
+def _without_foreign_quotes(cells: Cells, bad: BadLine) -> Cells:
+    """Without the rows of which a cell shows that the file has backslashes before its quotes: `Sale \\Autumn\\" EU"`."""
+    is_foreign = np.zeros(len(cells.lines), dtype=bool)
+    for column in cells.columns.values():
+        if may_contain(column, b"\\"):
+            found = pc.fill_null(pc.match_substring_regex(column, r'(?s)\\".*"$'), False)
+            is_foreign |= found.to_numpy(zero_copy_only=False)
+    if not is_foreign.any():
+        return cells
+    for row in np.flatnonzero(is_foreign):
+        bad(cells.lines[int(row)].as_py(), "its quotes have backslashes before them: set escapes: backslash")
+    keep = pa.array(~is_foreign)
+    return Cells({name: column.filter(keep) for name, column in cells.columns.items()}, cells.lines.filter(keep))
 
 
 def _wrong_length(actual: int, expected: int, text: str | None) -> str:
