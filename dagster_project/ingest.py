@@ -378,7 +378,8 @@ def _store(
             tally.note(f"account {account} is no longer among those that are read; what is stored of it stays")
     else:
         # funnelhouse.yml is always whole: a rule that is gone was deleted by its owner
-        written = zone.replace_all(stream, counted, allow_shrink=allow_shrink or stream.source == "config", **stamps)
+        allow_shrink = allow_shrink or stream.source == "config"
+        written = zone.replace_all(stream, counted, allow_shrink=allow_shrink, parts=lambda: tally.parts, **stamps)
     zone.note_refusals(
         stream,
         reading.days if reading.window is not None else None,

@@ -91,8 +91,24 @@ STREAMS_SCHEMA = pa.schema(
         ("last_attempt_at", pa.timestamp("us", tz="UTC")),
         ("last_error", pa.string()),
         ("is_stale", pa.bool_()),
+        ("settles_after_days", pa.int32()),
         ("listed_on", pa.date32()),
         ("asked_from", pa.date32()),
+        ("begins_at", pa.timestamp("us", tz="UTC")),
+    ]
+)
+SUBJECTS_SCHEMA = pa.schema(
+    [
+        ("source", pa.string()),
+        ("stream", pa.string()),
+        ("part", pa.string()),
+        ("entry", pa.int32()),
+        ("subject", pa.string()),
+        ("decides", pa.bool_()),
+        ("has_range", pa.bool_()),
+        ("first_day", pa.date32()),
+        ("last_day", pa.date32()),
+        ("begins", pa.date32()),
     ]
 )
 REFUSALS_SCHEMA = pa.schema(
@@ -231,8 +247,11 @@ class RawZone:
         allow_shrink: bool = False,
         commit_lock: CommitLock = contextlib.nullcontext,
         asked_from: date | None = None,
+        parts: Callable[[], Iterable[Any] | None] = lambda: None,
     ) -> Written:
         """Make the whole stream hold exactly the rows of `pages` (a sweep). `asked_from`: as for replace_days.
+
+        `parts`, asked after the last page, are what the parts of the listing feed and cover; None: as declared.
 
         Days are written newest first: a record only ever moves to a later day, so a sweep that is killed
         leaves every record in at least one file, and staging keeps the newest version.
@@ -251,7 +270,7 @@ class RawZone:
             days = sorted(collected.days | set(self._stored_days(stream)))
             with commit_lock():
                 return self._commit(
-                    stream, days, collected, extracted_at, checked_on, is_listing=True, asked_from=asked_from
+                    stream, days, collected, extracted_at, checked_on, is_listing=True, asked_from=asked_from, parts=parts()
                 )
 
     def note_failure(self, stream: Any, error: str, at: datetime) -> None:
@@ -347,8 +366,9 @@ class RawZone:
         return aside
 
     def write_index(self, streams: Iterable[tuple[Any, bool]]) -> None:
-        """Write `_meta/days.parquet`, `streams.parquet` and `refusals.parquet` over all `(stream, is_on)`: for dbt."""
-        days, overview, refusals = [], [], []
+        """Write `days`, `streams`, `subjects` and `refusals` to `_meta`, over all `(stream, is_on)`: what dbt knows of the
+        raw zone."""
+        days, overview, subjects, refusals = [], [], [], []
         for stream, is_on in streams:
             refusals += [
                 {"source": stream.source, "stream": stream.name, "day": day, "rows": rows, "cells": cells}
@@ -357,9 +377,11 @@ class RawZone:
             ledger = self.ledger(stream)
             days.append(_index_rows(stream, ledger))
             overview.append(self._overview_row(stream, is_on, ledger))
+            subjects += _subject_rows(stream, self._status(stream).get("parts"))
         self._put(f"{self._path}/_meta/days.parquet", pa.concat_tables([DAYS_SCHEMA.empty_table(), *days]))
         self._put(f"{self._path}/_meta/streams.parquet", pa.Table.from_pylist(overview, schema=STREAMS_SCHEMA))
         self._put(f"{self._path}/_meta/refusals.parquet", pa.Table.from_pylist(refusals, schema=REFUSALS_SCHEMA))
+        self._put(f"{self._path}/_meta/subjects.parquet", pa.Table.from_pylist(subjects, schema=SUBJECTS_SCHEMA))
 
     # ---- inside --------------------------------------------------------------------------------------------
 
@@ -376,6 +398,7 @@ class RawZone:
         is_listing: bool = False,
         is_checked: bool = True,
         asked_from: date | None = None,
+        parts: Iterable[Any] | None = None,
     ) -> Written:
         started = time.perf_counter()
         self.declare(stream)
@@ -435,11 +458,15 @@ class RawZone:
         rows_now = [ledger[day] | {"file_version": versions.get(day)} for day in sorted(ledger)]
         self._put(f"{self._stream_path(stream)}/{LEDGER}", pa.Table.from_pylist(rows_now, schema=LEDGER_SCHEMA))
         moment = extracted_at.astimezone(UTC).isoformat()
-        before = self._status(stream)
-        status = {"last_attempt_at": moment, "last_ok_at": moment, "checked_on": checked_on.isoformat()}
-        status |= {"listed_on": checked_on.isoformat() if is_listing else before.get("listed_on")}
-        asked = [text for text in (before.get("asked_from"), asked_from and asked_from.isoformat()) if text]
+        state = self._status(stream)
+        status: dict[str, Any] = {"last_attempt_at": moment, "last_ok_at": moment, "checked_on": checked_on.isoformat()}
+        status |= {"listed_on": checked_on.isoformat() if is_listing else state.get("listed_on")}
+        asked = [text for text in (state.get("asked_from"), asked_from and asked_from.isoformat()) if text]
         status |= {"asked_from": min(asked, default=None)}
+        known = None if is_listing else state.get("begins_at")
+        begins = [text for text in (known, collected.begins_at and collected.begins_at.isoformat()) if text]
+        status |= {"begins_at": min(begins, default=None)}
+        status |= {"parts": None if parts is None else [_part_row(part) for part in parts]}
         if lost := [day.isoformat() for day in lost_before if day not in ledger and not is_listing]:
             status["lost"] = lost
         self._put_bytes(f"{self._stream_path(stream)}/{STATUS}", json.dumps(status).encode())
@@ -628,8 +655,10 @@ class RawZone:
             "last_attempt_at": _moment(status.get("last_attempt_at")),
             "last_error": status.get("last_error"),
             "is_stale": is_on and status.get("last_error") is not None,
+            "settles_after_days": stream.settles_after_days,
             "listed_on": _day(status.get("listed_on")),
             "asked_from": _day(status.get("asked_from")),
+            "begins_at": _moment(status.get("begins_at")),
         }
 
     def _read_schema(self, path: str) -> pa.Schema | None:
@@ -700,6 +729,7 @@ class _Collected:
         self._settled: dict[date, pa.Table] | None = None
         self._quality: dict[date | None, list[Mapping[str, Any]]] = {None: []}
         self.days: set[date] = set()
+        self.begins_at: datetime | None = None  # the first moment at which any record came into being
 
     def __enter__(self) -> _Collected:
         return self
@@ -715,6 +745,8 @@ class _Collected:
             self.days.update(days)
             for day in (None, *days):
                 self._quality.setdefault(day, []).append(page.quality)
+            if self._stream.begins and (begins := pc.min(rows.column(self._stream.begins)).as_py()):
+                self.begins_at = min(self.begins_at or begins, begins)
             self._pages.append(rows)
             self._bytes += rows.nbytes
             if self._bytes > SPILL_AT_BYTES:
@@ -903,6 +935,31 @@ def _index_rows(stream: Any, ledger: pa.Table) -> pa.Table:
         [columns.get(f.name, ledger.column(f.name) if f.name in ledger.schema.names else None) for f in DAYS_SCHEMA],
         schema=DAYS_SCHEMA,
     )
+
+
+def _part_row(part: Any) -> dict[str, Any]:
+    days = {name: getattr(part, name) for name in ("first_day", "last_day", "begins")}
+    return {"name": part.name, "feeds": list(part.feeds)} | {n: day and day.isoformat() for n, day in days.items()}
+
+
+def _subject_rows(stream: Any, parts: Sequence[Mapping[str, Any]] | None) -> list[dict[str, Any]]:
+    """What each part of a stream says something about (SUBJECTS_SCHEMA); `parts` as the last good read left them."""
+    whole = {"name": "", "feeds": stream.feeds, "has_range": False}
+    every = [whole] if parts is None else [{**part, "has_range": True} for part in parts]
+    every = [{**part, "decides": True, "entry": entry} for entry, part in enumerate(every)]
+    every.append({**whole, "feeds": stream.informs, "decides": False, "entry": len(every)})
+    return [
+        {
+            "source": stream.source,
+            "stream": stream.name,
+            "part": part["name"],
+            "subject": subject,
+            **{name: part[name] for name in ("entry", "decides", "has_range")},
+            **{name: _day(part.get(name)) for name in ("first_day", "last_day", "begins")},
+        }
+        for part in every
+        for subject in part["feeds"]
+    ]
 
 
 def _repeat(value: Any, count: int) -> list[Any]:

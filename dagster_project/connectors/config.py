@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from dagster_project.channel_names import spelled
-from dagster_project.connectors.contract import Page, Stream, Tally, schema
+from dagster_project.connectors.contract import Page, Part, Stream, Tally, schema
 from dagster_project.connectors.file_streams import FILE_STREAMS
 from dagster_project.rules import CONVERSIONS, TRANSITIONS
 
@@ -187,9 +187,21 @@ def _goals(settings: ConfigSettings) -> list[Row]:
     return [{"event_name": name} for name in settings.config.web.goals]
 
 
-def _sweep(rows: Rows, declared: pa.Schema, settings: ConfigSettings, tally: Tally) -> Iterator[Page]:
+def _sweep(
+    rows: Rows, parts: Callable[[list[Row]], list[Part]] | None, declared: pa.Schema, settings: ConfigSettings, tally: Tally
+) -> Iterator[Page]:
+    found = rows(settings)
+    tally.parts = parts(found) if parts else None
     filed = {"account_id": _ACCOUNT, "_extra": None, "_filed_on": _FILED_ON}
-    yield Page(pa.Table.from_pylist([{**row, **filed} for row in rows(settings)], schema=declared))
+    yield Page(pa.Table.from_pylist([{**row, **filed} for row in found], schema=declared))
+
+
+def _ledger_parts(lines: list[Row]) -> list[Part]:
+    """The ledger is whole: there was no other cost before its first line. Without any line nobody keeps one here."""
+    if not lines:
+        return []
+    feeds = ("cost", "media") if any(line["cost_type"] == "media" for line in lines) else ("cost",)
+    return [Part("", feeds, begins=min(line["start_date"] for line in lines))]
 
 
 def _stream(
@@ -198,6 +210,10 @@ def _stream(
     key: tuple[str, ...],
     columns: dict[str, pa.DataType],
     description: str,
+    *,
+    feeds: tuple[str, ...] = (),
+    informs: tuple[str, ...] = ("rules",),
+    parts: Callable[[list[Row]], list[Part]] | None = None,
 ) -> Stream:
     declared = schema(*columns.items(), ("_filed_on", _DAY))
     return Stream(
@@ -210,7 +226,9 @@ def _stream(
         day="_filed_on",
         restate_days=0,
         deep_restate_days=0,
-        sweep=partial(_sweep, rows, declared),
+        feeds=feeds,
+        informs=informs,
+        sweep=partial(_sweep, rows, parts, declared),
         description=description,
     )
 
@@ -260,6 +278,7 @@ STREAMS: tuple[Stream, ...] = (
         ("crm", "object", "pipeline", "stage_value"),
         {"crm": _TEXT, "object": _TEXT, "pipeline": _TEXT, "stage_value": _TEXT, "stage": _TEXT},
         "One row per CRM value that means a funnel stage.",
+        informs=("leads", "deals", "orders"),
     ),
     _stream(
         "own_channels",
@@ -299,6 +318,7 @@ STREAMS: tuple[Stream, ...] = (
         ("position",),
         {"position": _INTEGER, **dict.fromkeys(("phrase", "source", "medium", "channel"), _TEXT)},
         "One row per wording of an answer to 'How did you hear about us?', in the order of trying.",
+        informs=("leads", "orders"),
     ),
     _stream(
         "ledger",
@@ -306,6 +326,9 @@ STREAMS: tuple[Stream, ...] = (
         ("line_id",),
         FILE_STREAMS["other_costs"].columns,
         "One row per cost that no ad platform reports.",
+        feeds=("cost", "media"),
+        informs=("cost",),
+        parts=_ledger_parts,
     ),
     _stream(
         "targets",
@@ -313,6 +336,7 @@ STREAMS: tuple[Stream, ...] = (
         ("kpi_id", "grain", "period_start", "dimension", "member"),
         FILE_STREAMS["targets"].columns,
         "One row per KPI target.",
+        informs=("targets",),
     ),
     _stream(
         "gross_margins",
@@ -320,6 +344,7 @@ STREAMS: tuple[Stream, ...] = (
         ("product",),
         {"product": _TEXT, "margin": _DOUBLE},
         "One row per product with a gross margin of its own.",
+        informs=("margins",),
     ),
     _stream(
         "platform_motions",
@@ -327,6 +352,7 @@ STREAMS: tuple[Stream, ...] = (
         ("platform",),
         {"platform": _TEXT, "motion": _TEXT},
         "One row per ad platform whose media cost is not outbound.",
+        informs=("cost",),
     ),
     _stream(
         "goals",
@@ -334,5 +360,6 @@ STREAMS: tuple[Stream, ...] = (
         ("event_name",),
         {"event_name": _TEXT},
         "One row per goal; none = every key event is one.",
+        informs=("goals",),
     ),
 )

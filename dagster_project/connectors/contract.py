@@ -20,6 +20,32 @@ import pyarrow as pa
 # Vendors' histories start when the vendor does: GA4 refuses days before 2015-08-14.
 FIRST_DAY = date(2015, 1, 1)
 PERIODS = ("day", "week", "month", "quarter", "year")
+# What figures rest on. A subject with a dot is a column of the one before the dot: whoever feeds `web` without filling
+# it leaves `web.device` incomplete.
+SUBJECTS = {
+    "web": "sessions of the site",
+    "web.origin": "where sessions come from: source, medium, tags, referrer",
+    "web.engagement": "which sessions were engaged",
+    "web.device": "devices of sessions",
+    "visitors": "distinct visitors",
+    "leads": "people who became a lead",
+    "mql": "who is a marketing-qualified lead",
+    "sal": "who is a sales-accepted lead",
+    "sql": "who is a sales-qualified lead",
+    "won": "who became a customer",
+    "deals": "deals of the CRM",
+    "deals.creation": "when deals were created",
+    "deals.close": "when deals were closed",
+    "orders": "orders and refunds: won deals, or what the truth for revenue has instead",
+    "orders.amount": "what orders were worth",
+    "media": "media cost",
+    "cost": "media cost and every cost of the ledger",
+    "rates": "exchange rates",
+    "margins": "gross margins",
+    "goals": "key events",
+    "targets": "targets of KPIs",
+    "rules": "business rules that every figure rests on",
+}
 
 
 @dataclass(frozen=True)
@@ -92,6 +118,24 @@ class GivenUp(Exception):
     """Whoever asked for this read no longer waits for it (its time is over, the run was stopped): end the thread."""
 
 
+@dataclass(frozen=True)
+class Part:
+    """What one part of a stream says something about, as far as the read knows: an entry of `files:`, the ledger.
+
+    * `name`: the part's `account_id`; "" for the whole stream.
+    * `feeds`: its subjects (see `Stream`), those of the columns that it fills included.
+    * `first_day`: from which day on it is whole; None = whatever came before is in it, too.
+    * `last_day`: to which day; None = to the day of reading.
+    * `begins`: the day of its first row; None = it has none.
+    """
+
+    name: str
+    feeds: tuple[str, ...]
+    first_day: date | None = None
+    last_day: date | None = None
+    begins: date | None = None
+
+
 @dataclass
 class Tally:
     """What a read has cost so far; filled by the connector, shown as asset metadata. Safe to share by threads.
@@ -108,6 +152,9 @@ class Tally:
     on (files that overlap).
 
     It also says how long the read may last (`until`, by time.monotonic) and whether somebody still waits for it.
+
+    A listing whose parts end on days of their own, or feed other subjects than its stream declares, says so part by
+    part (`parts`; an empty list: it feeds nothing).
     """
 
     api_calls: int = 0
@@ -126,6 +173,7 @@ class Tally:
     read_accounts: set[str] = field(default_factory=set)
     unread_accounts: set[str] = field(default_factory=set)
     failed_accounts: dict[str, SourceError] = field(default_factory=dict)
+    parts: list[Part] | None = None
     until: float = math.inf
     _given_up: threading.Event = field(default_factory=threading.Event, repr=False, compare=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
@@ -267,6 +315,10 @@ class Stream:
     * `period`: rows are keyed by the start of this period; a window is widened to whole periods.
     * `earliest`: the oldest day that the vendor can still be asked for, given today; None = no limit.
     * `is_on`: whether the source's settings allow this stream at all (GA4 sessions need a client-id dimension).
+    * `feeds`: the subjects that rest on this stream (SUBJECTS): a day of theirs is whole when every stream that feeds
+      them has it. `informs`: subjects that it only colours (a lead's channel, a deal's pipeline): figures stand
+      without it, but if its last read failed they are stale. Measures name the same subjects in `rests_on`.
+    * `begins`: the column that says when a record came into being, where `day` says when it last changed.
     * `read` is None for lists that can only be listed whole: they are swept at every refresh.
     """
 
@@ -285,6 +337,9 @@ class Stream:
     lead_in_days: int = 0
     earliest: Callable[[date], date] | None = None
     is_on: Callable[[Any], bool] = lambda _settings: True
+    feeds: tuple[str, ...] = ()
+    informs: tuple[str, ...] = ()
+    begins: str | None = None
     read: Callable[[Any, Window, Tally], Iterator[Page]] | None = None
     sweep: Callable[[Any, Tally], Iterator[Page]] | None = None
     description: str = ""
@@ -296,6 +351,8 @@ class Stream:
             raise ValueError(f"stream {self.id}: key, day, account_id and _extra must be columns; missing {missing}")
         if self.read is None and self.sweep is None:
             raise ValueError(f"stream {self.id} can neither be read nor swept")
+        if unknown := sorted({*self.feeds, *self.informs} - set(SUBJECTS)):
+            raise ValueError(f"stream {self.id} feeds or informs {unknown[0]!r}, which is none of SUBJECTS")
 
     @property
     def id(self) -> str:

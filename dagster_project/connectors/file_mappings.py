@@ -8,6 +8,7 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Collection, Iterable, Mapping
+from datetime import date
 from decimal import Decimal, InvalidOperation
 from difflib import get_close_matches
 from functools import cached_property
@@ -109,6 +110,22 @@ def _date_format(text: str) -> str:
     return text
 
 
+def file_date_pattern(text: str) -> str:
+    """`%Y-%m-%d` as a regular expression with the directives as groups."""
+    digits = {"Y": r"\d{4}", "y": r"\d{2}", "m": r"\d{2}", "d": r"\d{2}"}
+    pieces = re.split(r"%([Yymd])", text)
+    return "".join(
+        f"(?P<{piece}>{digits[piece]})" if place % 2 else re.escape(piece) for place, piece in enumerate(pieces)
+    )
+
+
+def _file_date(text: str) -> str:
+    directives = re.findall(r"%(.)", text)
+    if sorted(directives) not in (sorted(allowed) for allowed in ("Ymd", "ymd", "Ym", "ym")):
+        raise ValueError("the date in a file's name has year, month and, if it likes, day: %Y-%m-%d, %Y%m or the like")
+    return text
+
+
 def _as_list(value: Any) -> Any:
     return [value] if value is None or isinstance(value, str | int | float) else value
 
@@ -187,6 +204,10 @@ class FileMapping(BaseModel):
     where: dict[Name, Values] = {}  # column of the file -> the values that its rows must have; "" is an empty cell
     where_not: dict[Name, Values] = {}  # the values that they must not have
     keep_where_in: dict[str, str] = {}  # our column -> stream of files that must have the same value in it
+    # --- which days: those of its rows, up to the day of reading, or up to the date in the file's name (file_date)
+    covers: Literal["rows", "today", "file_date"] = "rows"
+    covers_from: date | None = None  # whole from this day on, not only from its first row
+    file_date: Annotated[str, AfterValidator(_file_date)] | None = None  # %Y-%m-%d, or %Y%m for whole months
     # --- what goes where
     # several columns of the file are joined with "-"; a number is a column's position; `row_number` is an id where the
     # file has none; a number of ours may be calculated: amount: "Quantity * Price"
@@ -266,6 +287,11 @@ class FileMapping(BaseModel):
             self._check_export()
         else:
             self._check_columns(FILE_STREAMS[self.stream])
+        if (self.covers == "file_date") != (self.file_date is not None):
+            raise ValueError(
+                f"files entry {self.name!r}: covers: file_date and file_date (how the name says the day, such as %Y-%m-%d) "
+                "need each other"
+            )
         if self.decimal and self.decimal == self.thousands:
             raise ValueError(f"files entry {self.name!r}: decimal and thousands are both {self.decimal!r}")
         return self

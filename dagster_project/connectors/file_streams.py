@@ -41,6 +41,9 @@ class FileStream:
     * `key`: how a row is known in the raw zone; rows that share it have a running number, `_copy`.
     * `required`: a mapping must fill them, and a row without them is a bad row.
     * `day`: the column that a row is filed under in the raw zone.
+    * `feeds`: subject -> the columns of which a mapping fills one if it feeds the subject; none are needed for ().
+      `informs`: as for a Stream.
+    * `dated_by`: the columns that say up to which day a file goes, where that is more than `day`.
     * `settles_after_days`: when a day counts as final (see RESTATED below).
     """
 
@@ -61,6 +64,9 @@ class FileStream:
     sums: tuple[str, ...] = ()
     asides: Mapping[str, pa.DataType] = field(default_factory=dict)
     decisive: tuple[str, ...] = ()
+    feeds: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    informs: tuple[str, ...] = ()
+    dated_by: tuple[str, ...] = ()
 
     @property
     def raw_key(self) -> tuple[str, ...]:
@@ -100,6 +106,7 @@ CLICK_IDS = dict.fromkeys(
     ("gclid", "fbclid", "yclid", "msclkid", "ttclid", "li_fat_id", "ga_client_id", "ym_client_id"), TEXT
 )
 _LINE = ("line_id", "start_date", "end_date", "cost_type", "motion", "channel", "campaign", "currency_code")
+_STAGES = ("mql", "sal", "sql", "opportunity", "won", "lost")
 _COST_TYPES = ("media", "labour", "technology", "agency", "overhead", "distribution")
 _GRAINS = ("day", "week", "month", "quarter", "year")
 
@@ -118,7 +125,7 @@ FILE_STREAMS: dict[str, FileStream] = {
                 "email_hash": TEXT,
                 "phone_hash": TEXT,
                 "stage": TEXT,
-                **{f"{stage}_at": MOMENT for stage in ("mql", "sal", "sql", "opportunity", "won", "lost")},
+                **{f"{stage}_at": MOMENT for stage in _STAGES},
                 "channel": TEXT,
                 **_TOUCH,
                 **dict.fromkeys(("landing_page", "form", "device", "country", "owner_id"), TEXT),
@@ -137,6 +144,14 @@ FILE_STREAMS: dict[str, FileStream] = {
             decisive=("count",),
             required=("lead_id", "created_at"),
             settles_after_days=1,
+            feeds={
+                "leads": (),
+                "mql": ("mql_at", "stage"),
+                "sal": ("sal_at",),  # of all stages the one that most CRMs do not have: `stage` alone promises none
+                "sql": ("sql_at", "stage"),
+                "won": ("won_at", "stage"),
+            },
+            dated_by=("created_at", "updated_at", *(f"{stage}_at" for stage in _STAGES)),
         ),
         FileStream(
             "deals",
@@ -175,6 +190,15 @@ FILE_STREAMS: dict[str, FileStream] = {
             required=("deal_id", "status"),
             settles_after_days=1,
             choices={"status": ("open", "won", "lost")},
+            feeds={
+                "deals": (),
+                "deals.creation": ("created_at",),
+                "deals.close": ("closed_at",),
+                "orders": ("closed_at",),
+                "orders.amount": ("amount",),
+            },
+            informs=("leads",),
+            dated_by=("created_at", "updated_at", "closed_at"),
         ),
         FileStream(
             "orders",
@@ -207,6 +231,8 @@ FILE_STREAMS: dict[str, FileStream] = {
             ),
             required=("order_id", "ordered_at"),
             settles_after_days=1,
+            feeds={"orders": (), "orders.amount": ("amount",)},
+            informs=("leads",),
         ),
         FileStream(
             "ad_cost",
@@ -260,6 +286,7 @@ FILE_STREAMS: dict[str, FileStream] = {
             decisive=("end_date",),
             required=("date", "cost"),
             settles_after_days=3,  # as Google Ads: cost and clicks still move for three days
+            feeds={"media": (), "cost": ()},
         ),
         FileStream(
             "sessions",
@@ -286,6 +313,15 @@ FILE_STREAMS: dict[str, FileStream] = {
             replaces_by=("started_at", "client_id", *_TOUCH, "landing_page_url", "referrer", "device", "country"),
             required=("session_id", "started_at"),
             settles_after_days=1,
+            feeds={
+                "web": (),
+                "web.origin": ("source", "medium", "campaign", "landing_page_url", "referrer"),
+                "web.engagement": ("is_engaged", "engaged_sessions"),
+                "web.device": ("device",),
+                "visitors": ("client_id",),
+                "goals": ("key_events", "sessions_with_key_event"),
+            },
+            informs=("leads", "orders"),  # touches
         ),
         FileStream(
             "email_clicks",
@@ -302,6 +338,7 @@ FILE_STREAMS: dict[str, FileStream] = {
             replaces_by=("email_hash", "clicked_at", "campaign", "url"),
             required=("email_hash", "clicked_at"),
             settles_after_days=30,  # mailers drop clicks of robots afterwards
+            informs=("leads", "orders"),  # touches
         ),
         FileStream(
             "other_costs",
@@ -325,6 +362,8 @@ FILE_STREAMS: dict[str, FileStream] = {
             labels=dict.fromkeys(_LINE[1:], "line_id"),
             key=("line_id", "start_date", "end_date", "cost_type", "motion", "channel", "campaign"),
             required=("start_date", "end_date", "amount", "cost_type"),
+            feeds={"cost": (), "media": ("cost_type",)},  # media only where a row is of that type
+            dated_by=("start_date", "end_date"),
             choices={"cost_type": _COST_TYPES, "motion": ("inbound", "outbound")},
         ),
         FileStream(
@@ -343,6 +382,7 @@ FILE_STREAMS: dict[str, FileStream] = {
             "One row per KPI target; rates are fractions (0.31, or 31 % with its sign).",
             id=("kpi_id", "grain", "period_start", "dimension", "member"),
             required=("kpi_id", "grain", "period_start", "target"),
+            informs=("targets",),
             choices={"grain": _GRAINS},
         ),
         FileStream(
@@ -383,6 +423,7 @@ FILE_STREAMS: dict[str, FileStream] = {
             "Units of `currency` for 1 `base_currency` on a day.",
             id=("date", "base_currency", "currency"),
             required=("date", "base_currency", "currency", "rate"),
+            feeds={"rates": ()},
         ),
     )
 }

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from dagster_project.connectors.contract import ConfigError, Page, Stream, Tally, schema
+from dagster_project.connectors.contract import ConfigError, Page, Part, Stream, Tally, schema
 from dagster_project.connectors.file_cells import shown
+from dagster_project.connectors.file_coverage import Coverage, joined_parts
 from dagster_project.connectors.file_drops import DropFile, content_digest, list_drops
 from dagster_project.connectors.file_mappings import FileMapping
 from dagster_project.connectors.file_merging import Remade, merged, refunds_apart, without_sums
@@ -39,22 +40,29 @@ def sweep(name: str, settings: FilesSettings, tally: Tally, within: tuple[str, .
     stream = FILE_STREAMS[name]
     declared = _schema(stream)
     mappings = [mapping for mapping in settings.mappings if mapping.stream == name]
+    parts: list[Part] = []
     with Gathered(declared) as gathered:
         file_number = 0
         for mapping in mappings:
             lookups = _lookups(mapping, settings, (*within, name))
             readers: dict[str, RowReader] = {}  # one for each shape that the files of a preset have
+            coverages: dict[str, Coverage] = {}
             for file in _without_copies(list_drops(mapping, settings.base_folder), mapping, tally):
                 shaped = mapping_for(file, mapping)
                 shape = "" if shaped is mapping else repr(shaped)
                 if shape not in readers:
                     readers[shape] = RowReader(stream, shaped, settings, tally, lookups)
-                reader = readers[shape]
+                    coverages[shape] = Coverage(stream, shaped, settings.reporting_time_zone, settings.today)
+                reader, coverage = readers[shape], coverages[shape]
+                coverage.see_file(file.name)
                 for rows, ids, groups in reader.read(file, declared):
+                    coverage.see_rows(rows)
                     gathered.add(rows, file_number, ids, groups)
                 file_number += 1
             for reader in readers.values():
                 reader.tell()
+            parts += [coverage.part() for coverage in coverages.values()]
+        tally.parts = joined_parts(parts)
         newest_by = "updated_at" if "updated_at" in stream.columns else None
         _remake(stream, gathered, newest_by, tally)
         mask = gathered.kept(newest_by)
@@ -164,6 +172,8 @@ STREAMS: tuple[Stream, ...] = tuple(
         deep_restate_days=stream.settles_after_days,
         sweep=partial(sweep, stream.name),
         is_on=partial(_is_mapped, stream.name),
+        feeds=tuple(stream.feeds),
+        informs=stream.informs,
         description=stream.description,
     )
     for stream in FILE_STREAMS.values()

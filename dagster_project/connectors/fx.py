@@ -260,6 +260,7 @@ RATES = Stream(
     deep_restate_days=DEEP_RESTATE_DAYS,
     lead_in_days=LEAD_IN_DAYS,
     additive=False,
+    feeds=("rates",),
     read=read_rates,
     description="Reference rates by day of validity: units of currency for 1 unit of the base currency.",
 )

@@ -120,6 +120,8 @@ def _stream(
     day: str = "date",
     additive: bool = False,
     period: Literal["day", "week", "month", "quarter", "year"] = "day",
+    feeds: tuple[str, ...] = (),
+    informs: tuple[str, ...] = (),
     is_on: Callable[[Ga4Settings], bool] = lambda _settings: True,
 ) -> Stream:
     return Stream(
@@ -136,6 +138,8 @@ def _stream(
         period=period,
         earliest=lambda today: FIRST_DAY,
         is_on=is_on,
+        feeds=feeds,
+        informs=informs,
         read=partial(read, name),
         description=description,
     )
@@ -167,6 +171,7 @@ TRAFFIC = _stream(
     "Sessions by the nine dimensions that GA4 allows at once; userEngagementDuration in seconds, "
     "sessionKeyEventRate a fraction of sessions.",
     additive=True,
+    feeds=("web", "web.origin", "web.engagement", "web.device"),
 )
 CAMPAIGNS = _stream(
     "campaigns",
@@ -182,6 +187,7 @@ CAMPAIGNS = _stream(
     {"sessions": COUNT},
     "Which campaign id belongs to which name, and Google's own channel to compare ours with.",
     additive=True,
+    informs=("web",),
 )
 KEY_EVENTS = _stream(
     "key_events",
@@ -198,6 +204,7 @@ KEY_EVENTS = _stream(
     },
     {"keyEvents": NUMBER, "totalUsers": COUNT, "sessions": COUNT},
     "Key events (goals) by name; keyEvents add up, users and sessions do not (one session may have several).",
+    feeds=("goals",),
 )
 SESSIONS = _stream(
     "sessions",
@@ -218,6 +225,7 @@ SESSIONS = _stream(
     "Sessions by browser (the client-id dimension) and minute of their start, property zone; only with "
     "GA4_CLIENT_ID_DIMENSION. keyEvents counts session_start events that are key events: as a rule none.",
     additive=True,
+    informs=("leads", "orders"),  # touches
     is_on=lambda settings: bool(settings.client_id_dimension),
 )
 VISITORS = tuple(
@@ -230,6 +238,8 @@ VISITORS = tuple(
         "them. Never to be added up.",
         day="period_start",
         period=period,
+        feeds=("visitors",) if period == "day" else (),
+        informs=("visitors",),
     )
     for period in PERIOD_DIMENSIONS
 )

@@ -287,6 +287,8 @@ STREAMS: tuple[Stream, ...] = (
         restate_days=3,  # BigQuery Export schema: daily tables take late events for up to three days
         deep_restate_days=3,
         sweep=sweep,
+        feeds=("web", "web.origin", "web.engagement", "web.device", "visitors", "goals"),
+        informs=("leads", "orders"),  # touches
         description="One row per event of the GA4 BigQuery export.",
     ),
 )

@@ -410,6 +410,7 @@ STREAMS: tuple[Stream, ...] = (
         final_after_days=FINAL_AFTER_DAYS,
         additive=True,
         earliest=earliest_daily,
+        feeds=("media", "cost"),
         read=read_campaign_performance,
         description="Day x campaign: impressions, clicks, cost in micros, the platform's own conversions.",
     ),
@@ -421,6 +422,7 @@ STREAMS: tuple[Stream, ...] = (
         final_after_days=FINAL_AFTER_DAYS,
         additive=True,
         earliest=earliest_daily,
+        informs=("media", "cost"),
         read=read_ad_performance,
         description="Day x ad; what the campaign has beyond it has no ad (Performance Max has none).",
     ),
@@ -430,6 +432,7 @@ STREAMS: tuple[Stream, ...] = (
         restate_days=CLICKS_RESTATE_DAYS,
         deep_restate_days=CLICKS_RESTATE_DAYS,
         earliest=earliest_clicks,
+        informs=("web", "leads", "orders"),  # whose campaigns they name
         read=read_clicks,
         description="Which campaign and ad a click id belongs to; the last 90 days.",
     ),

@@ -308,6 +308,9 @@ CONTACTS = _stream(
     "A row for each contact in its newest version; archived contacts on the day they were archived.",
     read=read_contacts,
     sweep=sweep_contacts,
+    begins="createdate",
+    feeds=("leads",),  # and the stages that crm.stages finds in it
+    informs=("deals", "orders"),  # whose people they are
     **_BY_WINDOW,
 )
 DEALS = _stream(
@@ -318,6 +321,9 @@ DEALS = _stream(
     "A row for each deal in its newest version, with its contacts and companies; archived deals likewise.",
     read=read_deals,
     sweep=sweep_deals,
+    begins="createdate",
+    feeds=("deals", "deals.creation", "deals.close", "orders", "orders.amount"),
+    informs=("leads",),
     **_BY_WINDOW,
 )
 OWNERS = _stream(
@@ -327,6 +333,7 @@ OWNERS = _stream(
     "updatedAt",
     "A row for each owner, those who left included.",
     sweep=sweep_owners,
+    informs=("leads", "deals", "orders"),
 )
 PIPELINES = _stream(
     "pipelines",
@@ -335,6 +342,7 @@ PIPELINES = _stream(
     "updatedAt",
     "A row for each stage of each deal pipeline.",
     sweep=sweep_pipelines,
+    informs=("leads", "deals", "orders"),
 )
 FORMS = _stream(
     "forms",
@@ -343,6 +351,7 @@ FORMS = _stream(
     "updatedAt",
     "A row for each form, archived ones included.",
     sweep=sweep_forms,
+    informs=("leads",),
 )
 FORM_SUBMISSIONS = _stream(
     "form_submissions",
@@ -352,6 +361,8 @@ FORM_SUBMISSIONS = _stream(
     "A row for each form submission, with the tracking values of its hidden fields.",
     read=read_submissions,
     sweep=sweep_submissions,
+    begins="submittedAt",
+    informs=("leads", "orders"),
     **(_BY_WINDOW | {"deep_restate_days": SUBMISSIONS_DEEP_RESTATE_DAYS}),
 )
 STREAMS = (CONTACTS, DEALS, OWNERS, PIPELINES, FORMS, FORM_SUBMISSIONS)

@@ -206,6 +206,7 @@ def metadata(outcome: ingest.Outcome) -> dict[str, Any]:
             ("days", "Every stored day of every stream: rows, content hash, when it was checked, its quality."),
             ("streams", "Every stream: on or off, first and last day, last good and last failed attempt."),
             ("refusals", "Rows that were refused and cells that could not be read, by stream and day."),
+            ("subjects", "What every part of every stream says something about, and of which days."),
         )
     ],
 )
@@ -215,7 +216,7 @@ def index_raw_days(installation: Installation) -> Iterator[dg.MaterializeResult]
     every = [(stream, ingest.is_on(settings, stream)) for stream in ingest.streams()]
     with warehouse_lock(settings.home):
         installation.raw_zone(settings).write_index(every)
-    for name in ("days", "streams", "refusals"):
+    for name in ("days", "streams", "refusals", "subjects"):
         yield dg.MaterializeResult(asset_key=dg.AssetKey(["raw_meta", name]))
 
 

@@ -139,11 +139,11 @@ def _source_days(connection: duckdb.DuckDBPyConnection, days: str, kpi: Row, fir
             if(kind = 'report', $last::date - $first::date + 1 - count(*), null) as days_missing,
             sum(rows) as rows, min(extracted_at) as first_extracted_at, max(extracted_at) as last_extracted_at
         from {days}
-        where domain in (select unnest($domains)) and coalesce(period, 'day') = 'day'
+        where source || '/' || stream in (select unnest($streams)) and coalesce(period, 'day') = 'day'
             and (kind <> 'report' or date_day between $first and $last)
         group by domain, source, stream, kind order by all
         """,
-        {"domains": kpi["domains"].split(", "), "first": first, "last": last},
+        {"streams": (kpi["streams"] or "").split(", "), "first": first, "last": last},
     )
 
 

@@ -8,7 +8,7 @@ import duckdb
 
 from dagster_project.kpis.catalogue import NO_MODEL, TOTAL, Catalogue, Kpi
 from dagster_project.kpis.facts import COLUMNS, table_name
-from dagster_project.kpis.inputs import fill
+from dagster_project.kpis.inputs import SOURCE_SUBJECTS, fill
 
 DIM_GRAIN = "Grain: KPI. The catalogue, as the semantic layer defines it."
 BOARD_GRAIN = "Grain: KPI, month. The headline board: latest whole month and running month."
@@ -33,7 +33,8 @@ DIM_COLUMNS = {
     "dimensions": ("varchar", "Dimensions that have rows, separated by commas."),
     "model_dimensions": ("varchar", "Those of them with one row per attribution model."),
     "default_model": ("varchar", "The attribution model that people are shown; null where none is needed."),
-    "domains": ("varchar", "What it rests on: web, crm, ads, costs, rates."),
+    "rests_on": ("varchar", "Subjects that it rests on: web, leads, media, rates ..., separated by commas."),
+    "streams": ("varchar", "Streams that feed them: source/stream, separated by commas; null if none is on."),
     "maturity": ("varchar", "When a cohort counts; null for KPIs that are not cohorts."),
     "definition_version": ("varchar", "Version of the formula."),
 }  # fmt: skip
@@ -59,7 +60,11 @@ def create_dim_kpi(
     connection: duckdb.DuckDBPyConnection, catalogue: Catalogue, currency: str, shown_model: str
 ) -> None:
     """Make kpi.dim_kpi, one row per KPI; `shown_model` is the attribution model that people are shown."""
-    described = [_dim_row(catalogue, kpi, currency, shown_model) for kpi in catalogue.kpis.values()]
+    feeding = _feeding_streams(connection)
+    described = []
+    for kpi in catalogue.kpis.values():
+        streams = sorted({stream for subject in catalogue.quality_of(kpi) for stream in feeding.get(subject, ())})
+        described.append(_dim_row(catalogue, kpi, currency, shown_model, streams))
     columns = {name: kind for name, (kind, _) in DIM_COLUMNS.items()}
     fill(connection, "kpi.dim_kpi", columns, [[row[name] for name in columns] for row in described])
     connection.execute(f"comment on table kpi.dim_kpi is '{DIM_GRAIN}'")
@@ -67,7 +72,18 @@ def create_dim_kpi(
         connection.execute(f"comment on column kpi.dim_kpi.{name} is '{description}'")
 
 
-def _dim_row(catalogue: Catalogue, kpi: Kpi, currency: str, shown_model: str) -> dict[str, object]:
+def _feeding_streams(connection: duckdb.DuckDBPyConnection) -> dict[str, list[str]]:
+    """Subject -> the streams that are on and feed it."""
+    rows = connection.execute(f"select distinct subject, source || '/' || stream from {SOURCE_SUBJECTS}").fetchall()
+    found: dict[str, list[str]] = {}
+    for subject, stream in rows:
+        found.setdefault(subject, []).append(stream)
+    return found
+
+
+def _dim_row(
+    catalogue: Catalogue, kpi: Kpi, currency: str, shown_model: str, streams: list[str]
+) -> dict[str, object]:
     return {
         "kpi_id": kpi.id,
         "name": kpi.name,
@@ -88,7 +104,8 @@ def _dim_row(catalogue: Catalogue, kpi: Kpi, currency: str, shown_model: str) ->
         "dimensions": ", ".join(kpi.dimensions),
         "model_dimensions": ", ".join(kpi.model_cuts or []) or None,
         "default_model": shown_model if kpi.model_cuts else None,
-        "domains": ", ".join(catalogue.quality_domains(kpi)),
+        "rests_on": ", ".join(catalogue.quality_of(kpi)),
+        "streams": ", ".join(streams) or None,
         "maturity": _maturity(kpi),
         "definition_version": str(kpi.version),
     }

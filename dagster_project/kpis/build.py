@@ -63,7 +63,7 @@ def _build(
     coverage.create_coverage_days(connection, catalogue, inputs.today)
     first_day = coverage.first_day(connection) or inputs.today
     periods.create_periods(connection, first_day, inputs.today, inputs.week_start, grains)
-    periods.create_windows(connection, coverage.throughs(connection))
+    periods.create_windows(connection, coverage.create_reach(connection, inputs.today))
     coverage.create_coverage(connection, catalogue)
     shown_model = measures.create_models(connection, catalogue, compiler, inputs.default_model)
     facts.create_definitions(connection, catalogue, inputs.days_of_setting)
@@ -89,10 +89,10 @@ def _insert(
     progress: Progress,
 ) -> None:
     """One cut after another, so that memory holds the cells of one cut only."""
-    context = facts.Context(inputs.today, computed_at, inputs.unmapped_stages)
+    context = facts.Context(inputs.today, computed_at)
     for done, dimension in enumerate(catalogue.dimensions, start=1):
         asked = measures.ask(connection, catalogue, compiler, dimension)
-        is_whole = changes.find(connection, catalogue, dimension, inputs.unmapped_stages)
+        is_whole = changes.find(connection, catalogue, dimension)
         if changes.is_nothing(connection) and dimension not in ("channel", TOTAL):  # those two are made of each other
             progress(done, len(catalogue.dimensions))
             continue
@@ -101,7 +101,7 @@ def _insert(
             measures.keep_channel_cells(connection, catalogue)
         changes.remove(connection, catalogue, dimension, grains, is_whole)
         facts.insert_facts(connection, catalogue, dimension, grains, context)
-        changes.remember(connection, catalogue, dimension, inputs.unmapped_stages)
+        changes.remember(connection, catalogue, dimension)
         progress(done, len(catalogue.dimensions))
 
 

@@ -16,7 +16,7 @@ NO_MODEL = "none"
 REQUIRED = ("tier", "unit", "direction", "timing", "owner", "grain", "version", "additivity", "formula", "cuts")
 META = (
     *REQUIRED, "headline", "model_cuts", "interval", "spend", "sample", "total", "immature_until", "mature_after",
-    "zero_numerator_is_zero", "needs_stage",
+    "zero_numerator_is_zero",
 )  # fmt: skip
 
 
@@ -28,7 +28,9 @@ class CatalogueError(Exception):
 class Measure:
     """A metric that is one aggregation over one mart.
 
-    `domains`: what must be extracted for it to have a value (any one of them suffices). `unconverted` and `unknown`
+    `rests_on`: the subjects whose days it counts; each must be fed, and a day is whole when all that feed it have it.
+    `needs`: what somebody must say at all, on whatever day (a stage that is mapped). `quality_of`: subjects that only
+    colour it (exchange rates). `unconverted` and `unknown`
     name metrics that count rows without an exchange rate or without a known value: above 0 the sum means nothing.
     `by_model` names the metric that answers in its place, per attribution model, in the cuts that need a model.
     """
@@ -38,8 +40,9 @@ class Measure:
     aggregation: str
     time: str
     entities: frozenset[str]
-    domains: tuple[str, ...]
-    quality_domains: tuple[str, ...]
+    rests_on: tuple[str, ...]
+    needs: tuple[str, ...]
+    quality_of: tuple[str, ...]
     unconverted: str | None = None
     unknown: str | None = None
     by_model: str | None = None
@@ -113,6 +116,12 @@ class Kpi:
         raise AttributeError(key)
 
     @property
+    def parts(self) -> list[tuple[str, Part]]:
+        """`numerator` and, where there is one, `denominator`."""
+        sides = (("numerator", self.numerator), ("denominator", self.denominator))
+        return [(name, part) for name, part in sides if part]
+
+    @property
     def kind(self) -> str:
         """`ratio`, `median`, or `count` for everything that is its own numerator."""
         return "ratio" if self.denominator else "median" if self.additivity == "median" else "count"
@@ -180,15 +189,16 @@ class Catalogue:
         self._check_cut(line)
         return line
 
-    def domain_groups(self, part: Part | None) -> list[tuple[str, ...]]:
-        """What a part rests on: every group is needed, one domain of a group suffices."""
-        names = part.measures if part else ()
-        return list(dict.fromkeys(self.measures[m].domains for m in names))
+    def rests_on(self, part: Part) -> list[str]:
+        return list(dict.fromkeys(subject for m in part.measures for subject in self.measures[m].rests_on))
 
-    def quality_domains(self, kpi: Kpi) -> list[str]:
-        measures = [m for part in (kpi.numerator, kpi.denominator) if part for m in part.measures]
-        domains = [d for m in measures for d in (*self.measures[m].domains, *self.measures[m].quality_domains)]
-        return list(dict.fromkeys(domains))
+    def needs(self, part: Part) -> list[str]:
+        return list(dict.fromkeys(subject for m in part.measures for subject in self.measures[m].needs))
+
+    def quality_of(self, kpi: Kpi) -> list[str]:
+        """All subjects whose state a KPI's `quality` tells."""
+        measures = [self.measures[m] for _, part in kpi.parts for m in part.measures]
+        return list(dict.fromkeys(s for m in measures for s in (*m.rests_on, *m.needs, *m.quality_of)))
 
     def _as_asked(self, part: Part, has_model: bool) -> Part:
         if not has_model:

@@ -78,12 +78,12 @@ def prepare(connection: duckdb.DuckDBPyConnection, grains: Sequence[str], today:
 
 
 def find(
-    connection: duckdb.DuckDBPyConnection, catalogue: Catalogue, dimension: str, unmapped: frozenset[str]
+    connection: duckdb.DuckDBPyConnection, catalogue: Catalogue, dimension: str
 ) -> bool:
     """Make `kpi_changed` (grain, period_start, attribution_model) and `kpi_needed` (grain, period_start), its periods
     and those that they are compared with. Returns whether all rows of the dimension are made again.
     """
-    is_whole = _known(connection, dimension) != _definition(connection, catalogue, dimension, unmapped)
+    is_whole = _known(connection, dimension) != _definition(connection, catalogue, dimension)
     for table in _REMEMBERED:
         _find_differences(connection, table, dimension)
     if is_whole:
@@ -145,7 +145,7 @@ def remove(
 
 
 def remember(
-    connection: duckdb.DuckDBPyConnection, catalogue: Catalogue, dimension: str, unmapped: frozenset[str]
+    connection: duckdb.DuckDBPyConnection, catalogue: Catalogue, dimension: str
 ) -> None:
     """The rows of the dimension are now made of what the temporary tables hold."""
     for table, (_, differences, key) in _REMEMBERED.items():
@@ -157,7 +157,7 @@ def remember(
             f"insert into {SCHEMA}.{table} by name "
             f"select '{dimension}' as dimension, * from {differences} where digest is not null"
         )
-    _know(connection, dimension, _definition(connection, catalogue, dimension, unmapped))
+    _know(connection, dimension, _definition(connection, catalogue, dimension))
 
 
 def finish(connection: duckdb.DuckDBPyConnection, grains: Sequence[str], today: date) -> None:
@@ -213,12 +213,12 @@ def _of_channels(catalogue: Catalogue, dimension: str) -> str:
 
 
 def _definition(
-    connection: duckdb.DuckDBPyConnection, catalogue: Catalogue, dimension: str, unmapped: frozenset[str]
+    connection: duckdb.DuckDBPyConnection, catalogue: Catalogue, dimension: str
 ) -> str:
     """Hash of all that rows of a dimension rest on beside measures and coverage."""
     # totals over channels are made of the cells by channel: the two are made whole together
     dimensions = ["channel", TOTAL] if dimension in ("channel", TOTAL) else [dimension]
-    texts = [rows_sql(lines, unmapped) for name in dimensions if (lines := catalogue.lines(name))]
+    texts = [rows_sql(lines) for name in dimensions if (lines := catalogue.lines(name))]
     tables = [
         connection.execute(f"select {digest_of(connection, table)} from {table}").fetchall()
         for table in ("kpi_definitions", "kpi_targets", "kpi_models")

@@ -51,11 +51,10 @@ MANY_CELLS = 50_000
 
 @dataclass(frozen=True)
 class Context:
-    """What rows depend on besides the measures; `unmapped`: funnel stages that no CRM value means."""
+    """What rows depend on besides the measures."""
 
     today: date
     computed_at: datetime
-    unmapped: frozenset[str]
 
 
 def table_name(grain: str) -> str:
@@ -107,7 +106,7 @@ def insert_facts(
     connection: duckdb.DuckDBPyConnection, catalogue: Catalogue, dimension: str, grains: list[str], context: Context
 ) -> None:
     """Rows of every KPI in one dimension, ordered by KPI, member, model and period."""
-    rows = rows_sql(catalogue.lines(dimension), context.unmapped)
+    rows = rows_sql(catalogue.lines(dimension))
     values = {"computed_at": context.computed_at, "today": context.today}
     cells = connection.execute("select count(*) from kpi_cells").fetchall()[0][0]
     source = f"({rows})"

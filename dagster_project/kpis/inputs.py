@@ -10,11 +10,11 @@ import duckdb
 import pyarrow as pa
 
 SETTINGS = "staging.stg_config__settings"
-STAGE_MAP = "staging.stg_config__stage_map"
 TARGETS = ("staging.stg_config__targets", "staging.stg_files__targets")  # in case of doubt the first one holds
 STREAMS = "staging.stg_meta__streams"
+SUBJECTS = "staging.stg_meta__subjects"
+SOURCE_SUBJECTS = "intermediate.int_source_subjects"
 DAYS = "staging.stg_meta__days"
-LEAD_STAGES = "marts.fct_lead_stages"
 
 
 class InputError(Exception):
@@ -30,7 +30,6 @@ class Inputs:
     currency: str
     default_model: str
     days_of_setting: dict[str, int]
-    unmapped_stages: frozenset[str]
 
 
 def read_inputs(connection: duckdb.DuckDBPyConnection) -> Inputs:
@@ -38,7 +37,7 @@ def read_inputs(connection: duckdb.DuckDBPyConnection) -> Inputs:
 
     Raises InputError where the marts or the settings are not there.
     """
-    needed = [SETTINGS, STAGE_MAP, TARGETS[0], STREAMS, LEAD_STAGES]
+    needed = [SETTINGS, TARGETS[0], STREAMS, SUBJECTS, SOURCE_SUBJECTS]
     if missing := [name for name in needed if not exists(connection, name)]:
         raise InputError(f"{', '.join(missing)}: not in the warehouse; `funnelhouse refresh` builds it")
     found = connection.execute(
@@ -49,17 +48,33 @@ def read_inputs(connection: duckdb.DuckDBPyConnection) -> Inputs:
         raise InputError(f"{SETTINGS} has {len(found)} rows instead of one; the refresh writes it from funnelhouse.yml")
     today, week_start, currency, default_model, to_date_days = found[0]
     _create_targets(connection)
-    connection.execute(
-        f"create or replace temp table kpi_stale as "
-        f"select distinct domain, source, last_day from {STREAMS} where is_on and is_stale"
-    )
+    _create_stale(connection)
     return Inputs(
         today=today,
         week_start=week_start,
         currency=currency,
         default_model=default_model,
         days_of_setting={"maturity_to_date_days": to_date_days},
-        unmapped_stages=_unmapped_stages(connection),
+    )
+
+
+def _create_stale(connection: duckdb.DuckDBPyConnection) -> None:
+    """`kpi_stale` (subject, source, last_day): the last read failed, so that days after `last_day` are old or missing.
+
+    Null where any day may be: a list without days to settle (ledger, targets, rules) may change all of them.
+    """
+    connection.execute(
+        f"""
+        create or replace temp table kpi_stale as
+        with subjects as (
+            select source, stream, subject from {SOURCE_SUBJECTS}
+            union
+            select source, stream, subject from {SUBJECTS} where not decides
+        )
+        select distinct subject, source, case when streams.settles_after_days > 0 then streams.last_day end as last_day
+        from {STREAMS} as streams join subjects using (source, stream)
+        where streams.is_on and streams.is_stale
+        """
     )
 
 
@@ -100,12 +115,3 @@ def _create_targets(connection: duckdb.DuckDBPyConnection) -> None:
         "coalesce(dimension, 'total') as dimension, coalesce(member, 'all') as member, "
         f"min_by(target, (place, target)) as target from ({sources}) group by all"
     )
-
-
-def _unmapped_stages(connection: duckdb.DuckDBPyConnection) -> frozenset[str]:
-    """Stages of the funnel that no CRM value means and no lead ever reached (RULINGS: SAL is no_data until mapped)."""
-    rows = connection.execute(
-        f"select unnest(['mql', 'sal', 'sql']) as stage except "
-        f"(select stage from {STAGE_MAP} union all select stage from {LEAD_STAGES})"
-    ).fetchall()
-    return frozenset(stage for (stage,) in rows)

@@ -65,17 +65,14 @@ def _measures(content: Mapping[str, Any]) -> dict[str, Measure]:
         if metric["type"] != "simple":
             continue
         model, measure = where[metric["type_params"]["measure"]["name"]]
-        meta, model_meta = _meta(metric), _meta(model)
-        if not model_meta.get("domains"):
-            raise CatalogueError(f"semantic model {model['name']}: meta needs `domains`, what it rests on")
+        meta, sources = _meta(metric), _sources(model, measure["name"])
         measures[metric["name"]] = Measure(
             name=metric["name"],
             semantic_model=model["name"],
             aggregation=measure["agg"],
             time=measure["agg_time_dimension"] or model["defaults"]["agg_time_dimension"],
             entities=frozenset(e["name"] for e in [*model["entities"], *model["dimensions"]]),
-            domains=tuple(model_meta["domains"]),
-            quality_domains=tuple(model_meta.get("quality_domains", ())),
+            **sources,
             unconverted=meta.get("unconverted"),
             unknown=meta.get("unknown"),
             by_model=meta.get("by_model"),
@@ -84,6 +81,18 @@ def _measures(content: Mapping[str, Any]) -> dict[str, Measure]:
         for key in OF_PARTS:
             _must_be_measure(getattr(measure, key), measures, f"metric {measure.name}: meta key {key!r}")
     return measures
+
+
+def _sources(model: Mapping[str, Any], measure: str) -> dict[str, tuple[str, ...]]:
+    """What a measure rests on: the semantic model's meta, but for what its `measures` say of this one."""
+    meta = _meta(model)
+    known = {measure["name"] for measure in model["measures"]}
+    if unknown := sorted(set(meta.get("measures", {})) - known):
+        raise CatalogueError(f"semantic model {model['name']}: meta key measures: it has no measure {unknown[0]!r}")
+    found = {**meta, **meta.get("measures", {}).get(measure, {})}
+    if not found.get("rests_on"):
+        raise CatalogueError(f"semantic model {model['name']}: meta needs `rests_on`, the subjects that feed it")
+    return {key: tuple(found.get(key, ())) for key in ("rests_on", "needs", "quality_of")}
 
 
 def _kpi(metric: Mapping[str, Any], metrics: Mapping[str, Any], measures: Mapping[str, Measure]) -> Kpi:

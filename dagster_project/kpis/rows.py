@@ -15,14 +15,14 @@ from dagster_project.kpis.periods import WHICH
 Z_95 = 1.959963984540054  # two-sided 95 % of the standard normal distribution
 
 
-def rows_sql(lines: Sequence[Line], unmapped: frozenset[str]) -> str:
+def rows_sql(lines: Sequence[Line]) -> str:
     """The rows of all KPIs of one dimension: grain, and the columns of the fact tables in their order.
 
-    Parameters `$today` and `$computed_at`. `unmapped`: funnel stages that no CRM value means.
+    Parameters `$today` and `$computed_at`.
     """
     dimension = lines[0].dimension
     return f"""
-        with parts as ({" union all ".join(_parts(line, unmapped) for line in lines)}),
+        with parts as ({" union all ".join(_parts(line) for line in lines)}),
         known as (
             select
                 parts.*,
@@ -75,7 +75,7 @@ def rows_sql(lines: Sequence[Line], unmapped: frozenset[str]) -> str:
     """
 
 
-def _parts(line: Line, unmapped: frozenset[str]) -> str:
+def _parts(line: Line) -> str:
     """One KPI: numerator and denominator in each window, and what makes a sum meaningless (`_broken`, a reason)."""
     relation = "kpi_channels" if line.kpi.channels_with and line.dimension == TOTAL else "kpi_cells"
     columns = [f"'{line.kpi.id}' as kpi_id", "grain", "period_start", "through", "member", "attribution_model"]
@@ -90,7 +90,6 @@ def _parts(line: Line, unmapped: frozenset[str]) -> str:
         f"{_sample(line)} as sample",
         f"{_maturity(line)} as immature_until_days",
         f"{'now__quality' if line.is_counted_per_period else 'null::varchar'} as row_quality",
-        f"{str(line.kpi.needs_stage in unmapped).lower()} as is_unmapped",
     ]
     where = f"attribution_model {'<>' if line.has_model else '='} '{NO_MODEL}'"
     if line.dimension != TOTAL:
@@ -128,7 +127,7 @@ def _has_anything(line: Line) -> str:
 def _shown(which: str, part: str) -> str:
     """A measure without rows is 0 where its sources were extracted, unknown where they were not."""
     return f"""case
-        when not c.{which}_has_{part} or is_unmapped or {which}_{part}_broken is not null then null
+        when not c.{which}_has_{part} or {which}_{part}_broken is not null then null
         when d.reason_if_null is null then coalesce({which}_{part}, 0)
         else {which}_{part} end as {which}_{part}_shown"""
 
@@ -137,7 +136,7 @@ def _reason(which: str) -> str:
     numerator, denominator = f"{which}_numerator_shown", f"{which}_denominator_shown"
     immature = "when not is_mature and immature_until_days is not null then 'immature'" if which == "now" else ""
     return f"""case
-        when not {which}_has_numerator or not {which}_has_denominator or is_unmapped then 'no_data'
+        when not {which}_has_numerator or not {which}_has_denominator then 'no_data'
         when {which}_numerator_broken is not null then {which}_numerator_broken
         when {which}_denominator_broken is not null then {which}_denominator_broken
         {immature}

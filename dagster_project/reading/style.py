@@ -13,9 +13,10 @@ REASONS = {
     "immature": "too young",
     "missing_rate": "rate missing",
 }
+INCOMPLETE = "incomplete"  # the flag of quality that has a mark of its own
 MARKS = {
     "+": "running: the period is not over",
-    "?": "incomplete: days of a finished period are missing",
+    "?": "incomplete: days, or one source of several, are missing",
     "*": "not final: a source may still restate it",
     "~": "few cases: fewer than 30 in the denominator of a rate, fewer than 10 of anything else",
 }
@@ -31,16 +32,17 @@ class Marks:
         """`+?*~` and the numbers of the row's quality flags."""
         if row is None:
             return ""
+        said = flags(row["quality"])
         is_running = row["period_end"] is not None and row["period_end"] >= self._today
         marks = {
             "+": is_running,
-            "?": not is_running and not row["is_complete"],
+            "?": INCOMPLETE in said or (not is_running and not row["is_complete"]),
             "*": not is_running and not row["is_final"],
             "~": bool(row["low_n"]),
         }
         used = [mark for mark, is_set in marks.items() if is_set]
         self._used.update(used)
-        return "".join(used) + "".join(f" {self._number(flag)}" for flag in flags(row["quality"]))
+        return "".join(used) + "".join(f" {self._number(flag)}" for flag in said if flag != INCOMPLETE)
 
     def _number(self, flag: str) -> str:
         if flag not in self._flags:

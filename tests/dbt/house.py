@@ -18,11 +18,14 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.cli.main import dbtRunner, dbtRunnerResult
 from dbt.contracts.graph.manifest import Manifest
 
-from dagster_project.connectors import Page, Stream, Tally, all_streams
+from dagster_project.connectors import Page, Stream, Tally, all_streams, file_coverage
+from dagster_project.connectors.contract import Part
+from dagster_project.connectors.file_streams import FILE_STREAMS, FileStream
 from dagster_project.raw_zone import RawZone
 from dagster_project.settings import Config, ConfigSettings
 
@@ -106,6 +109,8 @@ class House:
         self.zone = RawZone(home / "raw")
         self.streams: dict[str, Stream] = {s.id: s for streams in all_streams().values() for s in streams}
         self.on: set[str] = {"config"}
+        self.mapped: set[str] = set()  # streams of files that have an entry
+        self.time_zone = "UTC"
         for stream in self.streams.values():
             self.zone.declare(stream)
         self.rules({})
@@ -117,10 +122,12 @@ class House:
     def rules(self, config: Mapping[str, Any]) -> None:
         """What funnelhouse.yml says; every key has its default."""
         now = datetime.combine(self.today, time(3), UTC)
+        self.time_zone = config.get("reporting", {}).get("time_zone", "UTC")
         settings = ConfigSettings(config=Config.model_validate(config), now=now, today=self.today)
         for stream in self.streams.values():
             if stream.source == "config" and stream.sweep:
-                self._replace_all(stream, stream.sweep(settings, Tally()))
+                tally = Tally()
+                self._replace_all(stream, stream.sweep(settings, tally), lambda tally=tally: tally.parts)
 
     def put(
         self,
@@ -129,17 +136,22 @@ class House:
         *,
         days: Iterable[date] | None = None,
         quality: Mapping[str, Any] | None = None,
+        parts: Sequence[Part] | None = None,
     ) -> None:
         """Make the stream hold exactly `rows` (or, with `days`, make these days hold them), and switch it on.
 
         A row is a dict of the stream's columns; those left out are null, `account_id` is 'test'. Text is
-        taken for days and moments.
+        taken for days and moments. What the parts of a files stream cover and feed follows from their rows, `parts` says
+        otherwise.
         """
         stream = self.streams[stream_id]
         page = Page(_table(stream, rows), quality or {})
         self.on.add(stream.source)
+        self.mapped.add(stream_id)
         if days is None:
-            self._replace_all(stream, [page])
+            if parts is None and stream.source == "files":
+                parts = _parts(FILE_STREAMS[stream.name], page.rows, self.time_zone)
+            self._replace_all(stream, [page], lambda: parts)
         else:
             self.zone.replace_days(stream, list(days), [page], extracted_at=self._moment(), checked_on=self.today)
 
@@ -170,7 +182,8 @@ class House:
         else:
             (home / "raw").symlink_to(self.home / "raw")
         twin = copy(self)
-        twin.home, twin.zone, twin.on = home, RawZone(home / "raw"), set(self.on)
+        twin.home, twin.zone = home, RawZone(home / "raw")
+        twin.on, twin.mapped = set(self.on), set(self.mapped)
         shutil.copy(self.warehouse, twin.warehouse)
         return twin
 
@@ -181,7 +194,10 @@ class House:
         return result.result.results[0].node.compiled_code
 
     def write_index(self) -> None:
-        self.zone.write_index([(stream, stream.source in self.on) for stream in self.streams.values()])
+        self.zone.write_index([(stream, self._is_on(stream)) for stream in self.streams.values()])
+
+    def _is_on(self, stream: Stream) -> bool:
+        return stream.source in self.on and (stream.source != "files" or stream.id in self.mapped)
 
     @contextmanager
     def connection(self, *, read_only: bool = True) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -205,8 +221,12 @@ class House:
         """All rows of a table, in an order of their own."""
         return self.rows(f"select * from {name} order by all")
 
-    def _replace_all(self, stream: Stream, pages: Iterable[Page]) -> None:
-        self.zone.replace_all(stream, pages, extracted_at=self._moment(), checked_on=self.today, allow_shrink=True)
+    def _replace_all(
+        self, stream: Stream, pages: Iterable[Page], parts: Callable[[], Sequence[Part] | None] = lambda: None
+    ) -> None:
+        self.zone.replace_all(
+            stream, pages, extracted_at=self._moment(), checked_on=self.today, allow_shrink=True, parts=parts
+        )
 
     def _moment(self) -> datetime:
         return datetime.combine(self.today, time(3), UTC)
@@ -220,6 +240,18 @@ def _table(stream: Stream, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
         for field in stream.schema
     ]
     return pa.Table.from_arrays(columns, schema=stream.schema)
+
+
+def _parts(stream: FileStream, rows: pa.Table, time_zone: str) -> list[Part]:
+    """Each account as an entry of `files:` that maps the columns it fills."""
+    parts = []
+    for account in sorted(set(rows.column("account_id").to_pylist())):
+        of_account = rows.filter(pc.equal(rows.column("account_id"), account))
+        filled = [name for name in of_account.schema.names if of_account.column(name).null_count < of_account.num_rows]
+        fed = file_coverage.subjects(stream, filled, has_media=file_coverage.has_media(of_account))
+        first, last = file_coverage.days_of(stream, of_account, time_zone)
+        parts.append(Part(account, fed, first, last, first))
+    return parts
 
 
 def _value(field: pa.Field, value: Any) -> Any:

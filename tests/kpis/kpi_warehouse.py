@@ -22,13 +22,18 @@ TABLES = {
     ),
     "staging.stg_meta__streams": (
         "source varchar, stream varchar, domain varchar, kind varchar, first_day date, last_day date, checked_on date, "
-        "is_on boolean, is_stale boolean, last_ok_at timestamptz"
+        "is_on boolean, is_stale boolean, last_ok_at timestamptz, settles_after_days integer"
     ),
+    "staging.stg_meta__subjects": "source varchar, stream varchar, part varchar, entry integer, subject varchar, decides boolean",
     "staging.stg_meta__days": (
         "source varchar, stream varchar, domain varchar, kind varchar, period varchar, content_hash varchar, "
         "date_day date, checked_on date, rows bigint, restate_days integer, extracted_at timestamptz"
     ),
-    "intermediate.int_source_days": "domain varchar, date_day date, is_extracted boolean, is_final boolean, quality varchar",
+    "intermediate.int_source_subjects": "source varchar, stream varchar, part varchar, subject varchar",
+    "intermediate.int_source_days": (
+        "source varchar, stream varchar, part varchar, subject varchar, date_day date, has_begun boolean, is_extracted boolean, "
+        "is_final boolean, quality varchar"
+    ),
     "marts.fct_web_traffic": (
         f"date_day date, {CUTS}, landing_page varchar, device varchar, country varchar, sessions bigint, engaged_sessions bigint"
     ),
@@ -61,6 +66,16 @@ TABLES = {
     "marts.dim_sales_rep": "sales_rep varchar, sales_rep_name varchar, is_archived boolean",
     "marts.dim_landing_page": "landing_page varchar",
     "marts.dim_date": "date_day date",
+}
+# streams that a company usually has, and what each feeds
+USUAL = {
+    "ga4/traffic": ("web", "web.origin", "web.engagement", "web.device"),
+    "ga4/visitors_day": ("visitors",),
+    "hubspot/contacts": ("leads", "mql", "sal", "sql", "won"),
+    "hubspot/deals": ("deals", "deals.creation", "deals.close", "orders", "orders.amount"),
+    "google_ads/campaign_performance": ("media", "cost"),
+    "config/ledger": ("media", "cost"),
+    "fx/rates": ("rates",),
 }
 # what a mart holds where nothing is known
 UNKNOWN = {
@@ -101,24 +116,45 @@ class Warehouse:
                 **settings,
             },
         )
-        for domain in ("web", "visitors", "crm", "ads", "costs", "rates"):
-            self.extract(domain, first_day, extracted_to or today)
+        for stream in USUAL:
+            self.extract(stream, first_day, extracted_to or today)
 
-    def extract(self, domain: str, first: date, last: date, **columns: Any) -> None:
-        """State these days of a domain anew."""
+    def feed(self, stream: str, *subjects: str) -> None:
+        """The stream (`source/name`, or `source/name:part`) feeds exactly these subjects, on no day yet."""
+        key = self._key(stream)
+        self.switch_off(stream)
+        for subject in subjects:
+            self.connection.execute("insert into intermediate.int_source_subjects values (?, ?, ?, ?)", [*key, subject])
+
+    def extract(self, stream: str, first: date, last: date, **columns: Any) -> None:
+        """State these days of a stream anew, in all subjects that it feeds."""
+        key = self._key(stream)
+        where = "source = ? and stream = ? and part = ?"
+        if not self.connection.execute(f"from intermediate.int_source_subjects where {where}", key).fetchall():
+            self.feed(stream, *USUAL[stream])
         self.connection.execute(
-            "delete from intermediate.int_source_days where domain = ? and date_day between ? and ?",
-            [domain, first, last],
+            f"delete from intermediate.int_source_days where {where} and date_day between ? and ?", [*key, first, last]
         )
-        row = {"is_extracted": True, "is_final": True, "quality": "ok", **columns}
+        row = {"has_begun": True, "is_extracted": True, "is_final": True, "quality": "ok", **columns}
         self.connection.execute(
-            "insert into intermediate.int_source_days "
-            "select ?, cast(unnest(generate_series(?::date, ?::date, interval 1 day)) as date), ?, ?, ?",
-            [domain, first, last, row["is_extracted"], row["is_final"], row["quality"]],
+            "insert into intermediate.int_source_days by name select source, stream, part, subject, cast(d as date) as date_day, "
+            "? as has_begun, ? as is_extracted, ? as is_final, ? as quality from intermediate.int_source_subjects, "
+            f"generate_series(?::date, ?::date, interval 1 day) as days (d) where {where}",
+            [*row.values(), first, last, *key],
         )
 
-    def switch_off(self, domain: str) -> None:
-        self.connection.execute("delete from intermediate.int_source_days where domain = ?", [domain])
+    def switch_off(self, *streams: str) -> None:
+        for stream in streams:
+            for table in ("int_source_days", "int_source_subjects"):
+                self.connection.execute(
+                    f"delete from intermediate.{table} where source = ? and stream = ? and part = ?", self._key(stream)
+                )
+
+    @staticmethod
+    def _key(stream: str) -> list[str]:
+        source, _, rest = stream.partition("/")
+        name, _, part = rest.partition(":")
+        return [source, name, part]
 
     def add(self, table: str, times: int = 1, **columns: Any) -> None:
         """Insert a row (`times` equal rows); columns not named take what the mart holds where nothing is known."""

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from big_marts import big_warehouse
-from kpi_warehouse import Warehouse
+from kpi_warehouse import USUAL, Warehouse
 
 from dagster_project.kpis import changes
 from dagster_project.kpis.periods import GRAINS
@@ -96,12 +96,12 @@ def visitors_recounted(w: Warehouse, rng: random.Random) -> None:
 
 def days_that_are_sampled(w: Warehouse, rng: random.Random) -> None:
     day = a_day(rng)
-    w.extract("web", day, day + timedelta(days=2), quality="sampled", is_final=False)
+    w.extract("ga4/traffic", day, day + timedelta(days=2), quality="sampled", is_final=False)
 
 
 def a_source_that_went_stale(w: Warehouse, rng: random.Random) -> None:
     w.add("staging.stg_meta__streams", source="hubspot", stream="deals", domain="crm", is_on=True, is_stale=True,
-          last_day=TODAY - timedelta(days=9))  # fmt: skip
+          settles_after_days=1, last_day=TODAY - timedelta(days=9))  # fmt: skip
 
 
 def a_target(w: Warehouse, rng: random.Random) -> None:
@@ -115,8 +115,8 @@ def another_maturity(w: Warehouse, rng: random.Random) -> None:
 
 def the_clock_goes_on(w: Warehouse, rng: random.Random) -> None:
     later = w.today + timedelta(days=rng.choice([1, 1, 31, 100]))
-    for domain in ("web", "visitors", "crm", "ads", "costs", "rates"):
-        w.extract(domain, w.today, later - timedelta(days=1), is_final=False)
+    for stream in USUAL:
+        w.extract(stream, w.today, later - timedelta(days=1), is_final=False)
     w.connection.execute("update staging.stg_config__settings set today = ?", [later])
     w.today = later
     w.add("marts.fct_leads", lead_id="fresh", lead_date=later - timedelta(days=1))
@@ -206,8 +206,8 @@ def test_a_row_comes_of_age_without_any_change_of_its_data(build: Build) -> None
     warehouse, kpi = small(), "lead_to_customer_rate"
     build(warehouse, grains=["month"])
     assert warehouse.row("monthly", kpi, "2026-04-01")["is_mature"] is False
-    for domain in ("web", "visitors", "crm", "ads", "costs", "rates"):
-        warehouse.extract(domain, TODAY, date(2026, 10, 31))
+    for stream in USUAL:
+        warehouse.extract(stream, TODAY, date(2026, 10, 31))
     warehouse.connection.execute("update staging.stg_config__settings set today = date '2026-11-01'")
     build(warehouse, grains=["month"])
     assert warehouse.row("monthly", kpi, "2026-04-01")["is_mature"] is True

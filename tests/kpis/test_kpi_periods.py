@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import date, timedelta
 
 import pytest
-from kpi_warehouse import Warehouse
+from kpi_warehouse import USUAL, Warehouse
 
 Build = Callable[..., dict[str, int]]
 
@@ -47,7 +47,7 @@ def test_weeks_start_on_the_day_that_is_configured(build: Build) -> None:
 def test_a_running_month_is_compared_over_the_same_elapsed_days(build: Build) -> None:
     """Today is 10 October; the CRM was read today, the web up to yesterday."""
     warehouse = Warehouse(date(2026, 10, 10), date(2025, 9, 1))
-    warehouse.extract("web", date(2026, 10, 10), date(2026, 10, 10), is_extracted=False, is_final=False)
+    warehouse.extract("ga4/traffic", date(2026, 10, 10), date(2026, 10, 10), is_extracted=False, is_final=False)
     for day in (1, 9, 10, 11):
         leads(warehouse, date(2026, 9, day), 10 * day)
         leads(warehouse, date(2025, 10, day), day)
@@ -71,7 +71,7 @@ def test_a_running_month_is_compared_over_the_same_elapsed_days(build: Build) ->
 def test_a_running_ratio_covers_the_days_that_all_its_sources_have(build: Build) -> None:
     warehouse = Warehouse(date(2026, 10, 10), date(2026, 8, 1))
     warehouse.extract(
-        "ads", date(2026, 10, 6), date(2026, 10, 10), is_extracted=False, is_final=False, quality="stale:google_ads"
+        "google_ads/campaign_performance", date(2026, 10, 6), date(2026, 10, 10), is_extracted=False, is_final=False, quality="stale:google_ads"
     )
     for month in (9, 10):
         for day in range(1, 11):
@@ -158,9 +158,8 @@ def test_a_member_of_the_period_before_has_a_row_and_then_no_more(build: Build) 
 
 def test_the_total_has_a_row_for_every_period_from_the_first_extracted_day_of_its_source(build: Build) -> None:
     warehouse = Warehouse(date(2026, 9, 20), date(2026, 7, 15))
-    warehouse.switch_off("ads")
-    warehouse.switch_off("costs")
-    warehouse.extract("ads", date(2026, 8, 3), date(2026, 9, 20))
+    warehouse.switch_off("google_ads/campaign_performance", "config/ledger")
+    warehouse.extract("google_ads/campaign_performance", date(2026, 8, 3), date(2026, 9, 20))
     build(warehouse)
     starts = {
         kpi_id: warehouse.rows("monthly", "period_start, reason", f"kpi_id = '{kpi_id}' and dimension = 'total'")
@@ -180,8 +179,7 @@ def test_the_total_has_a_row_for_every_period_from_the_first_extracted_day_of_it
 
 def test_without_any_extracted_day_there_are_no_rows(build: Build) -> None:
     warehouse = Warehouse(date(2026, 9, 20), date(2026, 9, 1))
-    for domain in ("web", "visitors", "crm", "ads", "costs", "rates"):
-        warehouse.switch_off(domain)
+    warehouse.switch_off(*USUAL)
     assert set(build(warehouse)) == {
         "fct_kpi_daily",
         "fct_kpi_weekly",
@@ -197,9 +195,9 @@ def test_without_any_extracted_day_there_are_no_rows(build: Build) -> None:
 def test_a_period_is_complete_when_it_is_over_and_final_when_no_source_restates_it(build: Build) -> None:
     """Today is Thursday 1 October; GA4 restates three days, the CRM one."""
     warehouse = Warehouse(date(2026, 10, 1), date(2026, 8, 1))
-    warehouse.extract("web", date(2026, 9, 29), date(2026, 9, 30), is_final=False)
-    for domain in ("web", "crm"):
-        warehouse.extract(domain, date(2026, 10, 1), date(2026, 10, 1), is_final=False)
+    warehouse.extract("ga4/traffic", date(2026, 9, 29), date(2026, 9, 30), is_final=False)
+    for stream in ("ga4/traffic", "hubspot/contacts"):
+        warehouse.extract(stream, date(2026, 10, 1), date(2026, 10, 1), is_final=False)
     build(warehouse)
 
     def state(table: str, kpi_id: str, start: str) -> tuple[bool, bool]:
@@ -216,9 +214,9 @@ def test_a_period_is_complete_when_it_is_over_and_final_when_no_source_restates_
 
 def test_quality_lists_what_the_vendors_said_and_which_source_is_stale(build: Build) -> None:
     warehouse = Warehouse(date(2026, 10, 5), date(2026, 8, 1))
-    warehouse.extract("web", date(2026, 9, 3), date(2026, 9, 3), quality="thresholded;sampled")
-    warehouse.extract("web", date(2026, 9, 4), date(2026, 9, 4), quality="sampled")
-    warehouse.extract("rates", date(2026, 9, 9), date(2026, 9, 9), quality="stale:fx")
+    warehouse.extract("ga4/traffic", date(2026, 9, 3), date(2026, 9, 3), quality="thresholded;sampled")
+    warehouse.extract("ga4/traffic", date(2026, 9, 4), date(2026, 9, 4), quality="sampled")
+    warehouse.extract("fx/rates", date(2026, 9, 9), date(2026, 9, 9), quality="stale:fx")
     warehouse.add(
         "staging.stg_meta__streams",
         source="hubspot",
@@ -226,6 +224,7 @@ def test_quality_lists_what_the_vendors_said_and_which_source_is_stale(build: Bu
         domain="crm",
         is_on=True,
         is_stale=True,
+        settles_after_days=1,
         last_day=date(2026, 10, 1),
     )
     build(warehouse)

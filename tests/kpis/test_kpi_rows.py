@@ -170,8 +170,7 @@ def test_spend_without_revenue(warehouse: Warehouse, build: Build) -> None:
 
 
 def test_a_source_that_is_off_gives_no_data_and_shows_the_other_part(warehouse: Warehouse, build: Build) -> None:
-    warehouse.switch_off("ads")
-    warehouse.switch_off("costs")
+    warehouse.switch_off("google_ads/campaign_performance", "config/ledger")
     warehouse.add("marts.fct_leads", 4, lead_id="x", lead_date=date(2026, 8, 1), channel="Email")
     build(warehouse, grains=["month"])
     for dimension, member in (("total", "all"), ("channel", "Email")):
@@ -184,7 +183,7 @@ def test_a_source_that_is_off_gives_no_data_and_shows_the_other_part(warehouse: 
 def test_a_day_that_was_extracted_and_empty_is_zero_and_one_that_was_not_is_no_data(
     warehouse: Warehouse, build: Build
 ) -> None:
-    warehouse.extract("web", date(2026, 8, 10), date(2026, 8, 10), is_extracted=False, is_final=False)
+    warehouse.extract("ga4/traffic", date(2026, 8, 10), date(2026, 8, 10), is_extracted=False, is_final=False)
     traffic(warehouse, date(2026, 8, 9), 7)
     build(warehouse, grains=["day", "month"])
     days = {
@@ -197,17 +196,12 @@ def test_a_day_that_was_extracted_and_empty_is_zero_and_one_that_was_not_is_no_d
 
 
 def test_sal_is_no_data_until_a_stage_is_mapped_to_it(warehouse: Warehouse, build: Build) -> None:
-    build(warehouse, grains=["month"])
-    assert warehouse.row("monthly", "sals", "2026-08-01")["reason"] == "no_data"
-    warehouse.add(
-        "staging.stg_config__stage_map",
-        crm="hubspot",
-        object="contact",
-        stage_value="opportunity_accepted",
-        stage="sal",
-    )
-    build(warehouse, grains=["month"])
-    assert warehouse.row("monthly", "sals", "2026-08-01")["value"] == 0
+    for subjects, expected in ((("leads",), (None, "no_data")), (("leads", "sal"), (0, None))):
+        warehouse.feed("hubspot/contacts", *subjects)
+        warehouse.extract("hubspot/contacts", warehouse.first_day, warehouse.today)
+        build(warehouse, grains=["month"])
+        row = warehouse.row("monthly", "sals", "2026-08-01")
+        assert (row["value"], row["reason"]) == expected
 
 
 def test_one_unconverted_amount_empties_its_period_and_cut_and_no_other(warehouse: Warehouse, build: Build) -> None:

@@ -24,7 +24,7 @@ from dbt.cli.main import dbtRunner
 from dbt.contracts.graph.manifest import Manifest
 
 from dagster_project import ingest, instance, kpis, runner
-from dagster_project.connectors import Window, settings_of
+from dagster_project.connectors import Window
 from dagster_project.kpis.compiler import Compiler
 from dagster_project.publish import publish
 from dagster_project.raw_zone import RawZone
@@ -175,7 +175,7 @@ class Installation:
         streams = ingest.streams(sources)
         outcomes = list(ingest.run(settings, zone, streams, mode, window))
         assert {o.stream.id: o.error for o in outcomes if o.status == "failed"} == {}
-        zone.write_index([(s, settings_of(settings, s.source) is not None) for s in ingest.streams()])
+        zone.write_index([(s, ingest.is_on(settings, s)) for s in ingest.streams()])
         return outcomes
 
     def build(self, select: str | None = None) -> None:

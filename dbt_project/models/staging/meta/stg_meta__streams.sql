@@ -22,12 +22,16 @@ renamed as (
         listed_on,
         asked_from,
 
+        ---------- numerics
+        settles_after_days,
+
         ---------- booleans
         coalesce(is_on, false) as is_on,
         coalesce(is_stale, false) as is_stale,
 
         ---------- timestamps
-        last_ok_at
+        last_ok_at,
+        begins_at
 
     from source
 
