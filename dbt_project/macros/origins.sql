@@ -81,7 +81,11 @@
         placed as (
             select
                 clicked.*,
-                coalesce(app_packages.source, ad_platforms.source, clicked.clicked_source) as placed_source
+                coalesce(app_packages.source, ad_platforms.source, clicked.clicked_source) as placed_source,
+                case
+                    when labels.names_ads and coalesce(clicked.clicked_medium, '(not set)') = '(not set)' then ad_platforms.medium
+                    else clicked.clicked_medium
+                end as placed_medium
             from clicked
             left join {{ ref('app_packages') }} as app_packages
                 on {{ replace_matches('clicked.clicked_source', "'^android-app:/*|/.*$'") }} = app_packages.package
@@ -103,7 +107,7 @@
         referring_hosts as (
             select distinct {{ bare_host('named_source') }} as referrer_host
             from aliased
-            where clicked_medium = 'referral' and named_source like '%.%'
+            where placed_medium = 'referral' and named_source like '%.%'
         ),
 
         ways_back as (
@@ -119,9 +123,9 @@
                 case
                     when
                         coalesce(as_given.is_ai_assistant, without_www.is_ai_assistant, false)
-                        and not {{ is_paid_medium('aliased.clicked_medium') }}
+                        and not {{ is_paid_medium('aliased.placed_medium') }}
                         then 'ai-assistant'
-                    else aliased.clicked_medium
+                    else aliased.placed_medium
                 end as named_medium,
                 nullif(
                     case
@@ -135,7 +139,7 @@
             left join {{ ref('int_sources_categorised') }} as without_www
                 on {{ bare_host('aliased.named_source') }} = without_www.source
             left join ways_back
-                on aliased.clicked_medium = 'referral' and {{ bare_host('aliased.named_source') }} = ways_back.referrer_host
+                on aliased.placed_medium = 'referral' and {{ bare_host('aliased.named_source') }} = ways_back.referrer_host
         ),
 
         campaign_clues as (

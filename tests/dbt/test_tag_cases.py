@@ -172,6 +172,31 @@ def test_spend_and_visits_of_a_platform_meet_whatever_it_is_called(house: House)
     assert channels(house) == {f"s{n}": channel for n, (_, source, _, channel) in enumerate(LABELS) if source}
 
 
+def test_a_label_of_ads_without_a_medium_is_paid(house: House) -> None:
+    sources = {
+        "Facebook Ads": ("paid_social", "Paid Social"), "google_ads": ("cpc", "Paid Search"), "Яндекс Директ": ("cpc", "Paid Search"),
+        "meta": ("(not set)", "Organic Social"),  # the network, whose posts are free
+        "facebook": ("(not set)", "Organic Social"),
+    }  # fmt: skip
+    house.put("files/sessions", [session(f"s{n}", landing_page_url=f"https://shop.example/?utm_source={name}") for n, name in enumerate(sources)])
+    house.put("files/leads", [{"lead_id": f"l{n}", "created_at": "2026-03-11", "email_hash": f"l{n}", "source": name} for n, name in enumerate(sources)])
+    house.build("+int_sessions", "+int_crm_touches_classified")
+    rows = house.rows(f"select {NAME}, medium, channel from intermediate.int_sessions order by 1")
+    assert [tuple(found) for _, *found in rows] == list(sources.values())
+    rows = house.rows("select touch_id, medium, channel from intermediate.int_crm_touches_classified order by 1")
+    assert [tuple(found) for _, *found in rows] == list(sources.values())
+
+
+def test_a_lead_is_the_visit_whose_click_its_landing_page_has(house: House) -> None:
+    page = "https://shop.example/demo?gclid=Cj0KC{}"
+    house.put("files/sessions", [session(f"b{n}", started_at="2026-03-10T10:00", landing_page_url=page.format(n), device="mobile") for n in (1, 2)])
+    leads = [{"lead_id": f"l{n}", "created_at": "2026-03-10T10:20", "email_hash": f"l{n}", "landing_page": page.format(n)} for n in (2, 3)]
+    house.put("files/leads", leads)
+    house.build("+fct_leads")
+    rows = house.rows("select crm_record_id, touch_kind, channel, device from marts.fct_leads order by 1")
+    assert rows == [("l2", "session", "Paid Search", "mobile"), ("l3", "crm_utm", "Paid Search", "(not set)")]
+
+
 def test_an_ad_s_channel_of_its_file_is_the_campaign_s_also_for_its_visits(house: House) -> None:
     house.rules({"channels": {"own": ["Podcast"]}})
     house.put(
