@@ -277,15 +277,9 @@ class Maturity(_Strict):
     stage_window_days: Days = 30
     stage_windows_days: dict[Literal["lead>mql", "mql>sal", "sal>sql", "sql>opportunity", "opportunity>won"], Days] = {}
     to_date_days: Days = 180
-    traffic_to_lead_days: Days = 30
 
     def stage_window(self, transition: str) -> int:
         return self.stage_windows_days.get(transition, self.stage_window_days)  # type: ignore[call-overload]
-
-
-class Customers(_Strict):
-    active_days: Days | Literal["auto"] = 90
-    repeat_days: Days = 90
 
 
 class ChannelRule(_Strict):
@@ -418,7 +412,6 @@ class Config(_Strict):
     gross_margin: GrossMargin = GrossMargin()
     attribution: Attribution = Attribution()
     maturity: Maturity = Maturity()
-    customers: Customers = Customers()
     channels: Channels = Channels()
     platform_motions: dict[str, Literal["inbound", "outbound"]] = {}
     ledger: tuple[LedgerLine, ...] = ()

@@ -41,9 +41,8 @@ _TEXT, _INTEGER, _DOUBLE, _FLAG, _DAY = pa.string(), pa.int64(), pa.float64(), p
 
 
 def _settings(settings: ConfigSettings) -> list[Row]:
-    """One row. Lists are texts with commas; customers_active_days is null where it is `auto`."""
+    """One row. Lists are texts with commas."""
     rules = settings.config
-    active_days = rules.customers.active_days
     return [
         {
             "today": settings.today,
@@ -71,9 +70,6 @@ def _settings(settings: ConfigSettings) -> list[Row]:
             "maturity_stage_window_days": rules.maturity.stage_window_days,
             **{_stage_window(step): rules.maturity.stage_window(step) for step in TRANSITIONS},
             "maturity_to_date_days": rules.maturity.to_date_days,
-            "maturity_traffic_to_lead_days": rules.maturity.traffic_to_lead_days,
-            "customers_active_days": None if active_days == "auto" else active_days,
-            "customers_repeat_days": rules.customers.repeat_days,
             "exchange_rates_providers": ",".join(rules.exchange_rates.providers),
             "exchange_rates_carry_days": rules.exchange_rates.carry_days,
         }
@@ -264,9 +260,6 @@ STREAMS: tuple[Stream, ...] = (
             "maturity_stage_window_days": _INTEGER,
             **{_stage_window(step): _INTEGER for step in TRANSITIONS},
             "maturity_to_date_days": _INTEGER,
-            "maturity_traffic_to_lead_days": _INTEGER,
-            "customers_active_days": _INTEGER,
-            "customers_repeat_days": _INTEGER,
             "exchange_rates_providers": _TEXT,
             "exchange_rates_carry_days": _INTEGER,
         },

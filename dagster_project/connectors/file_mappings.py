@@ -166,7 +166,7 @@ class FileMapping(BaseModel):
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")  # becomes account_id
     stream: Literal[
-        "leads", "deals", "orders", "ad_cost", "sessions", "email_clicks", "other_costs", "targets", "surveys", "followers",
+        "leads", "deals", "orders", "ad_cost", "sessions", "email_clicks", "other_costs", "targets",
         "exchange_rates", "ga4_export",
     ]  # fmt: skip
     path: str  # file or glob, relative to funnelhouse.yml, or an fsspec URL; ${VARIABLES} are filled in

@@ -48,7 +48,7 @@ class FileStream:
     """
 
     name: str
-    domain: Literal["sessions", "crm", "ads", "costs", "rates", "survey", "social"]
+    domain: Literal["sessions", "crm", "ads", "costs", "rates"]
     kind: Literal["report", "record"]
     day: str
     columns: dict[str, pa.DataType]
@@ -384,35 +384,6 @@ FILE_STREAMS: dict[str, FileStream] = {
             required=("kpi_id", "grain", "period_start", "target"),
             informs=("targets",),
             choices={"grain": _GRAINS},
-        ),
-        FileStream(
-            "surveys",
-            "survey",
-            "record",
-            "answered_at",
-            {
-                "survey": TEXT,
-                "wave": TEXT,
-                "respondent_id": TEXT,
-                "answered_at": MOMENT,
-                "question": TEXT,
-                "answer": TEXT,
-                "weight": DOUBLE,
-                "audience": TEXT,
-            },
-            "One row per answer to a survey question.",
-            replaces_by=("survey", "wave", "respondent_id", "answered_at", "question"),
-            required=("survey", "answered_at", "question"),
-        ),
-        FileStream(
-            "followers",
-            "social",
-            "report",
-            "date",
-            {"date": DAY, "network": TEXT, "account": TEXT, "followers": INTEGER},
-            "Followers of a social account at the end of a day.",
-            id=("date", "network", "account"),
-            required=("date", "network", "followers"),
         ),
         FileStream(
             "exchange_rates",

@@ -56,7 +56,6 @@ def test_the_row_of_settings(tmp_path: Path) -> None:
         gross_margin={"default": 0.4},
         attribution={"default_model": "linear", "lookback_days": {"lead": 30}, "half_life_days": 3.5},
         maturity={"stage_window_days": 20, "stage_windows_days": {"sql>opportunity": 60}},
-        customers={"active_days": "auto"},
         exchange_rates={"providers": ["cbr", "file"], "carry_days": 10},
         files=[
             {"name": "shop", "stream": stream, "path": "x.csv", "columns": columns}
@@ -88,7 +87,6 @@ def test_the_row_of_settings(tmp_path: Path) -> None:
         "maturity_stage_window_days": 20,
         "maturity_stage_window_days_lead_to_mql": 20,
         "maturity_stage_window_days_sql_to_opportunity": 60,
-        "customers_active_days": None,
         "exchange_rates_providers": "cbr,file",
         "exchange_rates_carry_days": 10,
     }

@@ -67,9 +67,6 @@ renamed as (
         maturity_stage_window_days_sql_to_opportunity,
         maturity_stage_window_days_opportunity_to_won,
         maturity_to_date_days,
-        maturity_traffic_to_lead_days,
-        customers_active_days,
-        customers_repeat_days,
 
         ---------- exchange rates
         exchange_rates_providers,
