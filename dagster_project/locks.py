@@ -1,8 +1,8 @@
 """One lock a home: whoever writes the warehouse, or replaces raw days that a build may be reading, holds it.
 
 A kernel file lock, because it is freed when its process dies, however it dies; Dagster's pool queues the
-steps of runs, this keeps two processes apart that do not share a daemon. Waiting is announced with the name of who is waited for, and ends
-when the run is told to stop.
+steps of runs, this keeps two processes apart that do not share a daemon. Waiting is announced with the
+name of who is waited for, and ends when the run is told to stop.
 """
 
 from __future__ import annotations
@@ -54,8 +54,7 @@ def file_lock(path: Path, why_taken: str) -> Iterator[None]:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            log.warning("waiting for %s: %s (%s)", _holder(descriptor), why_taken, path)
-            _wait_for(descriptor)
+            _wait_for(descriptor, f"{why_taken} ({path})")
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{_own_name or 'a process'}, pid {os.getpid()}".encode(), 0)
         yield
@@ -73,13 +72,19 @@ def _holder(descriptor: int) -> str:
     return os.pread(descriptor, 200, 0).decode(errors="replace") or "another run"
 
 
-def _wait_for(descriptor: int) -> None:
-    """By looking again and again: a thread that the kernel holds hears of no signal."""
+def _wait_for(descriptor: int, why: str) -> None:
+    """By looking again and again: a thread that the kernel holds hears of no signal. Another process that has the lock
+    is named once; the sources of one run, which store their days one after another, are no news."""
+    is_said = False
     while True:
         stopping.wait(LOOK_SECONDS)
         with contextlib.suppress(BlockingIOError):
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return
+        holder = _holder(descriptor)
+        if not is_said and not holder.endswith(f"pid {os.getpid()}"):
+            is_said = True
+            log.warning("waiting for %s: %s", holder, why)
 
 
 def _wait_for_orphan(warehouse: Path) -> None:

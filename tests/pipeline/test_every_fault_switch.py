@@ -12,14 +12,13 @@ from dataclasses import replace
 from datetime import date
 from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from conftest import SCALE, SEED, TODAY
 
 from dagster_project import ingest
-from dagster_project.connectors import Stream, Window, ga4, http
+from dagster_project.connectors import Stream, Tally, Window, ga4
 from dagster_project.raw_zone import RawZone
 from dagster_project.sandbox import DEMO_CONFIG, Sandbox, serve
 from dagster_project.sandbox.faults import CONTENT_FAULTS, KINDS, WIRE_FAULTS
@@ -56,7 +55,7 @@ def sandbox() -> Iterator[Sandbox]:
 def waits(monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox) -> Iterator[list[float]]:
     """The seconds that connectors would have waited; they do not. Faults are off again afterwards."""
     seconds: list[float] = []
-    monkeypatch.setattr(http, "time", SimpleNamespace(sleep=seconds.append))
+    monkeypatch.setattr(Tally, "sleep", lambda _tally, wait: seconds.append(wait))
     yield seconds
     sandbox.faults.clear()
 
