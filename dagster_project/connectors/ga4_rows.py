@@ -24,6 +24,8 @@ from google.analytics.data_v1beta.types import BatchRunReportsResponse, RunRepor
 from google.protobuf import descriptor_pb2, descriptor_pool, json_format, message_factory
 from google.protobuf.message import DecodeError, Message
 
+from dagster_project.connectors.http import parsed_json
+
 _REPORT = RunReportResponse.pb()  # plain protobuf classes: proto-plus would wrap every value a second time
 _BATCH = BatchRunReportsResponse.pb()
 _ROW_FIELDS = _REPORT.DESCRIPTOR.fields_by_name["rows"].message_type.fields_by_name
@@ -73,14 +75,21 @@ def from_protobuf(payload: bytes, *, is_batch: bool = False) -> list[Report]:
 
 
 def from_json(body: bytes, *, is_batch: bool = False) -> list[Report]:
-    """The reports in the JSON body of a runReport or batchRunReports answer. Raises UnreadableAnswer."""
+    """The reports in the JSON body of a runReport or batchRunReports answer. Raises UnreadableAnswer.
+
+    Bytes that are no text, and halves of a character, become U+FFFD.
+    """
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        body = body.decode(errors="replace").encode()
     try:
         return _reports_from_json(body, is_batch)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, _UnusualLayout):
-        pass  # numbers instead of texts, a body cut short: the client's own parser takes it or says no
+        pass  # numbers instead of texts, half a character, a body cut short: the client's own parser takes it or says no
     try:
-        message = json_format.Parse(body, _BATCH() if is_batch else _REPORT(), ignore_unknown_fields=True)
-    except (json_format.ParseError, UnicodeDecodeError) as error:
+        message = json_format.ParseDict(parsed_json(body), _BATCH() if is_batch else _REPORT(), ignore_unknown_fields=True)
+    except (json_format.ParseError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise UnreadableAnswer("the answer is not a whole JSON report") from error
     return [plain_report(report) for report in (message.reports if is_batch else [message])]
 

@@ -7,6 +7,7 @@ https://developers.google.com/google-ads/api/rest/overview
 
 from __future__ import annotations
 
+import codecs
 import re
 import threading
 import time
@@ -142,8 +143,11 @@ class GoogleAds:
             json={"query": query},
             headers={"login-customer-id": account.login_id} if account.login_id else {},
         )
+        as_text = codecs.getincrementaldecoder("utf-8")("replace")  # one odd byte must not spoil the whole answer
         with closing(answer) as chunks:
-            for chunk in chunks:
+            for raw in chunks:
+                if not (chunk := as_text.decode(raw).encode()):
+                    continue
                 if not is_array and (start := chunk.lstrip()):
                     is_array = start.startswith(b"[")
                     if not is_array:

@@ -166,6 +166,24 @@ def test_a_google_ads_batch_of_one_odd_row_ends_nothing(scripted: ScriptedServer
     assert (table["campaign_id"].to_pylist(), tally.bad_row_count) == (["1", "3"], 1)
 
 
+@happens("half an emoji, or bytes that are no text, in a report of Google Ads or GA4", "another sign in their place")
+@pytest.mark.parametrize("odd", [b"half \\ud83d", b"caf\xe9"])
+def test_text_that_is_none_spoils_no_row(scripted: ScriptedServer, odd: bytes) -> None:
+    body = json.dumps([batch(row("2026-08-01"))]).encode().replace(b"Brand", odd)
+    scripted.rule(google(Reply(body)))
+    table, tally = read_ads(CAMPAIGNS, at(scripted), AUGUST)
+    assert table["campaign_name"].to_pylist() in (["half ?"], ["half \ufffd"], ["caf\ufffd"])
+    assert tally.retries == 0
+
+
+@pytest.mark.parametrize(("odd", "kept"), [(b"half \\ud83d", "half \ufffd"), (b"caf\xe9", "caf\ufffd")])
+def test_text_that_is_none_spoils_no_report(scripted: ScriptedServer, odd: bytes, kept: str) -> None:
+    scripted.reply(Reply(json.dumps(answer(ROW)).encode().replace(b"spring_sale", odd)), path=RUN_REPORT)
+    window = Window(date(2026, 2, 3), date(2026, 2, 4))
+    [page] = ga4.read("campaigns", ga4_settings(scripted), window, Tally())
+    assert page.rows["sessionCampaignName"].to_pylist() == [kept]
+
+
 # ---- GA4 ---------------------------------------------------------------------------------------------------
 
 
