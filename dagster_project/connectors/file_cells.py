@@ -59,12 +59,19 @@ def text_of(cells: pa.Array) -> pa.Array:
 
 
 def as_text_or_typed(cells: pa.Array, encoding: str | None = None) -> pa.Array:
-    """A column of a typed file: bytes become text, U+FFFD where they are none; lists without the wrapping of some
-    writers; other types as they are."""
+    """A column of a typed file: bytes become text, U+FFFD where they are none, inside lists and structs as well;
+    lists without the wrapping of some writers; other types as they are."""
     cells = unwrapped(cells)
     if pa.types.is_dictionary(cells.type):
         cells = cells.dictionary_decode()
     kind = cells.type
+    if pa.types.is_struct(kind) and kind.num_fields:
+        names = [field.name for field in kind]
+        return pa.StructArray.from_arrays(
+            [as_text_or_typed(pc.struct_field(cells, name), encoding) for name in names], names
+        )
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        return _with_values(cells, as_text_or_typed(cells.values, encoding))
     if pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
         cells, kind = cells.cast(pa.large_binary() if pa.types.is_large_string(kind) else pa.binary()), pa.binary()
     elif pa.types.is_string(kind):
@@ -90,10 +97,13 @@ def unwrapped(cells: pa.Array) -> pa.Array:
         return unwrapped(pc.struct_field(cells, kind.field(0).name))
     if pa.types.is_list(kind) or pa.types.is_large_list(kind):
         values = unwrapped(cells.values)
-        if values.type != cells.values.type:
-            nulls = {"mask": pc.is_null(cells)} if cells.null_count and not cells.offset else {}
-            return type(cells).from_arrays(cells.offsets, values, **nulls)
+        return cells if values.type == cells.values.type else _with_values(cells, values)
     return cells
+
+
+def _with_values(lists: pa.Array, values: pa.Array) -> pa.Array:
+    nulls = {"mask": pc.is_null(lists)} if lists.null_count and not lists.offset else {}
+    return type(lists).from_arrays(lists.offsets, values, **nulls)
 
 
 def typed_text(cells: pa.Array) -> pa.Array:
@@ -251,7 +261,12 @@ def shown(cell: str) -> str:
 def may_contain(text: pa.Array, letters: bytes) -> bool:
     """False where none of these bytes is anywhere in the column: far cheaper than any search in its texts."""
     content = text.buffers()[2]
-    return content is not None and bool(np.isin(np.frombuffer(content, np.uint8), list(letters)).any())
+    if content is None or not content.size:
+        return False
+    found = np.frombuffer(content, np.uint8)
+    if min(letters) >= 0x80 and found.max() < 0x80:  # a column of ASCII
+        return False
+    return any((found == letter).any() for letter in letters)
 
 
 def none_failed(cells: pa.Array) -> pa.Array:

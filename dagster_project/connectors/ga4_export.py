@@ -226,7 +226,7 @@ def _parameters(nested: pa.RecordBatch) -> tuple[dict[str, pa.Array], dict[str, 
     owner = pc.list_parent_indices(lists).filter(is_wanted).to_numpy()
     which, value = which.filter(is_wanted).to_numpy(), pc.struct_field(flat.filter(is_wanted), "value")
     whole = _whole(_child(value, "int_value"))
-    text = pc.coalesce(file_cells.as_text_or_typed(_child(value, "string_value")).cast(pa.string()), whole.cast(pa.string()))
+    text = pc.coalesce(_child(value, "string_value").cast(pa.string()), whole.cast(pa.string()))
     is_digits = pc.match_substring_regex(text, r"^\d{1,18}$")
     whole = pc.coalesce(whole, pc.if_else(is_digits, text, None).cast(pa.int64()))
     doubles = (_finite(_child(value, name)) for name in ("double_value", "float_value"))
@@ -263,7 +263,7 @@ def _text(nested: pa.RecordBatch, path: str) -> pa.Array:
     column = _field(nested, path)
     if pa.types.is_null(column.type):
         return pa.nulls(len(column), pa.string())
-    return file_cells.text_of(file_cells.as_text_or_typed(column))
+    return file_cells.text_of(column)
 
 
 def _whole(column: pa.Array) -> pa.Array:

@@ -118,6 +118,8 @@ def controls_removed(text: pa.Array) -> pa.Array:
 
 
 def _may_hold_controls(content: np.ndarray) -> bool:
+    if not len(content) or (content.min() >= 0x20 and content.max() < 0x7F):  # the most frequent answer first
+        return False
     low = (content < 0x20) & (content != 0x09) & (content != 0x0A)
     return bool(low.any() or (content == 0x7F).any() or (content == 0xC2).any())  # 0xC2 begins U+0080 to U+00BF
 
