@@ -10,7 +10,7 @@ import yaml
 
 from dagster_project import kpis
 from dagster_project.cli import app
-from dagster_project.connectors import SOURCES, all_streams
+from dagster_project.connectors import SOURCES, all_streams, file_streams
 from dagster_project.settings import (
     Config,
     Ga4Settings,
@@ -53,6 +53,15 @@ def test_the_shipped_rules_are_the_defaults_and_show_every_key() -> None:
     assert load_rules({}, folder=PROJECT) == Config()
     shown = set(yaml.safe_load((PROJECT / "funnelhouse.yml").read_text(encoding="utf-8")))
     assert shown == set(Config.model_fields)
+
+
+def test_the_readme_lists_every_column_of_every_stream_of_files() -> None:
+    """After a change of FILE_STREAMS: python -m dagster_project.connectors.file_streams prints the table."""
+    assert file_streams.as_markdown() in README
+    for stream in file_streams.FILE_STREAMS.values():
+        [row] = [line for line in README.splitlines() if line.startswith(f"| `{stream.name}` | ")]
+        named = set(re.findall(r"[a-z_]+", re.sub(r" \([^)]*\)", "", row.split("|")[2])))
+        assert named == set(stream.mappable)
 
 
 def test_every_command_in_the_readme_exists() -> None:

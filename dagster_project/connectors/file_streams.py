@@ -400,3 +400,24 @@ FILE_STREAMS: dict[str, FileStream] = {
 }
 
 GA4_EXPORT = "ga4_export"
+
+_KINDS = {MOMENT: "moment", DAY: "day", INTEGER: "whole number", DOUBLE: "number", MONEY: "amount", FLAG: "yes or no"}
+
+
+def as_markdown() -> str:
+    """The table of all streams and their columns that the README has (`python -m dagster_project.connectors.file_streams`)."""
+    plain = {hashed: name for name, hashed in HASHED.items()}
+    lines = ["| stream | columns | |", "|---|---|---|"]
+    for stream in FILE_STREAMS.values():
+        required = {plain.get(name, name) for name in stream.required}
+        hashed = {plain.get(name, name): kind for name, kind in stream.kinds.items()}
+        columns = []
+        for name in stream.mappable:
+            kind = " or ".join(stream.choices[name]) if name in stream.choices else _KINDS.get(hashed[name], "")
+            columns.append((f"**{name}**" if name in required else name) + (f" ({kind})" if kind else ""))
+        lines.append(f"| `{stream.name}` | {', '.join(columns)} | {stream.description} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    print(as_markdown())
