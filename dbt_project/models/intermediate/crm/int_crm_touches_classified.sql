@@ -1,4 +1,4 @@
--- What a form submission or a CRM record says itself of where the person came from: its UTM and click ids, else those
+-- What a form submission, a CRM record, a deal or an order says itself of where the person came from: its UTM and click ids, else those
 -- of the page's address; for a record without any, the CRM's own word for the source. A click id tells the source, and
 -- the campaign where the platform lists the click; tags that came with it keep the rest.
 {%- set click_id_columns = click_id_names() %}
@@ -12,6 +12,12 @@ with submissions as (
 records as (
 
     select * from {{ ref('int_crm_records_unioned') }}
+
+),
+
+sales as (
+
+    select * from {{ ref('int_sale_origins') }}
 
 ),
 
@@ -120,6 +126,34 @@ events as (
     from records
     inner join people on records.record_key = people.record_key
     left join record_forms on records.record_key = record_forms.record_key
+
+    union all
+
+    select
+        touch_id,
+        origin_kind,
+        cast(null as varchar) as record_key,
+        person_id,
+        cast(null as varchar) as session_touch_id,
+        event_at,
+        utm_source,
+        utm_medium,
+        utm_campaign,
+        utm_term,
+        utm_content,
+        cast(null as varchar) as click_id,
+        {% for column in click_id_columns -%}
+        cast(null as varchar) as {{ column }},
+        {% endfor -%}
+        cast(null as varchar) as tagged_url,
+        false as is_of_the_visit,
+        cast(null as varchar) as landing_url,
+        'files' as crm,
+        channel as crm_source,
+        cast(null as varchar) as form,
+        cast(null as varchar) as device,
+        cast(null as varchar) as country
+    from sales
 
 ),
 

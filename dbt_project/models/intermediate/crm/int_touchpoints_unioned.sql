@@ -238,6 +238,40 @@ record_touches as (
 
 ),
 
+-- a deal or order that says itself where it came from, of people of whom no visit, form or click is known; not again what
+-- their record says
+sale_touches as (
+
+    select
+        crm_touches.touch_id,
+        case when crm_touches.touch_basis = 'crm_source' then 'crm_source' else 'crm_utm' end as touch_kind,
+        crm_touches.person_id,
+        cast(null as varchar) as visitor_id,
+        date_trunc('minute', crm_touches.event_at) as touched_at,
+        {% for column in origin + click_id_columns + place -%}
+        crm_touches.{{ column }},
+        {% endfor -%}
+        crm_touches.form
+        {%- for column in address_click_ids %},
+        crm_touches.{{ column }}
+        {%- endfor %}
+    from crm_touches
+    left join people_touched on crm_touches.person_id = people_touched.person_id
+    left join record_touches on crm_touches.person_id = record_touches.person_id
+    where
+        crm_touches.origin_kind in ('deal', 'order')
+        and crm_touches.touch_basis != 'none'
+        and people_touched.person_id is null
+        and (
+            record_touches.person_id is null
+            or crm_touches.channel != record_touches.channel
+            or crm_touches.source != record_touches.source
+            or crm_touches.medium != record_touches.medium
+            or crm_touches.campaign_key != record_touches.campaign_key
+        )
+
+),
+
 tracked_touches as (
 
     select * from session_touches
@@ -247,6 +281,8 @@ tracked_touches as (
     select * from email_touches
     union all
     select * from record_touches
+    union all
+    select * from sale_touches
 
 ),
 
