@@ -8,14 +8,15 @@
 
 {#
   What scripts and people write where an id is missing, as a pattern of whole values in small letters: '', words for
-  nothing, only zeros, quotes, the id's own name. `missing_id` is of what stands for a value, `unexpanded_macro` of what
-  should have become one: {gclid}, {{gclid}}, ${gclid}, $gclid, %%gclid%%, __CLICKID__, [gclid], <gclid>, %7Bgclid%7D.
+  nothing, only zeros, quotes, a number that a spreadsheet rounded (4.479E+11), the id's own name. `missing_id` is of what
+  stands for a value, `unexpanded_macro` of what should have become one: {gclid}, {{gclid}}, ${gclid}, $gclid, %%gclid%%,
+  __CLICKID__, [gclid], <gclid>, %7Bgclid%7D.
 #}
 {% macro missing_id() -%}
     {%- set own_names = landing_click_ids() + ['srsltid', 'click_id', 'clickid', 'client_id', 'clientid', 'cid'] -%}
     {{ return(
         "\\([a-z ]+\\)|undefined|null|none|nan|nil|n[/.]?a[.]?|unknown|anonymous|empty|missing|test|true|false|[0._x*?–—-]+|[\"'']+|"
-        ~ "\\[object object\\]|" ~ own_names | join('|')
+        ~ "\\[object object\\]|\\d(?:[.,]\\d+)?e\\+\\d+|" ~ own_names | join('|')
     ) }}
 {%- endmacro %}
 

@@ -24,11 +24,14 @@ def visit(client: str, at: str, click: str | None = None, source: str = "google"
 
 CONTACTS = [
     lead("field", "2026-03-02T10:05"), lead("page", "2026-03-02T11:05"), lead("later_visit", "2026-03-03T10:05"),
-    lead("copied", "2026-03-04T10:05"), lead("record", "2026-03-05T10:05", gclid="click-record"),
+    lead("copied", "2026-03-04T10:05"), lead("record", "2026-03-05T10:05", gclid="click-\u200brecord"),
     lead("old_click", "2026-03-06T10:05", gclid="click-old"),
     # nothing but what the CRM says, and a form: before, with and long after the lead
     lead("referred", "2026-03-10T10:00", hs_analytics_source="REFERRALS"), lead("tagged", "2026-03-10T10:00", utm_source="bing", utm_medium="cpc"),
     lead("offline", "2026-03-10T10:00", hs_analytics_source="OFFLINE"),
+    # a number that a spreadsheet rounded is nobody's
+    lead("rounded_1", "2026-03-11T10:00", email_hash=None, ga_client_id="4.47900E+11"),
+    lead("rounded_2", "2026-03-12T10:00", email_hash=None, ga_client_id="4.47900E+11"),
 ]  # fmt: skip
 FORMS = [
     submission("field", "2026-03-02T10:05", "field", gclid="click-field"),
@@ -97,6 +100,11 @@ def test_a_form_is_one_touch(house: House, person: str, expected: list[tuple]) -
         f"where person_id = 'hubspot:{person}' order by touched_at"
     )
     assert rows == expected
+
+
+def test_a_rounded_number_joins_nobody(house: House) -> None:
+    rows = house.rows("select record_key, person_id from intermediate.int_people_deduplicated where record_key like '%rounded%' order by 1")
+    assert rows == [(f"hubspot:rounded_{number}",) * 2 for number in (1, 2)]
 
 
 def test_two_browsers_with_one_session_number_are_two_sessions(tmp_path, dbt_project) -> None:
