@@ -38,6 +38,7 @@ SUBJECTS = {
     "deals.close": "when deals were closed",
     "orders": "orders and refunds: won deals, or what the truth for revenue has instead",
     "orders.amount": "what orders were worth",
+    "buyers": "who the customers of orders are",
     "media": "media cost",
     "cost": "media cost and every cost of the ledger",
     "rates": "exchange rates",

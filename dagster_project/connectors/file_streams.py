@@ -232,7 +232,7 @@ FILE_STREAMS: dict[str, FileStream] = {
             required=("order_id", "ordered_at"),
             settles_after_days=1,
             feeds={"orders": (), "orders.amount": ("amount",)},
-            informs=("leads",),
+            informs=("leads", "buyers"),
         ),
         FileStream(
             "ad_cost",

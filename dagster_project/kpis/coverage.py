@@ -17,6 +17,7 @@ from dagster_project.kpis.catalogue import Catalogue
 from dagster_project.kpis.inputs import SOURCE_SUBJECTS, fill
 
 SOURCE_DAYS = "intermediate.int_source_days"
+RECORD_FLAGS = "intermediate.int_record_flags"
 RULES, TARGETS = "rules", "targets"  # every figure rests on the rules, one with a target on the targets, too
 
 
@@ -162,7 +163,8 @@ def create_coverage(connection: duckdb.DuckDBPyConnection, catalogue: Catalogue)
 
 
 def _create_flags(connection: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> None:
-    """`kpi_flags`: holes in a period, what the vendors said about its days, and sources whose last read failed."""
+    """`kpi_flags`: holes in a period, what the vendors said about its days, sources whose last read failed, and records
+    that nobody dated or whose buyer nobody knows (with their share: `unidentified:12%`)."""
     pairs = {(kpi.id, subject) for kpi in catalogue.kpis.values() for subject in [*catalogue.quality_of(kpi), RULES]}
     pairs |= {(kpi_id, subject.split(".")[0]) for kpi_id, subject in pairs}
     fill(connection, "kpi_subjects", {"kpi_id": "varchar", "subject": "varchar"}, sorted(pairs))
@@ -184,6 +186,14 @@ def _create_flags(connection: duckdb.DuckDBPyConnection, catalogue: Catalogue) -
             -- what a failed read left out: periods that reach beyond the last day of the stale stream
             select p.grain, p.period_start, s.subject, 'stale:' || s.source as flag
             from kpi_periods as p join kpi_stale as s on p.period_end > coalesce(s.last_day, '-infinity'::date)
+            union
+            select d.grain, d.period_start, f.subject,
+                f.flag || case when sum(f.total) > 0
+                    then ':' || greatest(1, round(100 * sum(f.flagged) / sum(f.total)))::int || '%' else '' end as flag
+            from (select distinct grain, period_start, date_day from kpi_window_days where which = 'now') as d
+            join {RECORD_FLAGS} as f using (date_day)
+            group by d.grain, d.period_start, f.subject, f.flag
+            having sum(f.total) is null or sum(f.flagged) > 0
         ),
         by_kpi as (
             select grain, kpi_id, period_start, flag

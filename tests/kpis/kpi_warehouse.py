@@ -34,6 +34,7 @@ TABLES = {
         "source varchar, stream varchar, part varchar, subject varchar, date_day date, has_begun boolean, is_extracted boolean, "
         "is_final boolean, quality varchar"
     ),
+    "intermediate.int_record_flags": "subject varchar, flag varchar, date_day date, flagged bigint, total bigint",
     "marts.fct_web_traffic": (
         f"date_day date, {CUTS}, landing_page varchar, device varchar, country varchar, sessions bigint, engaged_sessions bigint"
     ),

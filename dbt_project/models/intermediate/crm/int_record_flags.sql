@@ -60,7 +60,7 @@ where date_day >= first_win_day and revenue_truth = 'crm'
 
 union all
 
-select 'orders.buyer' as subject, 'unidentified' as flag, bought.date_day, bought.flagged, bought.total
+select 'buyers' as subject, 'unidentified' as flag, bought.date_day, bought.flagged, bought.total
 from bought
 cross join with_unknown_buyers
 where with_unknown_buyers.has_any
