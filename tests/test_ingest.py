@@ -295,6 +295,22 @@ def test_an_interrupted_backfill_goes_on_where_it_was(zone, stream, vendor) -> N
     assert go("2026-10-01", zone, stream, "backfill", week, finished=ingest.Finished.of("b", settings)).status == "ok"
 
 
+def test_control_characters_are_stored_by_no_connector(zone: RawZone, stream: Stream) -> None:
+    with_text = schema(("date", pa.date32()), ("campaign", pa.string()))
+
+    def read(_settings: Any, window: Window, _tally: Tally) -> Iterator[Page]:
+        rows = [{"date": day, "campaign": "Spr\x00ing\x1b\tsale\n\x85", "account_id": "1", "_extra": None} for day in window.days()]
+        yield Page(pa.Table.from_pylist(rows, schema=with_text))
+
+    go("2026-10-01", zone, replace(stream, schema=with_text, read=read), "refresh")
+    found = {value for file in zone_files(zone) for value in pq.read_table(file, columns=["campaign"])["campaign"].to_pylist()}
+    assert found == {"Spring\tsale\n"}
+
+
+def zone_files(zone: RawZone) -> list[Path]:
+    return [Path(file) for file in sorted(Path(str(zone.root)).rglob("part-*.parquet"))]
+
+
 def test_a_pinned_today_pins_the_extraction_stamp(zone, stream) -> None:  # type: ignore[no-untyped-def]
     go("2026-10-01", zone, stream, "refresh")
     stamps = {row["extracted_at"].date() for row in zone.ledger(stream).to_pylist()}

@@ -16,7 +16,7 @@ from dagster_project.connectors.file_cells import Parsed
 from dagster_project.connectors.file_choice import Choice, label
 from dagster_project.connectors.file_drops import TOTALS_LINE, UNREADABLE, BadLine, Cells, DropFile, drift
 from dagster_project.connectors.file_formats import Formats, parse, why
-from dagster_project.connectors.file_mappings import ROW_NUMBER, FileMapping, Name, is_number
+from dagster_project.connectors.file_mappings import ROW_NUMBER, UNITS, FileMapping, Name, is_number
 from dagster_project.connectors.file_overlaps import joined
 from dagster_project.connectors.file_readers import read_cells
 from dagster_project.connectors.file_refusals import noted, tell_of_refused
@@ -348,6 +348,8 @@ class RowReader:
         kind = self.stream.kinds[name]
         if name in self.mapping.unit:
             values, failed = file_arithmetic.exact(column, self.formats)
+            if self.mapping.unit[name] == UNITS["micros"]:
+                self._check_micros(name, values, problems)
             values, too_big = self._in_unit(name, values, to_whole=False)
             failed = pc.or_(failed, too_big)
         else:
@@ -358,6 +360,15 @@ class RowReader:
                 failed, lambda row: f"{self._label(name)} {why(texts[row].as_py() or '', kind, self.formats)}"
             )
         return values
+
+    def _check_micros(self, name: str, values: pa.Array, problems: _Problems | _CellProblems) -> None:
+        """Millionths have no decimals: 125.50 is an amount already, and would be next to nothing."""
+        is_part = pc.fill_null(pc.not_equal(pc.floor(values), values), False)
+        problems.add(
+            is_part,
+            lambda row: f"{self._label(name)} {values[row].as_py().normalize():f} is not in micros, which have no decimals; "
+            f"take unit.{name} away",
+        )
 
     def _counted(self, name: str, column: pa.Array, problems: _Problems | _CellProblems) -> pa.Array:
         counts, failed = file_cells.item_counts(column)

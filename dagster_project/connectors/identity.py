@@ -62,6 +62,7 @@ _CALLED_OTHERWISE = re.compile(
 )
 _MONEY_FOLLOWS = re.compile(r"\s?(?:[$€£₽¥%]|[A-Z]{3}\b|руб)")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d(?:[T\s]+\d\d)?.{0,6}|\d{1,2}[./-]\d{1,2}[./-]\d{4}(?:[T\s]+\d\d)?.{0,6}", re.DOTALL)
+_PHONE_AS_VALUE = re.compile(r"=(?:\+|%2B)[1-9](?:(?:[().-]|%20|%28|%29|\+){0,2}\d){7,14}$", re.IGNORECASE)
 _NUMBER_ANYWHERE = re.compile(r"\+?\d(?:[\s().\-/]{0,2}\d){6,}")  # as long as a phone number (normalise_phone)
 # RE2 pattern of what a text must contain for `redact_text` or `redact_answer` to change it
 MAY_BE_PERSONAL_TEXT = r"@|%40|\d(?:[^\pL\d]{0,5}\d){6}"
@@ -90,7 +91,7 @@ _COUNTED_DIGITS = ("0123456789", "1234567890", "9876543210", "0987654321")
 # RE2 pattern of what a text must contain for `redact_url` to change it: columns of millions of texts are
 # searched with it by Arrow, and only what it finds goes through Python.
 MAY_BE_PERSONAL = (
-    "(?i)@|%(?:25)?40|[?&#](?:amp;)?(?:" + "|".join(map(re.escape, sorted(_PERSONAL_PARAMETERS))) + ")="
+    r"(?i)@|%(?:25)?40|=(?:\+|%2B)[1-9]|[?&#](?:amp;)?(?:" + "|".join(map(re.escape, sorted(_PERSONAL_PARAMETERS))) + ")="
 )
 
 
@@ -277,6 +278,8 @@ def _redact_pair(pair: str) -> str:
     name, equals, _ = pair.partition("=")
     bare = name.removeprefix("amp;").lower()
     if equals and bare in _PERSONAL_PARAMETERS:
+        return f"{name}=(redacted)"
+    if not bare.startswith("utm_") and _PHONE_AS_VALUE.search(pair):
         return f"{name}=(redacted)"
     decoded = parse_qsl(pair, keep_blank_values=True)
     if decoded and _EMAIL_ANYWHERE.search(decoded[0][1]):

@@ -253,3 +253,36 @@ EXPECTED = (
 
 # cases whose right value is a channel: nothing of it is decided where files are read
 OF_CHANNELS = ("models_01_web", "models_17_schemeless", "models_20_more")
+
+# a row of the table that is printed after the tests, for each case
+WHAT_HAPPENS = {
+    "01_google_ads_ui_dashes": ("`--` in a number; rows of totals", "nothing; left out, and said with their count"),
+    "02_shopify_line_items": ("an order over several lines", "one order with the total of its first line"),
+    "03_narrow_nbsp": ("U+202F and other spaces in dates and amounts", "spaces"),
+    "04_pandas_float_ids": ("ids 101 and 101.0", "one id"),
+    "06_campaign_renamed": ("a campaign under a new name in a later file", "the same campaign: its days are replaced, not added"),
+    "07_excel_serial": ("serial days of Excel", "read with date_format: excel, else bad rows that name the setting"),
+    "08_preamble_varies": ("title lines, one more each day", "the header is found by the names of the mapping"),
+    "09_meta_summary_row": ("a row that sums up the others", "left out, and said"),
+    "11_bom_and_encoding": ("a byte order mark before quotes", "read, with encoding: utf-8 set too"),
+    "12_hubspot_export_multi": ("contacts `501;502` of a deal", "501 first, 502 as well"),
+    "13_month_names": ("months in Russian, German, French", "read with language, else bad rows that name the setting"),
+    "14b_zip_two": ("a zip of two files", "both are read, each under its own name"),
+    "15_parquet_clickhouse": ("days as UInt16, texts as bytes", "days and texts"),
+    "16_bq_parquet_list_element": ("event parameters as list.element", "found"),
+    "17_yandex_direct_report": ("cost in micros", "read with unit: {cost: micros}; decimals under it are refused"),
+    "22_backslash_quotes": ("quotes behind backslashes", "read with escapes: backslash, else bad rows that name the setting"),
+    "23_dates_as_programs_write": (
+        "dates of mail and JavaScript, PDT, epochs with a fraction", "read by their setting, else bad rows that name it",
+    ),
+    "24_dup_headers": ("two columns of one name", "refused with their positions; a position is read"),
+    "25_failed_payments": ("failed payments among the paid ones", "where: {Status: [paid]} keeps the paid ones"),
+    "26_several_in_a_cell": ("several addresses, phones and extensions in a cell", "the first is the person's; nothing is glued"),
+    "28_range_rows": ("a row of ad cost that spans a month", "spread over its days where end_date is mapped"),
+    "29_lone_surrogate": ("half an emoji in JSON", "U+FFFD; the row stays"),
+    "30_parquet_not_utf8": ("Parquet that is not UTF-8", "U+FFFD, or the text by encoding: cp1251; an id is a bad row"),
+    "32_spaces_in_header": ("no-break spaces and combined letters in a header", "found"),
+    "incomplete_rows": ("an order line without an amount; channels of one's own", "the order keeps its 100; declared channels are kept"),
+    "models_02_orders": ("a refund and a second amount under an order's id", "a refund row; the last amount stands, and both are said"),
+    "models_10_costs": ("ledger lines delivered again", "replaced, not added"),
+}  # fmt: skip

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 import yaml
-from case_expectations import EXPECTED, OF_CHANNELS, Expected
+from case_expectations import EXPECTED, OF_CHANNELS, WHAT_HAPPENS, Expected
+from what_happens import happens
 
 from dagster_project.connectors import Tally, files, ga4_export
 from dagster_project.settings import Settings, load_settings
@@ -56,7 +57,12 @@ def as_written(value: Any) -> Any:
     return f"{Decimal(str(value)).normalize():f}"
 
 
-@pytest.mark.parametrize("expected", EXPECTED, ids=lambda e: "-".join((e.case, e.stream, *e.change)))
+@pytest.mark.parametrize(
+    "expected",
+    [
+        pytest.param(e, id="-".join((e.case, e.stream, *e.change)), marks=happens(*WHAT_HAPPENS[e.case])) for e in EXPECTED
+    ],
+)
 def test_a_case_gives_the_right_rows(cases: Path, tmp_path: Path, expected: Expected) -> None:
     found, tally = swept(settings_of(cases / expected.case, tmp_path, expected), expected.stream)
     told = [*tally.bad_rows, *tally.bad_cells, *tally.notes]

@@ -193,6 +193,8 @@ def test_yandex_direct_report(tmp_path: Path) -> None:
     in_rubles = service.replace("125500000", "125.50")
     found, _ = read(tmp_path, "yandex_direct_report", in_rubles, "direct.tsv", **rubles, unit=None)
     assert of(found, *names) == expected
+    with pytest.raises(DriftError, match=r"cost \(Cost\) 125.5 is not in micros, which have no decimals; take unit.cost away"):
+        read(tmp_path, "yandex_direct_report", in_rubles, "direct.tsv", **rubles)
     with pytest.raises(DriftError, match="cost has no currency"):
         read(tmp_path, "yandex_direct_report", service, "direct.tsv")
     wizard = (
