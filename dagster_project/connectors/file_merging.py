@@ -43,31 +43,28 @@ def merged(
     lines = rows.column("_line").take(pa.array(where)).to_numpy()
     order = np.lexsort((lines, moments, codes))  # rows that had to wait for others were added last
     where, codes, moments = where[order], codes[order], moments[order]
-    again = rows.take(pa.array(where)).combine_chunks()
     count = int(codes.max()) + 1
-    new = _merged(again, codes, count)
+    new = _merged(rows, where, codes, count)
     gone = np.zeros(rows.num_rows, dtype=bool)
     gone[where] = True
     notes = [f"{len(where) - count} rows were merged with the last row of their id in the same file"]
     for name in money:
-        notes += _several(again, new, codes, moments, name, label)
+        notes += _several(rows, where, new, codes, moments, name, label)
     return Remade(gone, new, notes)
 
 
-def _merged(again: pa.Table, codes: np.ndarray, count: int) -> pa.Table:
-    """The last filled cell of each column for each code from 0 up to `count`. What goes with another cell (whether
-    a moment is a day, the moment that a deal is filed under) is that cell's."""
+def _merged(rows: pa.Table, where: np.ndarray, codes: np.ndarray, count: int) -> pa.Table:
+    """The last filled cell of the rows at `where`, column by column, for each code from 0 up to `count`. What goes with
+    another cell (whether a moment is a day, the moment that a deal is filed under) is that cell's."""
     new: dict[str, pa.ChunkedArray] = {}
-    for name in again.schema.names:
-        column = again.column(name).combine_chunks()
-        decides = again.column(name.removesuffix(IS_DAY)).combine_chunks()
-        filled = decides.is_valid().to_numpy(zero_copy_only=False)
+    for name in rows.schema.names:
+        decides = rows.column(name.removesuffix(IS_DAY)).is_valid().to_numpy()[where]
         best = np.full(count, -1, dtype=np.int64)
-        np.maximum.at(best, codes[filled], np.flatnonzero(filled))
-        new[name] = column.take(pa.array(best, mask=best < 0))
+        np.maximum.at(best, codes[decides], np.flatnonzero(decides))
+        new[name] = rows.column(name).take(pa.array(where[best], mask=best < 0))
     if "filed_at" in new:
         new["filed_at"] = pc.coalesce(new["created_at"], new["closed_at"])
-    return pa.table(list(new.values()), schema=again.schema)
+    return pa.table(list(new.values()), schema=rows.schema)
 
 
 def refunds_apart(rows: pa.Table, stand: np.ndarray) -> Remade | None:
@@ -184,10 +181,10 @@ def _moments(column: pa.ChunkedArray, where: np.ndarray) -> np.ndarray:
 
 
 def _several(
-    again: pa.Table, new: pa.Table, codes: np.ndarray, moments: np.ndarray, name: str, label: str
+    rows: pa.Table, where: np.ndarray, new: pa.Table, codes: np.ndarray, moments: np.ndarray, name: str, label: str
 ) -> list[str]:
     """What to say of ids that have several amounts in one file: a history with dates is none."""
-    amounts, kept = again.column(name).combine_chunks(), new.column(name).combine_chunks()
+    amounts, kept = rows.column(name).take(pa.array(where)).combine_chunks(), new.column(name).combine_chunks()
     differs = pc.fill_null(pc.not_equal(amounts, kept.take(pa.array(codes))), False).to_numpy(zero_copy_only=False)
     newest = np.full(int(codes.max()) + 1, np.iinfo(np.int64).min)
     np.maximum.at(newest, codes, moments)
@@ -195,7 +192,7 @@ def _several(
     if not differs.any():
         return []
     at = int(np.argmax(differs))
-    row = again.slice(at, 1).to_pylist()[0]
+    row = rows.slice(int(where[at]), 1).to_pylist()[0]
     ids = len(np.unique(codes[differs]))
     return [
         f"{row['account_id']}: {ids} ids have several amounts in one file, the last one stands: for example "

@@ -64,7 +64,7 @@ def sweep(name: str, settings: FilesSettings, tally: Tally, within: tuple[str, .
             parts += [coverage.part() for coverage in coverages.values()]
         tally.parts = joined_parts(parts)
         newest_by = "updated_at" if "updated_at" in stream.columns else None
-        _remake(stream, gathered, newest_by, tally)
+        _remake(stream, mappings, gathered, newest_by, tally)
         mask = gathered.kept(newest_by)
         if replaced := int(gathered.rows()[1].sum() - mask.sum()):
             tally.note(f"{replaced} rows were replaced by later rows of the same key")
@@ -73,10 +73,13 @@ def sweep(name: str, settings: FilesSettings, tally: Tally, within: tuple[str, .
             yield Page(rows)
 
 
-def _remake(stream: FileStream, gathered: Gathered, newest_by: str | None, tally: Tally) -> None:
+def _remake(
+    stream: FileStream, mappings: Sequence[FileMapping], gathered: Gathered, newest_by: str | None, tally: Tally
+) -> None:
     """Sums go; refunds under their order's id become rows of their own; rows that share an id in one file become one."""
     if stream.sums:
-        texts = [name for name in stream.replaces_by if name not in (stream.day, "platform", "currency_code")]
+        said_of_all = {name for mapping in mappings for name in mapping.constants}
+        texts = [n for n in stream.replaces_by if n not in (stream.day, "platform", "currency_code", *said_of_all)]
         _stand_in(gathered, without_sums(*gathered.rows(), texts, stream.sums), tally)
     if stream.name == "orders":
         _stand_in(gathered, refunds_apart(*gathered.rows()), tally)
