@@ -17,6 +17,13 @@ extractions as (
 
 ),
 
+-- rows and cells that could not be taken, on the days that they would have counted for; without a day, any may be meant
+refusals as (
+
+    select * from {{ ref('stg_meta__refusals') }}
+
+),
+
 -- A report covers the days that were asked. A listing of records covers all days up to its reading: before it was listed
 -- whole only those since its first day, because a record is filed under its last change.
 ranges as (
@@ -90,6 +97,10 @@ covered as (
         not ranges.has_range and coalesce(extractions.is_truncated, false) as is_truncated,
         -- an account could not be read when the others were: what stands for it is what it said before
         coalesce(extractions.has_unread_accounts, false) as has_unread_accounts,
+        coalesce(dated.rows > 0, false) as has_refused_rows,
+        coalesce(dated.cells > 0, false) as has_unread_cells,
+        coalesce(undated.rows > 0, false) as may_have_refused_rows,
+        coalesce(undated.cells > 0, false) as may_have_unread_cells,
         ranges.is_stale
     from ranges
     cross join days
@@ -98,6 +109,10 @@ covered as (
             ranges.source = extractions.source
             and ranges.stream = extractions.stream
             and days.date_day = extractions.date_day
+    left join refusals as dated
+        on ranges.source = dated.source and ranges.stream = dated.stream and days.date_day = dated.date_day
+    left join refusals as undated
+        on ranges.source = undated.source and ranges.stream = undated.stream and undated.date_day is null
 
 ),
 
@@ -120,6 +135,8 @@ parts as (
             ('bool_or(has_other_row)', 'other_row'),
             ('bool_or(is_truncated)', 'truncated'),
             ('bool_or(has_unread_accounts)', 'unread_accounts'),
+            ('bool_or(has_refused_rows or (is_extracted and may_have_refused_rows))', 'refused_rows'),
+            ('bool_or(has_unread_cells or (is_extracted and may_have_unread_cells))', 'unread_cells'),
             ('bool_or(is_stale) and not bool_or(is_extracted and is_settled)', 'stale'),
         ]) }} as flags
     from covered
@@ -136,6 +153,10 @@ select
     has_begun,
     is_extracted,
     is_final,
-    replace(flags, 'stale', 'stale:' || source) as quality
+    replace(
+        replace(replace(flags, 'stale', 'stale:' || source), 'refused_rows', 'refused_rows:' || source),
+        'unread_cells',
+        'unread_cells:' || source
+    ) as quality
 from parts
 where is_extracted or flags != 'ok'
