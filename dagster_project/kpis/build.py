@@ -10,7 +10,7 @@ from pathlib import Path
 import duckdb
 
 from dagster_project.kpis import board, changes, compiled, coverage, facts, measures, periods
-from dagster_project.kpis.catalogue import TOTAL, Catalogue
+from dagster_project.kpis.catalogue import Catalogue
 from dagster_project.kpis.compiler import Compiler
 from dagster_project.kpis.inputs import Inputs, read_inputs
 from dagster_project.kpis.manifest import load_catalogue
@@ -93,13 +93,11 @@ def _insert(
     for done, dimension in enumerate(catalogue.dimensions, start=1):
         asked = measures.ask(connection, catalogue, compiler, dimension)
         is_whole = changes.find(connection, catalogue, dimension)
-        if changes.is_nothing(connection) and dimension not in ("channel", TOTAL):  # those two are made of each other
+        if changes.is_nothing(connection):
             progress(done, len(catalogue.dimensions))
             continue
         measures.create_cells(connection, asked)
-        if dimension == "channel":  # built first: totals over channels with spend are made of its cells
-            measures.keep_channel_cells(connection, catalogue)
-        changes.remove(connection, catalogue, dimension, grains, is_whole)
+        changes.remove(connection, dimension, grains, is_whole)
         facts.insert_facts(connection, catalogue, dimension, grains, context)
         changes.remember(connection, catalogue, dimension)
         progress(done, len(catalogue.dimensions))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any
 
@@ -15,8 +15,8 @@ NO_MODEL = "none"
 # what a metric's meta may hold beside the keys of a part (manifest.py checks it)
 REQUIRED = ("tier", "unit", "direction", "timing", "owner", "grain", "version", "additivity", "formula", "cuts")
 META = (
-    *REQUIRED, "headline", "model_cuts", "interval", "spend", "sample", "total", "immature_until", "mature_after",
-    "zero_numerator_is_zero",
+    *REQUIRED, "numerator", "denominator", "without_spend", "headline", "model_cuts", "attributed", "interval", "sample", "total",
+    "immature_until", "mature_after",
 )  # fmt: skip
 
 
@@ -30,9 +30,8 @@ class Measure:
 
     `rests_on`: the subjects whose days it counts; each must be fed, and a day is whole when all that feed it have it.
     `needs`: what somebody must say at all, on whatever day (a stage that is mapped). `quality_of`: subjects that only
-    colour it (exchange rates). `unconverted` and `unknown`
-    name metrics that count rows without an exchange rate or without a known value: above 0 the sum means nothing.
-    `by_model` names the metric that answers in its place, per attribution model, in the cuts that need a model.
+    colour it (exchange rates). `by_model` names the metric that answers in its place, per attribution model, in the cuts
+    that need a model.
     """
 
     name: str
@@ -43,14 +42,17 @@ class Measure:
     rests_on: tuple[str, ...]
     needs: tuple[str, ...]
     quality_of: tuple[str, ...]
-    unconverted: str | None = None
-    unknown: str | None = None
     by_model: str | None = None
 
     @property
     def adds_up(self) -> bool:
         """Days may be put together into any period; a distinct count or a median must be asked for each period."""
-        return self.aggregation in ("sum", "max")
+        return self.aggregation in ("sum", "min", "max")
+
+    @property
+    def is_count(self) -> bool:
+        """Nothing to count is 0, where the days were extracted; there is no median or first name of nothing."""
+        return self.aggregation not in ("min", "max", "median")
 
     @property
     def is_credit(self) -> bool:
@@ -64,15 +66,31 @@ class Measure:
 
 @dataclass(frozen=True)
 class Part:
-    """Numerator or denominator: an SQL expression over measures (`{sessions}` stands for the measure)."""
+    """A metric as an SQL expression over measures: `{sessions}` stands for the measure, `{why}` for the KPI's reason.
+
+    `own`: those of the measures that a member must have something of to be a member (others are only looked at).
+    """
 
     metric: str
     expression: str
     measures: tuple[str, ...]
+    own: tuple[str, ...]
 
     @classmethod
-    def of(cls, measure: str) -> Part:
-        return cls(measure, f"{{{measure}}}", (measure,))
+    def of(cls, measure: Measure) -> Part:
+        expression = f"coalesce({{{measure.name}}}, 0)" if measure.is_count else f"{{{measure.name}}}"
+        return cls(measure.name, expression, (measure.name,), (measure.name,))
+
+
+@dataclass(frozen=True)
+class Formula:
+    """A metric with all that its rows say: the value, why there is none, and what was divided by what."""
+
+    value: Part
+    reason: Part | None
+    numerator: Part
+    denominator: Part | None
+    sample: Part | None
 
 
 @dataclass(frozen=True)
@@ -82,32 +100,38 @@ class Line:
     kpi: Kpi
     dimension: str
     has_model: bool
-    numerator: Part
-    denominator: Part | None
-    sample: Part | None
-    unconverted_numerator: tuple[str, ...]
-    unconverted_denominator: tuple[str, ...]
-    unknown: tuple[str, ...]
+    formula: Formula
+    without_spend: Part | None
     maturity: Part | None
     is_counted_per_period: bool
 
     @property
     def measures(self) -> set[str]:
-        parts = [p for p in (self.numerator, self.denominator, self.sample, self.maturity) if p]
-        return {m for p in parts for m in p.measures} | {
-            *self.unconverted_numerator, *self.unconverted_denominator, *self.unknown,
-        }  # fmt: skip
+        of = self.formula
+        parts = (of.value, of.reason, of.numerator, of.denominator, of.sample, self.without_spend, self.maturity)
+        return {name for part in parts if part for name in part.measures}
+
+    @property
+    def own(self) -> set[str]:
+        parts = (self.formula.numerator, self.formula.denominator, self.without_spend)
+        return {name for part in parts if part for name in part.own}
 
 
 @dataclass(frozen=True)
 class Kpi:
-    """One KPI of the catalogue; fields as in kpi.dim_kpi."""
+    """One KPI of the catalogue; fields as in kpi.dim_kpi.
+
+    `attributed`: how it is answered in the cuts that need an attribution model, where that is another metric.
+    `without_spend`: what stands as the numerator of a member that nothing was spent on.
+    """
 
     id: str
     name: str
     description: str
-    numerator: Part
-    denominator: Part | None
+    made_of: Formula
+    attributed: Formula | None
+    without_spend: Part | None
+    maturity: Part | None
     meta: Mapping[str, Any] = field(repr=False)
 
     def __getattr__(self, key: str) -> Any:
@@ -118,24 +142,19 @@ class Kpi:
     @property
     def parts(self) -> list[tuple[str, Part]]:
         """`numerator` and, where there is one, `denominator`."""
-        sides = (("numerator", self.numerator), ("denominator", self.denominator))
+        sides = (("numerator", self.made_of.numerator), ("denominator", self.made_of.denominator))
         return [(name, part) for name, part in sides if part]
 
     @property
     def kind(self) -> str:
         """`ratio`, `median`, or `count` for everything that is its own numerator."""
-        return "ratio" if self.denominator else "median" if self.additivity == "median" else "count"
+        return "ratio" if self.made_of.denominator else "median" if self.additivity == "median" else "count"
 
     @property
     def dimensions(self) -> list[str]:
         """Every dimension that has rows of this KPI, total first."""
         total = [] if self.total == "none" else [TOTAL]
         return list(dict.fromkeys([*total, *self.cuts, *(self.model_cuts or [])]))
-
-    @property
-    def channels_with(self) -> str | None:
-        """The measure a channel must have for its figures to enter the total (RULINGS: roas at total)."""
-        return self.total["channels_with"] if isinstance(self.total, dict) else None
 
 
 @dataclass(frozen=True)
@@ -145,17 +164,9 @@ class Catalogue:
 
     @cached_property
     def dimensions(self) -> list[str]:
-        """Dimensions in the order they are built: channel first, because some totals are made of it."""
+        """Dimensions in the order they are built, total first."""
         seen = {d for kpi in self.kpis.values() for d in kpi.dimensions}
-        return sorted(seen, key=lambda d: (d != "channel", d != TOTAL, d))
-
-    @cached_property
-    def channels_with(self) -> Measure | None:
-        """The measure of all totals that are made of channels; there is at most one."""
-        names = sorted({kpi.channels_with for kpi in self.kpis.values() if kpi.channels_with})
-        if len(names) > 1:
-            raise CatalogueError(f"meta key total: channels_with names {', '.join(names)}; only one is possible")
-        return self.measures[names[0]] if names else None
+        return sorted(seen, key=lambda d: (d != TOTAL, d))
 
     def kpi(self, kpi_id: str) -> Kpi:
         try:
@@ -169,55 +180,43 @@ class Catalogue:
 
     def line(self, kpi: Kpi, dimension: str) -> Line:
         has_model = dimension in (kpi.model_cuts or [])
-        numerator = self._as_asked(kpi.numerator, has_model)
-        denominator = self._as_asked(kpi.denominator, has_model) if kpi.denominator else None
-        sample = self._sample(kpi, numerator, denominator, has_model)
-        maturity = (kpi.immature_until or {}).get("metric")
+        formula, without_spend = kpi.made_of, kpi.without_spend if dimension != TOTAL else None
+        if has_model:
+            formula, without_spend = self._by_model(kpi.attributed or formula), self._swapped(without_spend)
         line = Line(
             kpi=kpi,
             dimension=dimension,
             has_model=has_model,
-            numerator=numerator,
-            denominator=denominator,
-            sample=sample,
-            unconverted_numerator=self._named("unconverted", numerator),
-            unconverted_denominator=self._named("unconverted", denominator),
-            unknown=self._named("unknown", numerator, denominator),
-            maturity=Part.of(maturity) if maturity else None,
-            is_counted_per_period=any(self.measures[m].is_counted_per_period for m in numerator.measures),
+            formula=formula,
+            without_spend=without_spend,
+            maturity=kpi.maturity,
+            is_counted_per_period=any(self.measures[m].is_counted_per_period for m in formula.numerator.measures),
         )
         self._check_cut(line)
         return line
 
     def rests_on(self, part: Part) -> list[str]:
-        return list(dict.fromkeys(subject for m in part.measures for subject in self.measures[m].rests_on))
+        return list(dict.fromkeys(subject for m in part.own for subject in self.measures[m].rests_on))
 
     def needs(self, part: Part) -> list[str]:
-        return list(dict.fromkeys(subject for m in part.measures for subject in self.measures[m].needs))
+        return list(dict.fromkeys(subject for m in part.own for subject in self.measures[m].needs))
 
     def quality_of(self, kpi: Kpi) -> list[str]:
         """All subjects whose state a KPI's `quality` tells."""
-        measures = [self.measures[m] for _, part in kpi.parts for m in part.measures]
+        measures = [self.measures[m] for _, part in kpi.parts for m in part.own]
         return list(dict.fromkeys(s for m in measures for s in (*m.rests_on, *m.needs, *m.quality_of)))
 
-    def _as_asked(self, part: Part, has_model: bool) -> Part:
-        if not has_model:
-            return part
+    def _by_model(self, formula: Formula) -> Formula:
+        return Formula(**{part.name: self._swapped(getattr(formula, part.name)) for part in fields(Formula)})
+
+    def _swapped(self, part: Part | None) -> Part | None:
+        """The part by attribution model: other measures in the same expression."""
+        if part is None:
+            return None
         swap = {m: self.measures[m].by_model or m for m in part.measures}
-        expression = re.sub(r"\{(\w+)\}", lambda found: f"{{{swap[found[1]]}}}", part.expression)
-        return Part(swap.get(part.metric, part.metric), expression, tuple(swap[m] for m in part.measures))
-
-    def _sample(self, kpi: Kpi, numerator: Part, denominator: Part | None, has_model: bool) -> Part | None:
-        """What was observed, for `sample_size`: named in meta, else the count that the KPI is, or is divided by."""
-        if kpi.sample:
-            return self._as_asked(Part.of(kpi.sample), has_model)
-        if denominator:
-            return denominator if kpi.unit in ("rate", "money") else None
-        return numerator if kpi.unit == "count" else None
-
-    def _named(self, attribute: str, *parts: Part | None) -> tuple[str, ...]:
-        names = [getattr(self.measures[m], attribute) for part in parts if part for m in part.measures]
-        return tuple(dict.fromkeys(n for n in names if n))
+        expression = re.sub(r"\{(\w+)\}", lambda found: f"{{{swap.get(found[1], found[1])}}}", part.expression)
+        measures, own = ([swap[m] for m in names] for names in (part.measures, part.own))
+        return Part(part.metric, expression, tuple(measures), tuple(own))
 
     def _check_cut(self, line: Line) -> None:
         for name in sorted(line.measures):

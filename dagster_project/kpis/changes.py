@@ -23,7 +23,7 @@ from pathlib import Path
 
 import duckdb
 
-from dagster_project.kpis.catalogue import NO_MODEL, TOTAL, Catalogue
+from dagster_project.kpis.catalogue import NO_MODEL, Catalogue
 from dagster_project.kpis.facts import COLUMNS, create_fact_table, table_name
 from dagster_project.kpis.rows import rows_sql
 from dagster_project.row_digest import digest_of
@@ -102,7 +102,7 @@ def find(
             select grain, period_start, attribution_model from kpi_moved_periods cross join {_models()}
             union
             select grain, period_start, attribution_model from kpi_maturing
-            where dimension = '{dimension}' {_of_channels(catalogue, dimension)}
+            where dimension = '{dimension}'
         """
     connection.execute(f"create or replace temp table kpi_changed as select distinct * from ({found})")
     connection.execute(
@@ -113,8 +113,6 @@ def find(
         select w.grain, w.from_day from kpi_windows as w semi join kpi_changed using (grain, period_start)
         """
     )
-    if dimension == "channel":  # totals over channels with spend are made of the cells by channel
-        connection.execute("create or replace temp table kpi_changed_channels as from kpi_changed")
     return is_whole
 
 
@@ -123,25 +121,18 @@ def is_nothing(connection: duckdb.DuckDBPyConnection) -> bool:
     return not connection.execute("select 1 from kpi_changed limit 1").fetchall()
 
 
-def remove(
-    connection: duckdb.DuckDBPyConnection, catalogue: Catalogue, dimension: str, grains: Sequence[str], is_whole: bool
-) -> None:
+def remove(connection: duckdb.DuckDBPyConnection, dimension: str, grains: Sequence[str], is_whole: bool) -> None:
     """Delete the rows that are made again."""
     for grain in grains:
         rows = f"kpi.{table_name(grain)}"
         if is_whole:
             connection.execute(f"delete from {rows} where dimension = ?", [dimension])
             continue
-        over_channels = _over_channels(catalogue) if dimension == TOTAL else []
-        for changed, condition in (
-            ("kpi_changed", "not list_contains($kpis, f.kpi_id)"),
-            *([("kpi_changed_channels", "list_contains($kpis, f.kpi_id)")] if over_channels else []),
-        ):
-            connection.execute(
-                f"delete from {rows} as f using {changed} as c where f.dimension = $dimension and c.grain = $grain "
-                f"and f.period_start = c.period_start and f.attribution_model = c.attribution_model and {condition}",
-                {"dimension": dimension, "grain": grain, "kpis": over_channels},
-            )
+        connection.execute(
+            f"delete from {rows} as f using kpi_changed as c where f.dimension = $dimension and c.grain = $grain "
+            "and f.period_start = c.period_start and f.attribution_model = c.attribution_model",
+            {"dimension": dimension, "grain": grain},
+        )
 
 
 def remember(
@@ -200,30 +191,16 @@ def _maturing(grains: Sequence[str]) -> str:
     )
 
 
-def _over_channels(catalogue: Catalogue) -> list[str]:
-    return sorted(line.kpi.id for line in catalogue.lines(TOTAL) if line.kpi.channels_with)
-
-
-def _of_channels(catalogue: Catalogue, dimension: str) -> str:
-    """With the cells by channel go the totals over channels."""
-    if dimension != "channel" or not _over_channels(catalogue):
-        return ""
-    names = ", ".join(f"'{name}'" for name in _over_channels(catalogue))
-    return f"or (dimension = '{TOTAL}' and kpi_id in ({names}))"
-
-
 def _definition(
     connection: duckdb.DuckDBPyConnection, catalogue: Catalogue, dimension: str
 ) -> str:
     """Hash of all that rows of a dimension rest on beside measures and coverage."""
-    # totals over channels are made of the cells by channel: the two are made whole together
-    dimensions = ["channel", TOTAL] if dimension in ("channel", TOTAL) else [dimension]
-    texts = [rows_sql(lines) for name in dimensions if (lines := catalogue.lines(name))]
+    text = rows_sql(catalogue.lines(dimension))
     tables = [
         connection.execute(f"select {digest_of(connection, table)} from {table}").fetchall()
         for table in ("kpi_definitions", "kpi_targets", "kpi_models")
     ]
-    return blake2b(f"{_CODE}{texts}{tables}".encode(), digest_size=16).hexdigest()
+    return blake2b(f"{_CODE}{text}{tables}".encode(), digest_size=16).hexdigest()
 
 
 def _build_of(grains: Sequence[str], today: date) -> str:

@@ -69,8 +69,8 @@ def create_definitions(
     connection: duckdb.DuckDBPyConnection, catalogue: Catalogue, days_of_setting: dict[str, int]
 ) -> None:
     """Make `kpi_definitions`, what a row must know of its KPI; `days_of_setting` holds the maturity settings."""
-    columns = dict.fromkeys(("kpi_id", "kind", "unit", "direction", "spend", "reason_if_null", "version"), "varchar")
-    columns |= dict.fromkeys(("adds_up", "has_interval", "is_zero_without_numerator"), "boolean")
+    columns = dict.fromkeys(("kpi_id", "kind", "unit", "direction", "version"), "varchar")
+    columns |= dict.fromkeys(("adds_up", "has_interval"), "boolean")
     columns |= {"mature_after_days": "integer"}
     rows = [
         (
@@ -78,13 +78,9 @@ def create_definitions(
             kpi.kind,
             kpi.unit,
             kpi.direction,
-            kpi.spend or "",
-            # nothing to take a median of; a period count that the mart does not have was never asked
-            {"median": "zero_denominator", "distinct": "no_data"}.get(kpi.additivity),
             str(kpi.version),
             kpi.additivity == "additive",
             kpi.interval == "wilson",
-            bool(kpi.zero_numerator_is_zero),
             days_of_setting[kpi.mature_after["setting"]] if kpi.mature_after else None,
         )
         for kpi in catalogue.kpis.values()

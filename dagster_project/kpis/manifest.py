@@ -12,9 +12,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from dagster_project.kpis.catalogue import META, REQUIRED, Catalogue, CatalogueError, Kpi, Measure, Part
+from dagster_project.kpis.catalogue import META, REQUIRED, Catalogue, CatalogueError, Formula, Kpi, Measure, Part
 
-OF_PARTS = ("by_model", "unconverted", "unknown")  # meta that any simple metric may have
+WHY = "{why}"
+OF_METRICS = ("numerator", "denominator", "without_spend", "attributed")  # meta keys that name another metric
+REASON = "{}_reason"  # the metric that says why another one has no value
 ALLOWED = {
     "tier": ("core", "extended"),
     "unit": ("count", "money", "rate", "percent", "multiple", "days"),
@@ -22,7 +24,6 @@ ALLOWED = {
     "timing": ("leading", "lagging"),
     "grain": ("day", "week", "month", "quarter", "year"),
     "additivity": ("additive", "distinct", "median", "ratio", "cohort"),
-    "spend": ("numerator", "denominator"),
     "interval": ("wilson",),
 }
 
@@ -36,7 +37,7 @@ def load_catalogue(manifest: Path | str) -> Catalogue:
     content = json.loads(path.read_text(encoding="utf-8"))
     measures = _measures(content)
     metrics = {metric["name"]: metric for metric in content["metrics"]}
-    kpis = [_kpi(m, metrics, measures) for m in content["metrics"] if "tier" in _meta(m)]
+    kpis = [Reader(metrics, measures).kpi(m) for m in content["metrics"] if "tier" in _meta(m)]
     catalogue = Catalogue({k.id: k for k in sorted(kpis, key=lambda k: k.id)}, measures)
     for dimension in catalogue.dimensions:
         catalogue.lines(dimension)  # raises on an impossible cut
@@ -73,13 +74,10 @@ def _measures(content: Mapping[str, Any]) -> dict[str, Measure]:
             time=measure["agg_time_dimension"] or model["defaults"]["agg_time_dimension"],
             entities=frozenset(e["name"] for e in [*model["entities"], *model["dimensions"]]),
             **sources,
-            unconverted=meta.get("unconverted"),
-            unknown=meta.get("unknown"),
             by_model=meta.get("by_model"),
         )
     for measure in measures.values():
-        for key in OF_PARTS:
-            _must_be_measure(getattr(measure, key), measures, f"metric {measure.name}: meta key {key!r}")
+        _must_be_measure(measure.by_model, measures, f"metric {measure.name}: meta key 'by_model'")
     return measures
 
 
@@ -95,37 +93,77 @@ def _sources(model: Mapping[str, Any], measure: str) -> dict[str, tuple[str, ...
     return {key: tuple(found.get(key, ())) for key in ("rests_on", "needs", "quality_of")}
 
 
-def _kpi(metric: Mapping[str, Any], metrics: Mapping[str, Any], measures: Mapping[str, Measure]) -> Kpi:
-    meta, params, name = _meta(metric), metric["type_params"], metric["name"]
-    _check_meta(name, meta, measures)
-    if metric["type"] == "simple":
-        numerator, denominator = Part.of(name), None
-    elif metric["type"] == "ratio":
-        numerator = _part(params["numerator"]["name"], metrics, measures)
-        denominator = _part(params["denominator"]["name"], metrics, measures)
-    else:
-        raise CatalogueError(f"KPI {name}: type {metric['type']!r}; allowed: simple, ratio")
-    return Kpi(name, metric["label"] or name, " ".join(metric["description"].split()), numerator, denominator, meta)
+class Reader:
+    """Metrics as expressions over measures."""
 
+    def __init__(self, metrics: Mapping[str, Any], measures: Mapping[str, Measure]) -> None:
+        self._metrics, self._measures = metrics, measures
 
-def _part(name: str, metrics: Mapping[str, Any], measures: Mapping[str, Measure]) -> Part:
-    if name in measures:
-        return Part.of(name)
-    metric = metrics[name]
-    inputs = [m["name"] for m in metric["type_params"]["metrics"] or []]
-    if metric["type"] != "derived" or any(m["alias"] for m in metric["type_params"]["metrics"]):
-        raise CatalogueError(f"metric {name}: a part is a simple metric, or derived from simple ones without alias")
-    for one in inputs:
-        _must_be_measure(one, measures, f"metric {name}: input")
-    words = "|".join(sorted(inputs, key=len, reverse=True))
-    return Part(name, re.sub(rf"\b({words})\b", r"{\1}", metric["type_params"]["expr"]), tuple(inputs))
+    def kpi(self, metric: Mapping[str, Any]) -> Kpi:
+        meta, name = _meta(metric), metric["name"]
+        _check_meta(name, meta, self._measures)
+        for key in OF_METRICS:
+            if meta.get(key) and meta[key] not in self._metrics:
+                raise CatalogueError(f"KPI {name}: meta key {key!r} names {meta[key]!r}, which is not a metric")
+        if meta["additivity"] in ("ratio", "cohort") and not (meta.get("numerator") and meta.get("denominator")):
+            missing = "denominator" if meta.get("numerator") else "numerator"
+            raise CatalogueError(f"KPI {name}: it is a ratio, and meta has no {missing}")
+        maturity = (meta.get("immature_until") or {}).get("metric")
+        return Kpi(
+            id=name,
+            name=metric["label"] or name,
+            description=" ".join(metric["description"].split()),
+            made_of=self.formula(name, meta["unit"]),
+            attributed=self.formula(meta["attributed"], meta["unit"]) if meta.get("attributed") else None,
+            without_spend=self.part(meta["without_spend"]) if meta.get("without_spend") else None,
+            maturity=Part.of(self._measures[maturity]) if maturity else None,
+            meta=meta,
+        )
+
+    def formula(self, name: str, unit: str) -> Formula:
+        """`sample` is what was observed: named in meta, else the count that the metric is, or is divided by."""
+        meta = _meta(self._metrics[name])
+        whole, value = self.part(name), self.part(name, REASON.format(name))
+        reason = self.part(REASON.format(name)) if REASON.format(name) in self._metrics else None
+        if not meta.get("denominator"):
+            sample = self.part(meta["sample"]) if meta.get("sample") else whole if unit == "count" else None
+            return Formula(value, reason, whole, None, sample)
+        numerator, denominator = self.part(meta["numerator"]), self.part(meta["denominator"])
+        sample = self.part(meta["sample"]) if meta.get("sample") else denominator if unit in ("rate", "money") else None
+        return Formula(value, reason, numerator, denominator, sample)
+
+    def part(self, name: str, reason: str = "") -> Part:
+        """The metric with its inputs put in place of their names; `reason` stays a placeholder."""
+        if name in self._measures:
+            return Part.of(self._measures[name])
+        metric = self._metrics[name]
+        inputs = metric["type_params"]["metrics"] or []
+        if metric["type"] != "derived" or any(m["alias"] or m["filter"] or m["offset_window"] for m in inputs):
+            raise CatalogueError(
+                f"metric {name}: a part is simple, or derived from others without alias, filter and offset"
+            )
+        parts = {m["name"]: self.part(m["name"]) for m in inputs}
+        texts = {
+            input_name: WHY if input_name == reason else f"({part.expression})" for input_name, part in parts.items()
+        }
+        expression = re.sub(r"\b\w+\b", lambda found: texts.get(found[0], found[0]), metric["type_params"]["expr"])
+        measures = [m for part in parts.values() for m in part.measures]
+        own = [m for part in self._own(name, parts) for m in part.own]
+        return Part(name, expression, tuple(dict.fromkeys(measures)), tuple(dict.fromkeys(own)))
+
+    def _own(self, name: str, parts: Mapping[str, Part]) -> list[Part]:
+        """The inputs that make a member: all, or the count that the metric's meta names, and what spoils it."""
+        meta = _meta(self._metrics[name])
+        if not meta.get("numerator") or meta.get("denominator"):
+            return list(parts.values())
+        return [self.part(meta["numerator"]), *(part for key, part in parts.items() if key == REASON.format(name))]
 
 
 def _check_meta(name: str, meta: Mapping[str, Any], measures: Mapping[str, Measure]) -> None:
     if missing := [key for key in REQUIRED if meta.get(key) is None]:
         raise CatalogueError(f"KPI {name}: meta has no {', '.join(missing)}")
-    if unknown := [key for key in meta if key not in (*META, *OF_PARTS)]:
-        known = ", ".join(sorted((*META, *OF_PARTS)))
+    if unknown := [key for key in meta if key not in META]:
+        known = ", ".join(sorted(META))
         raise CatalogueError(f"KPI {name}: meta key {unknown[0]!r} is not known; known are {known}")
     for key, allowed in ALLOWED.items():
         if meta.get(key) is not None and meta[key] not in allowed:

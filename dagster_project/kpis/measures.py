@@ -55,7 +55,7 @@ def create_models(connection: duckdb.DuckDBPyConnection, catalogue: Catalogue, c
 def ask(connection: duckdb.DuckDBPyConnection, catalogue: Catalogue, compiler: Compiler, dimension: str) -> Asked:
     """Fill `kpi_days` and `kpi_windowed` for one dimension."""
     asked = Asked(dimension)
-    lines = [line for line in catalogue.lines(dimension) if not line.kpi.channels_with or dimension != TOTAL]
+    lines = catalogue.lines(dimension)
     daily, windowed = [_no_days()], [_no_windows()]
     for has_model in (False, True):
         names = {name for line in lines if line.has_model == has_model for name in line.measures}
@@ -131,37 +131,6 @@ def create_cells(connection: duckdb.DuckDBPyConnection, asked: Asked) -> None:
     )
 
 
-def keep_channel_cells(connection: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> None:
-    """Make `kpi_channels` out of the cells by channel: totals over the channels that have spend in the period."""
-    spend, lines = catalogue.channels_with, [line for line in catalogue.lines(TOTAL) if line.kpi.channels_with]
-    if spend is None:
-        return
-    names = sorted({name for line in lines for name in line.measures})
-    sums = []
-    for which in WHICH:
-        has_spend = f"{which}__{spend.name} <> 0"
-        if spend.unconverted:  # spend that could not be converted is spend all the same
-            has_spend += f" or {which}__{spend.unconverted} > 0"
-        sums += [f"sum(case when {has_spend} then {which}__{name} end) as {which}__{name}" for name in names]
-    connection.execute(
-        f"""
-        create or replace temp table kpi_channels as
-        with sums as (
-            select grain, period_start, through, attribution_model, {", ".join(sums)}
-            from kpi_cells where attribution_model <> '{NO_MODEL}' group by all
-        )
-        select w.grain, w.period_start, w.through, 'all' as member, m.attribution_model,
-            sums.* exclude (grain, period_start, through, attribution_model)
-        from kpi_windows as w cross join kpi_models as m
-        semi join kpi_changed as c on c.grain = w.grain and c.period_start = w.period_start
-            and c.attribution_model = m.attribution_model
-        left join sums on sums.grain = w.grain and sums.period_start = w.period_start
-            and sums.through = w.through and sums.attribution_model = m.attribution_model
-        where w.which = 'now'
-        """
-    )
-
-
 def _together(measures: Iterable[Measure]) -> list[list[Measure]]:
     """Measures that one query can answer in one scan: the same mart, dated by the same column."""
     groups: dict[tuple[object, ...], list[Measure]] = {}
@@ -197,7 +166,7 @@ def _as_counted(compiler: Compiler, measure: Measure, dimension: str) -> str:
     """A count that the mart has per period: a running period has nothing to be compared with like for like.
 
     Campaigns of one name become one member; their visitors cannot be counted together, so that the sum is an upper
-    bound and says so, as the mart does for other members that become one.
+    bound and says so, as the mart does for other members that become one. It stands for one count, as each of them does.
     """
     by = ["metric_time__day", *(f"visitor_count__{name}" for name in ("period_grain", "cut", "member", "quality"))]
     counts = f"({compiler.sql(measure.semantic_model, [measure.name], by)}) as c"
@@ -207,7 +176,7 @@ def _as_counted(compiler: Compiler, measure: Measure, dimension: str) -> str:
         member = f"coalesce(d.campaign_name, {member})"
     return (
         f"select w.grain, w.period_start, w.through, w.which, {member} as member, '{NO_MODEL}' as attribution_model, "
-        f"sum({measure.name}) as {measure.name}, string_agg(distinct c.visitor_count__quality, ';' order by "
+        f"{'sum' if measure.aggregation == 'max' else 'max'}({measure.name}) as {measure.name}, string_agg(distinct c.visitor_count__quality, ';' order by "
         "c.visitor_count__quality) || case when count(*) > 1 then ';merged_members' else '' end as quality "
         f"from {counts} join kpi_windows as w on w.grain = c.visitor_count__period_grain "
         f"and w.from_day = cast(c.metric_time__day as date) and w.which = 'now' "
@@ -225,7 +194,8 @@ def _member(dimension: str) -> str:
 
 
 def _aggregated(measure: Measure) -> str:
-    return f"{'sum' if measure.aggregation == 'sum' else 'max'}({measure.name}) as {measure.name}"
+    function = measure.aggregation if measure.adds_up else "max"
+    return f"{function}({measure.name}) as {measure.name}"
 
 
 def _no_days() -> str:

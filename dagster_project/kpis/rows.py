@@ -1,7 +1,9 @@
 """How a KPI row is worked out, as one SELECT over the temporary tables of a build.
 
-`_parts` puts numerators and denominators of all KPIs of one cut under each other; value, reason, interval, comparison
-and target are then worked out once for all of them, in the same way for the three windows (now, previous, year_ago).
+Value and reason are the metric's own expressions. What only a table knows is added here: whether the days were extracted
+(then a measure without rows is 0, else the KPI is no_data), and whether a cohort's period is old enough.
+`_parts` puts the KPIs of one cut under each other; interval, comparison and target are then worked out once for all of
+them, in the same way for the three windows (now, previous, year_ago).
 """
 
 from __future__ import annotations
@@ -76,39 +78,37 @@ def rows_sql(lines: Sequence[Line]) -> str:
 
 
 def _parts(line: Line) -> str:
-    """One KPI: numerator and denominator in each window, and what makes a sum meaningless (`_broken`, a reason)."""
-    relation = "kpi_channels" if line.kpi.channels_with and line.dimension == TOTAL else "kpi_cells"
+    """One KPI in each window: why it has no value (`_why`), its value, and what was divided by what."""
+    formula = line.formula
     columns = [f"'{line.kpi.id}' as kpi_id", "grain", "period_start", "through", "member", "attribution_model"]
     for which in WHICH:
+        numerator = _sql(formula.numerator, which)
+        if line.without_spend:
+            numerator = (
+                f"case when {which}_why = 'no_spend' then {_sql(line.without_spend, which)} else {numerator} end"
+            )
         columns += [
-            f"cast({_sql(line.numerator, which)} as double) as {which}_numerator",
-            f"cast({_sql(line.denominator, which)} as double) as {which}_denominator",
-            f"{_broken(line.unconverted_numerator, line.unknown, which)} as {which}_numerator_broken",
-            f"{_broken(line.unconverted_denominator, (), which)} as {which}_denominator_broken",
+            f"cast({_sql(formula.reason, which)} as varchar) as {which}_why",
+            f"cast({_sql(formula.value, which)} as double) as {which}_metric",
+            f"cast({numerator if formula.denominator else f'{which}_metric'} as double) as {which}_numerator",
+            f"cast({_sql(formula.denominator, which)} as double) as {which}_denominator",
         ]
     columns += [
-        f"{_sample(line)} as sample",
+        f"{_sql(formula.sample, 'now') if formula.sample else 'null::double'} as sample",
         f"{_maturity(line)} as immature_until_days",
         f"{'now__quality' if line.is_counted_per_period else 'null::varchar'} as row_quality",
     ]
     where = f"attribution_model {'<>' if line.has_model else '='} '{NO_MODEL}'"
     if line.dimension != TOTAL:
         where += f" and ({_has_anything(line)})"
-    return f"select {', '.join(columns)} from {relation} where {where}"
+    return f"select {', '.join(columns)} from kpi_cells where {where}"
 
 
 def _sql(part: Part | None, which: str) -> str:
-    return re.sub(r"\{(\w+)\}", rf"{which}__\1", part.expression) if part else "null"
+    def name(found: re.Match[str]) -> str:
+        return f"{which}_why" if found[1] == "why" else f"{which}__{found[1]}"
 
-
-def _broken(unconverted: tuple[str, ...], unknown: tuple[str, ...], which: str) -> str:
-    cases = [f"when {which}__{name} > 0 then 'missing_rate'" for name in unconverted]
-    cases += [f"when {which}__{name} > 0 then 'no_data'" for name in unknown]
-    return f"case {' '.join(cases)} end" if cases else "null::varchar"
-
-
-def _sample(line: Line) -> str:
-    return f"coalesce({_sql(line.sample, 'now')}, 0)" if line.sample else "null::double"
+    return re.sub(r"\{(\w+)\}", name, part.expression) if part else "null"
 
 
 def _maturity(line: Line) -> str:
@@ -119,43 +119,24 @@ def _maturity(line: Line) -> str:
 
 def _has_anything(line: Line) -> str:
     """The member has something in the period or in the one before it."""
-    of_parts = [m for part in (line.numerator, line.denominator) if part for m in part.measures]
-    names = sorted({*of_parts, *line.unconverted_numerator, *line.unconverted_denominator, *line.unknown})
-    return " or ".join(f"{which}__{name} is not null" for name in names for which in ("now", "previous"))
+    return " or ".join(f"{which}__{name} is not null" for name in sorted(line.own) for which in ("now", "previous"))
 
 
 def _shown(which: str, part: str) -> str:
-    """A measure without rows is 0 where its sources were extracted, unknown where they were not."""
-    return f"""case
-        when not c.{which}_has_{part} or {which}_{part}_broken is not null then null
-        when d.reason_if_null is null then coalesce({which}_{part}, 0)
-        else {which}_{part} end as {which}_{part}_shown"""
+    return f"""case when c.{which}_has_{part} then {which}_{part} end as {which}_{part}_shown"""
 
 
 def _reason(which: str) -> str:
-    numerator, denominator = f"{which}_numerator_shown", f"{which}_denominator_shown"
     immature = "when not is_mature and immature_until_days is not null then 'immature'" if which == "now" else ""
     return f"""case
         when not {which}_has_numerator or not {which}_has_denominator then 'no_data'
-        when {which}_numerator_broken is not null then {which}_numerator_broken
-        when {which}_denominator_broken is not null then {which}_denominator_broken
         {immature}
-        when {numerator} is null then reason_if_null
-        when spend = 'numerator' and {numerator} = 0 then 'no_spend'
-        when kind <> 'ratio' or {denominator} <> 0 then null
-        when is_zero_without_numerator and {numerator} = 0 then null
-        when spend = 'denominator' then 'no_spend'
-        else 'zero_denominator' end as {which}_reason"""
+        else {which}_why end as {which}_reason"""
 
 
 def _value(which: str) -> str:
-    numerator, denominator = f"{which}_numerator_shown", f"{which}_denominator_shown"
-    compared = "" if which == "now" else "or now_reason = 'immature'"
-    return f"""case
-        when {which}_reason is not null {compared} then null
-        when kind <> 'ratio' then {numerator}
-        when {numerator} = 0 then 0
-        else {numerator} / {denominator} end as {which}_value"""
+    compared = "" if which == "now" else "and now_reason is distinct from 'immature'"
+    return f"case when {which}_reason is null {compared} then {which}_metric end as {which}_value"
 
 
 def _change(which: str) -> str:

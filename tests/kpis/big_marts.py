@@ -94,4 +94,5 @@ def big_warehouse(today: date, days: int, sessions: int, leads: int, models: int
         from marts.fct_web_traffic group by all
         """
     )
+    warehouse.settle()
     return warehouse

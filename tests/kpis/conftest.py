@@ -30,6 +30,7 @@ def build(manifest: Path, compiler: Compiler) -> Callable[..., dict[str, int]]:
     """`build(warehouse)`: all KPI tables of it; gives rows by table."""
 
     def build_kpis(warehouse: Warehouse, **options: object) -> dict[str, int]:
+        warehouse.settle()
         chosen = {"computed_at": STAMP, "compiler": compiler, **options}
         return kpis.build(warehouse.connection, manifest, **chosen)  # type: ignore[arg-type]
 

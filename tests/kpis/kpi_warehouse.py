@@ -44,7 +44,7 @@ TABLES = {
     "marts.fct_leads": f"lead_id varchar, lead_date date, {LEAD_CUTS}, is_customer boolean",
     "marts.fct_lead_stages": (
         f"lead_id varchar, stage varchar, reached_date date, transition varchar, converted_within_window boolean, "
-        f"conversion_window_days integer, {LEAD_CUTS}"
+        f"conversion_window_days integer, is_window_over boolean, is_sal_mapped boolean, {LEAD_CUTS}"
     ),
     "marts.fct_opportunities": (
         f"deal_id varchar, created_date date, closed_date date, status varchar, sales_cycle_days double, product varchar, {LEAD_CUTS}"
@@ -60,9 +60,11 @@ TABLES = {
     "marts.fct_attribution": (
         f"conversion_type varchar, conversion_id varchar, model varchar, is_default_model boolean, is_amount_known boolean, {CUTS}, motion varchar, "
         "touch_date date, conversion_date date, credit decimal(18, 12), revenue decimal(24, 6), gross_margin decimal(24, 6), is_new_customer boolean, "
-        "is_rate_missing boolean"
+        "is_rate_missing boolean, has_media_cost boolean"
     ),
-    "marts.dim_channel": "channel varchar, is_paid boolean, is_organic boolean, is_social boolean, channel_order integer",
+    "marts.dim_channel": (
+        "channel varchar, is_paid boolean, is_organic boolean, is_social boolean, channel_order integer, has_media_cost boolean"
+    ),
     "marts.dim_campaign": "campaign_key varchar, platform varchar, campaign_id varchar, campaign_name varchar, channel_type varchar",
     "marts.dim_sales_rep": "sales_rep varchar, sales_rep_name varchar, is_archived boolean",
     "marts.dim_landing_page": "landing_page varchar",
@@ -166,6 +168,20 @@ class Warehouse:
         placeholders = ", ".join("?" * len(names))
         self.connection.execute(
             f"insert into {table} select {placeholders} from range({times})", [row[n] for n in names]
+        )
+
+    def settle(self) -> None:
+        """Fill what marts know of each other and of today: channels with media cost, windows that are over, SAL mapped."""
+        self.connection.execute(
+            """
+            update marts.fct_attribution set has_media_cost = channel in (
+                select channel from marts.fct_costs where cost_type = 'media' and (amount <> 0 or is_rate_missing)
+            );
+            update marts.fct_lead_stages set
+                is_window_over = reached_date + conversion_window_days < (select today from staging.stg_config__settings),
+                is_sal_mapped = exists (from marts.fct_lead_stages where stage = 'sal')
+                    or exists (from staging.stg_config__stage_map where stage = 'sal');
+            """
         )
 
     def rows(self, grain_table: str, columns: str = "*", where: str = "true") -> list[tuple[Any, ...]]:

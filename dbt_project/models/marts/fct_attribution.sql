@@ -27,6 +27,12 @@ costs as (
 
 ),
 
+channels as (
+
+    select * from {{ ref('dim_channel') }}
+
+),
+
 settings as (
 
     select
@@ -229,7 +235,9 @@ select
     credited.is_new_customer,
     credited.is_rate_missing,
     credited.motion,
+    coalesce(channels.has_media_cost, false) as has_media_cost,
     credited.model = settings.attribution_default_model as is_default_model
 
 from credited
 cross join settings
+left join channels on credited.channel = channels.channel

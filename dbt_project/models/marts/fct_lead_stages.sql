@@ -28,6 +28,7 @@ reached as (
         stage_dates.{{ stage }}_at as reached_at,
         stage_dates.{{ stage }}_at_is_day as reached_at_is_day,
         stage_dates.is_{{ stage }}_filled as is_filled,
+        stage_dates.is_sal_mapped,
         {%- if following %}
         -- where nobody maps the next stage, nothing can be said of the step to it
         case when stage_dates.is_{{ following }}_mapped then '{{ stage }}>{{ following }}' end as transition,
@@ -54,6 +55,7 @@ reached as (
         lost_at as reached_at,
         lost_at_is_day as reached_at_is_day,
         false as is_filled,
+        is_sal_mapped,
         cast(null as varchar) as transition,
         cast(null as timestamptz) as next_reached_at,
         false as next_reached_at_is_day,
@@ -72,6 +74,7 @@ select
     reached.reached_at_is_day,
     {{ reporting_date('reached.reached_at', 'settings.reporting_time_zone') }} as reached_date,
     reached.is_filled,
+    reached.is_sal_mapped,
     reached.transition,
     case
         when reached.transition is not null
@@ -84,6 +87,12 @@ select
             )
     end as converted_within_window,
     case when reached.transition is not null then reached.conversion_window_days end as conversion_window_days,
+    case
+        when reached.transition is not null
+            then
+                {{ reporting_date('reached.reached_at', 'settings.reporting_time_zone') }}
+                + cast(reached.conversion_window_days as integer) < settings.today
+    end as is_window_over,
     leads.channel,
     leads.source,
     leads.medium,
