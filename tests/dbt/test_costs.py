@@ -157,6 +157,8 @@ def test_ledger_lines_reach_channels_and_campaigns(house: House) -> None:
         ("test.csv:1", "(not set)", "(not set)", "inbound", 3.0, 3.0),
     ]
     assert house.rows("select channel_order from marts.dim_channel where channel = 'Trade Fair'") == [(50,)]
+    # labour, agency and distribution are no media cost
+    assert house.rows("select channel from marts.dim_channel where has_media_cost") == [("Paid Search",)]
 
 
 def test_currencies_of_no_provider_are_chained(house: House) -> None:

@@ -89,3 +89,14 @@ def test_steps_and_their_windows(portal, lead_id: str, expected: list[tuple]) ->
         f"where lead_id = 'hubspot:{lead_id}' order by stage_order"
     )
     assert rows == expected
+
+
+def test_a_window_is_over_when_no_day_of_it_is_to_come(portal) -> None:
+    """Today is 31 March: a window that ends on the 30th is over, one that ends today is not."""
+    assert portal.rows(
+        "select is_window_over, bool_and(reached_date + conversion_window_days::integer >= date '2026-03-31'), "
+        "bool_or(reached_date + conversion_window_days::integer >= date '2026-03-31') from marts.fct_lead_stages "
+        "where transition is not null group by all order by all"
+    ) == [(False, True, True), (True, False, False)]
+    assert portal.rows("select distinct is_window_over from marts.fct_lead_stages where transition is null") == [(None,)]
+    assert portal.rows("select distinct is_sal_mapped from marts.fct_lead_stages") == [(False,)]  # nobody maps SAL
