@@ -179,8 +179,7 @@ class Warehouse:
             );
             update marts.fct_lead_stages set
                 is_window_over = reached_date + conversion_window_days < (select today from staging.stg_config__settings),
-                is_sal_mapped = exists (from marts.fct_lead_stages where stage = 'sal')
-                    or exists (from staging.stg_config__stage_map where stage = 'sal');
+                is_sal_mapped = exists (from intermediate.int_source_subjects where subject = 'sal');
             """
         )
 

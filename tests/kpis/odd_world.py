@@ -19,8 +19,9 @@ MODELS = ("last", "linear")
 def odd_world(seed: int, *, sal: bool) -> Warehouse:
     """January to September 2026; the default attribution model is `last`. `sal`: whether a CRM stage means SAL."""
     warehouse, draw = Warehouse(TODAY, FIRST_DAY), random.Random(seed)
-    if sal:
-        warehouse.add("staging.stg_config__stage_map", crm="hubspot", object="contact", stage_value="x", stage="sal")
+    if not sal:
+        warehouse.feed("hubspot/contacts", "leads", "mql", "sql", "won")
+        warehouse.extract("hubspot/contacts", FIRST_DAY, TODAY)
     for month in range(1, 10):
         moods = {
             kind: draw.choice(("none", "there", "there", "odd")) for kind in ("web", "crm", "deals", "orders", "costs")
