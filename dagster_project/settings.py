@@ -229,12 +229,6 @@ def _check_truths(settings: Settings) -> None:
         ("web.truth: ga4_export", rules.web.truth == "ga4_export", "ga4_export" in streams, mapped.format("ga4_export")),
         ("web.truth: files", rules.web.truth == "files", "sessions" in streams, mapped.format("sessions")),
         ("revenue_truth: files", rules.revenue_truth == "files", "orders" in streams, mapped.format("orders")),
-        (
-            "exchange_rates.providers: file",
-            "file" in rules.exchange_rates.providers,
-            "exchange_rates" in streams,
-            mapped.format("exchange_rates"),
-        ),
     ):
         if is_named and not is_there:
             raise SettingsError(f"{key} needs {needs}, and there is none: add it, or leave the rule out")

@@ -128,7 +128,7 @@ def test_wrong_rules_are_named(tmp_path: Path, text: str, said: str) -> None:
         load_rules({}, folder=tmp_path)
 
 
-@happens("web.truth, revenue_truth or exchange_rates name a source that is not there", "refused at load: which source it needs")
+@happens("web.truth or revenue_truth name a source that is not there", "refused at load: which source it needs")
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -136,7 +136,6 @@ def test_wrong_rules_are_named(tmp_path: Path, text: str, said: str) -> None:
         ("web: {truth: files}", "web.truth: files needs an entry under `files:` with `stream: sessions`"),
         ("web: {truth: ga4_export}", "with `stream: ga4_export`"),
         ("revenue_truth: files", "revenue_truth: files needs an entry under `files:` with `stream: orders`"),
-        ("exchange_rates: {providers: [ecb, file]}", "with `stream: exchange_rates`"),
     ],
 )
 def test_a_truth_needs_its_source(tmp_path: Path, text: str, said: str) -> None:

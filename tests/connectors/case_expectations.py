@@ -247,7 +247,6 @@ EXPECTED = (
             {"cost_type": "technology", "amount": "620"},
             {"cost_type": "overhead", "amount": "62"},
         ),
-        rules={"exchange_rates": {"providers": []}},
     ),
 )
 
