@@ -163,8 +163,9 @@ def create_coverage(connection: duckdb.DuckDBPyConnection, catalogue: Catalogue)
 
 
 def _create_flags(connection: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> None:
-    """`kpi_flags`: holes in a period, what the vendors said about its days, sources whose last read failed, and records
-    that nobody dated or whose buyer nobody knows (with their share: `unidentified:12%`)."""
+    """`kpi_flags`: holes in a period, what the vendors said about its days, sources whose last read failed, rows that
+    were refused (`refused:files/orders:15`), and records that nobody dated or whose buyer nobody knows (with their share:
+    `unidentified:12%`)."""
     pairs = {(kpi.id, subject) for kpi in catalogue.kpis.values() for subject in [*catalogue.quality_of(kpi), RULES]}
     pairs |= {(kpi_id, subject.split(".")[0]) for kpi_id, subject in pairs}
     fill(connection, "kpi_subjects", {"kpi_id": "varchar", "subject": "varchar"}, sorted(pairs))
@@ -195,7 +196,16 @@ def _create_flags(connection: duckdb.DuckDBPyConnection, catalogue: Catalogue) -
             group by d.grain, d.period_start, f.subject, f.flag
             having sum(f.total) is null or sum(f.flagged) > 0
         ),
+        refused as (  -- a row that does not say its day may be of any
+            select p.grain, p.period_start, r.subject, 'refused:' || r.stream || ':' || sum(r.rows)::bigint as flag
+            from kpi_periods as p
+            join kpi_refused as r on r.date_day is null or r.date_day between p.period_start and p.period_end
+            group by p.grain, p.period_start, r.subject, r.stream
+        ),
         by_kpi as (
+            select grain, kpi_id, period_start, flag
+            from refused join kpi_subjects using (subject)
+            union
             select grain, kpi_id, period_start, flag
             from by_subject join kpi_subjects using (subject)
             where flag not in ('', 'ok')

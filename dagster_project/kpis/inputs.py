@@ -13,6 +13,7 @@ SETTINGS = "staging.stg_config__settings"
 TARGETS = ("staging.stg_config__targets", "staging.stg_files__targets")  # in case of doubt the first one holds
 STREAMS = "staging.stg_meta__streams"
 SUBJECTS = "staging.stg_meta__subjects"
+REFUSALS = "staging.stg_meta__refusals"
 SOURCE_SUBJECTS = "intermediate.int_source_subjects"
 DAYS = "staging.stg_meta__days"
 
@@ -37,7 +38,7 @@ def read_inputs(connection: duckdb.DuckDBPyConnection) -> Inputs:
 
     Raises InputError where the marts or the settings are not there.
     """
-    needed = [SETTINGS, TARGETS[0], STREAMS, SUBJECTS, SOURCE_SUBJECTS]
+    needed = [SETTINGS, TARGETS[0], STREAMS, SUBJECTS, REFUSALS, SOURCE_SUBJECTS]
     if missing := [name for name in needed if not exists(connection, name)]:
         raise InputError(f"{', '.join(missing)}: not in the warehouse; `funnelhouse refresh` builds it")
     found = connection.execute(
@@ -59,21 +60,32 @@ def read_inputs(connection: duckdb.DuckDBPyConnection) -> Inputs:
 
 
 def _create_stale(connection: duckdb.DuckDBPyConnection) -> None:
-    """`kpi_stale` (subject, source, last_day): the last read failed, so that days after `last_day` are old or missing.
+    """`kpi_stale` (subject, source, last_day): the last read failed, so that days after `last_day` are old or missing;
+    `kpi_refused` (subject, stream, date_day, rows): rows that could not be taken, of which day (null: it is not known).
 
-    Null where any day may be: a list without days to settle (ledger, targets, rules) may change all of them.
+    `last_day` is null where any day may be old: a list without days to settle (ledger, targets, rules) may change all.
+    """
+    subjects = f"""
+        select source, stream, subject from {SOURCE_SUBJECTS}
+        union
+        select source, stream, subject from {SUBJECTS} where not decides
     """
     connection.execute(
         f"""
         create or replace temp table kpi_stale as
-        with subjects as (
-            select source, stream, subject from {SOURCE_SUBJECTS}
-            union
-            select source, stream, subject from {SUBJECTS} where not decides
-        )
         select distinct subject, source, case when streams.settles_after_days > 0 then streams.last_day end as last_day
-        from {STREAMS} as streams join subjects using (source, stream)
+        from {STREAMS} as streams join ({subjects}) using (source, stream)
         where streams.is_on and streams.is_stale
+        """
+    )
+    connection.execute(
+        f"""
+        create or replace temp table kpi_refused as
+        select subject, source || '/' || stream as stream, refusals.date_day, refusals.rows
+        from {REFUSALS} as refusals
+        join ({subjects}) using (source, stream)
+        join {STREAMS} as streams using (source, stream)
+        where streams.is_on and refusals.rows > 0
         """
     )
 

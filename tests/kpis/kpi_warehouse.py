@@ -29,6 +29,7 @@ TABLES = {
         "source varchar, stream varchar, domain varchar, kind varchar, period varchar, content_hash varchar, "
         "date_day date, checked_on date, rows bigint, restate_days integer, extracted_at timestamptz"
     ),
+    "staging.stg_meta__refusals": "source varchar, stream varchar, date_day date, rows bigint, cells bigint",
     "intermediate.int_source_subjects": "source varchar, stream varchar, part varchar, subject varchar",
     "intermediate.int_source_days": (
         "source varchar, stream varchar, part varchar, subject varchar, date_day date, has_begun boolean, is_extracted boolean, "

@@ -200,6 +200,22 @@ def test_a_failed_record_stream_is_stale_after_its_last_day_only(warehouse: Ware
     assert covered(warehouse, "leads", "month", "2026-09-01")[-1] == "ok"
 
 
+def test_refused_rows_are_counted_in_the_periods_of_their_days(warehouse: Warehouse, covered: Ask) -> None:
+    """Of a file of orders 15 rows of 3 August, two of September, and one that does not say its day; of a source that
+    is off none count."""
+    warehouse.switch_off("hubspot/deals")
+    for source, is_on in (("files", True), ("hubspot", False)):
+        warehouse.add("staging.stg_meta__streams", source=source, stream="orders", is_on=is_on, is_stale=False, settles_after_days=1)
+        for day, rows in ((date(2026, 8, 3), 15), (date(2026, 9, 4), 1), (date(2026, 9, 5), 1), (None, 1), (date(2026, 7, 4), 0)):
+            warehouse.add("staging.stg_meta__refusals", source=source, stream="orders", date_day=day, rows=rows, cells=3)
+        warehouse.feed(f"{source}/orders:shop", "orders", "orders.amount", "won", "buyers")
+        warehouse.extract(f"{source}/orders:shop", FIRST, TODAY)
+    qualities = [covered(warehouse, "revenue", "month", f"2026-{month:02}-01")[-1] for month in (7, 8, 9)]
+    assert qualities == [f"refused:files/orders:{count}" for count in (1, 16, 3)]
+    assert covered(warehouse, "revenue", "day", "2026-08-03")[-1] == "refused:files/orders:16"
+    assert covered(warehouse, "leads", "month", "2026-08-01")[-1] == "ok"
+
+
 def test_every_subject_that_a_measure_names_is_fed_by_some_stream(catalogue: Catalogue) -> None:
     """A misspelt one would be no data for ever."""
     streams = [stream for of_source in all_streams().values() for stream in of_source]
