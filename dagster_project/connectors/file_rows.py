@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -10,18 +10,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dagster_project.connectors import file_arithmetic, file_cells, file_channels, file_dates, file_spread
-from dagster_project.connectors.contract import ConfigError, DriftError, Tally
-from dagster_project.connectors.file_cells import Parsed
-from dagster_project.connectors.file_choice import Choice, label
+from dagster_project.connectors import file_cells, file_spread
+from dagster_project.connectors.contract import DriftError, Tally
+from dagster_project.connectors.file_choice import Choice
+from dagster_project.connectors.file_columns import HASHES, ColumnReader
 from dagster_project.connectors.file_drops import TOTALS_LINE, UNREADABLE, BadLine, Cells, DropFile, drift
-from dagster_project.connectors.file_formats import Formats, parse, why
-from dagster_project.connectors.file_mappings import ROW_NUMBER, UNITS, FileMapping, Name, is_number
+from dagster_project.connectors.file_mappings import ROW_NUMBER, FileMapping, Name, is_number
 from dagster_project.connectors.file_overlaps import joined
+from dagster_project.connectors.file_problems import CellProblems, Problems
 from dagster_project.connectors.file_readers import read_cells
 from dagster_project.connectors.file_refusals import noted, tell_of_refused
-from dagster_project.connectors.file_streams import HASHED, IS_DAY, FileStream
-from dagster_project.connectors.identity import hash_email, hash_phone, redact_answer, redact_text
+from dagster_project.connectors.file_streams import IS_DAY, FileStream
 
 if TYPE_CHECKING:
     from dagster_project.settings import FilesSettings
@@ -29,15 +28,6 @@ if TYPE_CHECKING:
 Keyed = tuple[pa.Table, pa.Array | None, pa.Array | None]  # rows, their ids, their groups (see Gathered.add)
 
 UNREADABLE_COLUMN = 3  # so many cells of a column, and not one that can be read: the mapping is wrong, not the cells
-SEPARATOR = ";"  # between the values of one cell, as CRMs write them
-
-_HASHES = {"email_hash": hash_email, "phone_hash": hash_phone}
-_URLS = ("landing_page", "landing_page_url", "referrer", "url")
-_ANSWERS = ("self_reported_source",)  # open questions, into which people type what they like
-_FREE_TEXTS = ("form", "product", "channel", "answer")  # numbers in tags and names of campaigns are no phones
-_DIGITS_LOST = "a spreadsheet made it a number (1.2E+18) and its digits are lost"
-_NO_TEXT = "its bytes are no UTF-8 text; set encoding (cp1251, cp1252 …) if the file is in another one"
-_IDS = ("gclid", "fbclid", "yclid", "msclkid", "ttclid", "refund_of")  # and all that end in _id
 
 
 @dataclass
@@ -58,21 +48,8 @@ class RowReader:
 
     def __post_init__(self) -> None:
         mapping, stream = self.mapping, self.stream
-        self.formats = Formats(
-            mapping.time_zone or self.settings.reporting_time_zone,
-            mapping.decimal,
-            mapping.thousands,
-            mapping.date_format,
-            mapping.language,
-            self.settings.reporting_time_zone,
-        )
-        self.hash_key = self.settings.hash_key.get_secret_value().encode()
-        self.sources = {HASHED.get(ours, ours): theirs for ours, theirs in mapping.columns.items()}
-        self.values = {HASHED.get(ours, ours): values for ours, values in mapping.values.items()}
-        self.otherwise = {HASHED.get(ours, ours): theirs for ours, theirs in mapping.otherwise.items()}
-        self.constants = {HASHED.get(o, o): self._constant(o, text) for o, text in mapping.constants.items()}
-        if "count" in mapping.columns and stream.record_id and stream.record_id not in self.sources:
-            self.sources[stream.record_id] = (ROW_NUMBER,)
+        self.columns = ColumnReader(stream, mapping, self.settings)
+        self.sources = self.columns.sources
         keys = [*mapping.key, *mapping.replace_by]
         rules = [mapping.where, mapping.where_not]
         named = [*self.sources.values(), *mapping.otherwise.values(), keys, *rules]
@@ -83,7 +60,7 @@ class RowReader:
 
     def _choice_of_rows(self) -> Choice:
         day = self.sources.get(self.stream.day, ())
-        texts = [ours for ours, kind in self.stream.columns.items() if pa.types.is_string(kind) and ours not in _HASHES]
+        texts = [ours for ours, kind in self.stream.columns.items() if pa.types.is_string(kind) and ours not in HASHES]
         named = [name for ours in texts for name in self.sources.get(ours, ()) if name != ROW_NUMBER]
         return Choice(
             self.mapping,
@@ -98,15 +75,9 @@ class RowReader:
         if self.mapping.key:
             return joined([file_cells.id_text(cells.columns[name]) for name in self.mapping.key])
         named = [name for name in self.stream.id if name in self.sources]
-        if not named or self._has_row_numbers(cells):
+        if not named or self.columns.has_row_numbers(cells):
             return pa.nulls(len(cells.lines), pa.string())
-        return joined([file_cells.ids(self._theirs(name, cells))[0] for name in named])
-
-    def _has_row_numbers(self, cells: Cells) -> bool:
-        """Whether rows have no id but their place in their file."""
-        return ROW_NUMBER not in cells.columns and any(
-            self.sources.get(name) == (ROW_NUMBER,) for name in self.stream.id
-        )
+        return joined([file_cells.ids(self.columns.theirs(name, cells))[0] for name in named])
 
     def read(self, file: DropFile, schema: pa.Schema) -> Iterator[Keyed]:
         """The good rows of one file with the columns of `schema`, batch by batch.
@@ -167,7 +138,7 @@ class RowReader:
         for name, cells in self.unreadable.items():
             if len(cells) >= UNREADABLE_COLUMN and not self.readable.get(name):
                 raise DriftError(
-                    f"files entry {self.mapping.name!r}: not one cell of {self._label(name)} can be read; {cells[0]}",
+                    f"files entry {self.mapping.name!r}: not one cell of {self.columns.label(name)} can be read; {cells[0]}",
                     source="files",
                     stream=self.stream.name,
                 )
@@ -177,7 +148,7 @@ class RowReader:
     ) -> tuple[pa.Table, pa.Array, pa.Array]:
         """The rows with the columns of `schema` and the stream's asides; which are whole, and which lack something
         that another row of their id in the same file may have."""
-        count, problems = len(cells.lines), _Problems(len(cells.lines))
+        count, problems = len(cells.lines), Problems(len(cells.lines))
         unread, bad_cell = noted(bad_cell)
         columns: dict[str, pa.Array] = {
             "account_id": pa.repeat(pa.scalar(self.mapping.name), count),
@@ -187,26 +158,26 @@ class RowReader:
         for name, kind in self.stream.kinds.items():
             if name in self.sources:
                 columns[name] = self._read(name, cells, file, problems, bad_cell)
-            elif name in self.constants:
-                columns[name] = pa.repeat(self.constants[name], count)
+            elif name in self.columns.constants:
+                columns[name] = pa.repeat(self.columns.constants[name], count)
             elif name.endswith(IS_DAY):
                 moment = name.removesuffix(IS_DAY)
                 if moment in columns:
-                    columns[name] = pc.and_(self._is_day(moment, cells), pc.is_valid(columns[moment]))
+                    columns[name] = pc.and_(self.columns.is_day(moment, cells), pc.is_valid(columns[moment]))
             elif name in self.stream.asides:
                 columns[name] = pa.nulls(count, kind)
         for name, every in self.stream.lists.items():
             if name in columns:
-                columns[name], columns[every] = self._first_and_all(name, columns[name])
+                columns[name], columns[every] = self.columns.first_and_all(name, columns[name])
         nothing = [f for f in schema if f.name not in columns]
         columns |= {f.name: pa.nulls(count, f.type) for f in nothing}
         if self.stream.day == "filed_at":
             columns["filed_at"] = pc.coalesce(columns["created_at"], columns["closed_at"])
         for name, allowed in self.stream.choices.items():
-            each = problems if name in self.stream.required else _CellProblems(cells.lines, bad_cell)
-            columns[name] = self._choice(name, columns[name], allowed, each)
+            each = problems if name in self.stream.required else CellProblems(cells.lines, bad_cell)
+            columns[name] = self.columns.choice(name, columns[name], allowed, each)
         if "channel" in self.stream.columns:
-            columns["channel"] = self._channel(columns["channel"], problems)
+            columns["channel"] = self.columns.channel(columns["channel"], problems)
         self._check_asides(columns, problems)
         is_part = self._check_filled(columns, problems)
         is_good = problems.report(cells.lines, bad_row)
@@ -216,7 +187,7 @@ class RowReader:
         rows = pa.Table.from_arrays([columns[f.name] for f in kinds], schema=pa.schema(kinds))
         return rows, pc.and_not(is_good, is_part), is_part
 
-    def _check_filled(self, columns: dict[str, pa.Array], problems: _Problems) -> pa.Array:
+    def _check_filled(self, columns: dict[str, pa.Array], problems: Problems) -> pa.Array:
         """Rows without what is required are bad; but where they have an id, another row may say it: these rows."""
         has_id = self.stream.id or self.mapping.key
         may_wait = pc.is_valid(columns["account_id"]) if has_id else pa.repeat(pa.scalar(False), len(columns["_line"]))
@@ -227,34 +198,34 @@ class RowReader:
             is_empty = pc.is_null(columns[name])
             waits = pc.and_(is_empty, may_wait)
             is_part = pc.or_(is_part, waits)
-            problems.add(pc.and_not(is_empty, waits), lambda _, name=name: self._empty(name))
+            problems.add(pc.and_not(is_empty, waits), lambda _, name=name: self.columns.empty(name))
         return is_part
 
     def _lacking(self, row: dict[str, Any]) -> str:
-        return next(self._empty(n) for n in (*self.stream.required, self.stream.day) if row[n] is None)
+        return next(self.columns.empty(n) for n in (*self.stream.required, self.stream.day) if row[n] is None)
 
-    def _check_asides(self, columns: dict[str, pa.Array], problems: _Problems) -> None:
+    def _check_asides(self, columns: dict[str, pa.Array], problems: Problems) -> None:
         """Rows that stand for several: they say for how many, and it can be that many."""
         if "end_date" in self.stream.asides:
             days = file_spread.day_counts(columns[self.stream.day], columns["end_date"])
-            ends = self._label("end_date")
-            problems.add(pc.fill_null(pc.less(days, 1), False), lambda _: f"{ends} is before {self._label(self.stream.day)}")
+            ends = self.columns.label("end_date")
+            problems.add(pc.fill_null(pc.less(days, 1), False), lambda _: f"{ends} is before {self.columns.label(self.stream.day)}")
             most = file_spread.LONGEST_DAYS
             problems.add(pc.fill_null(pc.greater(days, most), False), lambda _: f"{ends}: the row spans more than {most} days")
         if "count" in self.sources:
             count, most = columns["count"], file_spread.MOST_LEADS if "count" in self.stream.asides else 10**12
-            problems.add(pc.is_null(count), lambda _: self._empty("count"))
+            problems.add(pc.is_null(count), lambda _: self.columns.empty("count"))
             is_wrong = pc.or_(pc.less(count, 0), pc.greater(count, most))
-            problems.add(pc.fill_null(is_wrong, False), lambda _: f"{self._label('count')} is not between 0 and {most}")
+            problems.add(pc.fill_null(is_wrong, False), lambda _: f"{self.columns.label('count')} is not between 0 and {most}")
 
     def _read(
-        self, name: str, cells: Cells, file: DropFile, problems: _Problems, bad_cell: BadLine
+        self, name: str, cells: Cells, file: DropFile, problems: Problems, bad_cell: BadLine
     ) -> pa.Array:
         """One column. A cell that cannot be read costs the row where the row needs it, else only itself."""
         if name in self.stream.id and self.sources[name] == (ROW_NUMBER,) and ROW_NUMBER not in cells.columns:
             return pc.binary_join_element_wise(file.name, cells.lines.cast(pa.string()), ":")
         if name in (*self.stream.required, self.stream.day, *self.stream.decisive):
-            return self._column(name, cells, problems)
+            return self.columns.column(name, cells, problems)
         unreadable = self.unreadable.setdefault(name, [])
 
         def each(line: int, reason: str) -> None:
@@ -262,169 +233,15 @@ class RowReader:
             if len(unreadable) < UNREADABLE_COLUMN:
                 unreadable.append(f"{file.name}, line {line}: {reason}")
 
-        column = self._column(name, cells, _CellProblems(cells.lines, each))
+        column = self.columns.column(name, cells, CellProblems(cells.lines, each))
         self.readable[name] = self.readable.get(name, 0) + len(column) - column.null_count
         return column
-
-    def _first_and_all(self, name: str, text: pa.Array) -> tuple[pa.Array, pa.Array]:
-        """The first of several values in a cell, and all of them where there are several."""
-        separator = self.mapping.separator.get(name, SEPARATOR)
-        if not file_cells.may_contain(text, separator[:1].encode()):
-            return text, pa.nulls(len(text), pa.list_(pa.string()))
-        every = pa.array(
-            [None if cell is None else _parts(cell, separator) for cell in text.to_pylist()], pa.list_(pa.string())
-        )
-        first = pc.list_element(pc.if_else(pc.greater(pc.list_value_length(every), 0), every, None), 0)
-        return first, pc.if_else(pc.greater(pc.list_value_length(every), 1), every, None)
-
-    def _theirs(self, name: str, cells: Cells) -> pa.Array:
-        """The cells that are to become our column `name`: joined, stood in for and translated."""
-        theirs = [cells.columns[column] for column in self.sources[name]]
-        column = theirs[0]
-        if len(theirs) > 1:
-            column = file_cells.with_dashes([file_cells.ids(part)[0] for part in theirs])
-        if name in self.otherwise:
-            parts = [column, *(cells.columns[other] for other in self.otherwise[name])]
-            column = file_cells.first_filled(parts, self.values.get(name, {}))
-        elif name in self.values:
-            column = file_cells.translate(file_cells.text_of(column), self.values[name])
-        return column
-
-    def _is_day(self, moment: str, cells: Cells) -> pa.Array:
-        """Where the cell of `moment` gives a day without a time."""
-        if moment in self.sources:
-            return file_dates.without_time(self._theirs(moment, cells), self.formats.date_formats)
-        text = pa.repeat(pa.scalar(self.mapping.constants[moment], pa.string()), len(cells.lines))
-        return file_dates.without_time(text, self.formats.date_formats)
-
-    def _column(self, name: str, cells: Cells, problems: _Problems | _CellProblems) -> pa.Array:
-        """One column as our stream has it. What cannot be read goes to `problems`, by the row or by the cell."""
-        kind = self.stream.kinds[name]
-        if self.sources[name][0] in self.mapping.formulas and self.sources[name][0] not in cells.columns and is_number(kind):
-            return self._calculated(name, cells, problems)
-        if name in self.mapping.counts:
-            return self._counted(name, cells.columns[self.sources[name][0]], problems)
-        column = self._theirs(name, cells)
-        if name in _HASHES:
-            return self._hashed(name, column, problems)
-        if not pa.types.is_string(kind):
-            return self._parsed(name, column, problems)
-        if name.endswith("_id") or name in _IDS:
-            return self._ids(name, column, problems)
-        text = file_cells.text_of(column)
-        text = file_cells.urls(text) if name in _URLS else text
-        if name in _ANSWERS or name in _FREE_TEXTS:
-            text = file_cells.free_texts(text, redact_answer if name in _ANSWERS else redact_text)
-        return file_cells.without_addresses(text, self.hash_key)
-
-    def _hashed(self, name: str, column: pa.Array, problems: _Problems | _CellProblems) -> pa.Array:
-        text = file_cells.text_of(column)
-        broken = pc.fill_null(pc.match_substring_regex(text, file_cells.BROKEN_BY_SPREADSHEET), False)
-        problems.add(broken, lambda _: f"{self._label(name)}: {_DIGITS_LOST}")
-        return file_cells.by_unique(text, lambda cell: _HASHES[name](cell, self.hash_key))
-
-    def _calculated(self, name: str, cells: Cells, problems: _Problems | _CellProblems) -> pa.Array:
-        """A number of ours by the arithmetic of the mapping."""
-        formula = str(self.sources[name][0])
-        values, failed = file_arithmetic.calculated(
-            self.mapping.formulas[formula], cells.columns, len(cells.lines), self.formats
-        )
-        numbers, too_big = self._in_unit(name, values, to_whole=True)
-        problems.add(
-            pc.or_(failed, too_big),
-            lambda _: f"{name}: {formula!r} cannot be calculated: a cell of it is no number, or it divides by 0",
-        )
-        return numbers
-
-    def _in_unit(self, name: str, values: pa.Array, *, to_whole: bool) -> Parsed:
-        """Exact values times the unit of the column, as the column's kind."""
-        failed = file_cells.none_failed(values)
-        if name in self.mapping.unit:
-            values, failed = file_arithmetic.times(values, self.mapping.unit[name])
-        numbers, too_big = file_arithmetic.as_kind(values, self.stream.kinds[name], to_whole=to_whole)
-        return numbers, pc.or_(failed, too_big)
-
-    def _parsed(self, name: str, column: pa.Array, problems: _Problems | _CellProblems) -> pa.Array:
-        kind = self.stream.kinds[name]
-        if name in self.mapping.unit:
-            values, failed = file_arithmetic.exact(column, self.formats)
-            if self.mapping.unit[name] == UNITS["micros"]:
-                self._check_micros(name, values, problems)
-            values, too_big = self._in_unit(name, values, to_whole=False)
-            failed = pc.or_(failed, too_big)
-        else:
-            values, failed = parse(column, kind, self.formats)
-        if pc.any(failed).as_py():
-            texts = file_cells.text_of(column)
-            problems.add(
-                failed, lambda row: f"{self._label(name)} {why(texts[row].as_py() or '', kind, self.formats)}"
-            )
-        return values
-
-    def _check_micros(self, name: str, values: pa.Array, problems: _Problems | _CellProblems) -> None:
-        """Millionths have no decimals: 125.50 is an amount already, and would be next to nothing."""
-        is_part = pc.fill_null(pc.not_equal(pc.floor(values), values), False)
-        problems.add(
-            is_part,
-            lambda row: f"{self._label(name)} {values[row].as_py().normalize():f} is not in micros, which have no decimals; "
-            f"take unit.{name} away",
-        )
-
-    def _counted(self, name: str, column: pa.Array, problems: _Problems | _CellProblems) -> pa.Array:
-        counts, failed = file_cells.item_counts(column)
-        if pc.any(failed).as_py():
-
-            def reason(row: int) -> str:
-                seen = file_cells.shown(str(column[row].as_py()))
-                return f"{self._label(name)} {seen!r} is not a list such as [12,34]; counts takes lists only"
-
-            problems.add(failed, reason)
-        return counts
-
-    def _ids(self, name: str, column: pa.Array, problems: _Problems | _CellProblems) -> pa.Array:
-        values, lost = file_cells.ids(column)
-        if pc.any(lost).as_py():
-            texts = file_cells.text_of(column)
-
-            def reason(row: int) -> str:
-                is_no_text = file_cells.NO_TEXT in (texts[row].as_py() or "")
-                return f"{self._label(name)}: {_NO_TEXT if is_no_text else _DIGITS_LOST}"
-
-            problems.add(lost, reason)
-        return file_cells.without_addresses(values, self.hash_key)
-
-    def _choice(
-        self, name: str, column: pa.Array, allowed: Sequence[str], problems: _Problems | _CellProblems
-    ) -> pa.Array:
-        lower = pc.utf8_lower(column)
-        is_known = pc.or_(pc.is_null(lower), pc.is_in(lower, value_set=pa.array(allowed)))
-
-        def reason(row: int) -> str:
-            seen = file_cells.shown(column[row].as_py())
-            known = ", ".join(allowed)
-            return f"{self._label(name)} {seen!r} is none of {known}; translate it under values.{name}"
-
-        problems.add(pc.invert(is_known), reason)
-        return pc.if_else(is_known, lower, None)
-
-    def _channel(self, column: pa.Array, problems: _Problems) -> pa.Array:
-        """Channels as they are declared; a CRM's rows may have other words for them."""
-        channels = self.settings.channels
-        named, is_unknown = file_channels.declared(column, channels, may_be_words=self.stream.domain == "crm")
-
-        def reason(row: int) -> str:
-            seen, known = file_cells.shown(column[row].as_py()), ", ".join(channels)
-            where = f"{self._label('channel')} {seen!r} is none of {known}"
-            return f"{where}; translate it under values.channel, or declare it under channels.own"
-
-        problems.add(is_unknown, reason)
-        return named
 
     def _keyed(self, rows: pa.Table, cells: Cells, is_taken: pa.Array) -> tuple[Keyed, np.ndarray]:
         """The rows with their ids and groups, each as many as it stands for, and which are of interest
         (keep_where_in). `is_taken`: which rows of `cells` they are."""
         rows, at = self._one_for_each(rows)
-        has_ids = not self._has_row_numbers(cells)
+        has_ids = not self.columns.has_row_numbers(cells)
         ids = self._key(rows, cells, is_taken, at, self.mapping.key, self.stream.id if has_ids else ())
         by = self.stream.replaces_by if not (self.stream.id and has_ids) else ()
         groups = self._key(rows, cells, is_taken, at, self.mapping.replace_by, by)
@@ -473,60 +290,6 @@ class RowReader:
         # a row without any key keeps none: null stays null
         return pc.binary_join_element_wise(self.mapping.name, joined(parts), "\x1e") if parts else None
 
-    def _constant(self, ours: str, text: str) -> pa.Scalar:
-        name = HASHED.get(ours, ours)
-        if name in _HASHES:
-            return pa.scalar(_HASHES[name](text, self.hash_key), pa.string())
-        kind = self.stream.kinds[name]
-        values, failed = parse(pa.array([text], pa.string()), kind, self.formats)
-        if failed[0].as_py():
-            raise ConfigError(
-                f"files entry {self.mapping.name!r}: constants.{ours} {why(text, kind, self.formats)}",
-                source="files",
-                stream=self.stream.name,
-            )
-        return values[0]
-
-    def _empty(self, name: str) -> str:
-        return "created_at and closed_at are empty" if name == "filed_at" else f"{self._label(name)} is empty"
-
-    def _label(self, name: str) -> str:
-        theirs = self.sources.get(name, ())
-        return f"{name} ({' + '.join(map(label, theirs))})" if theirs and theirs != (name,) else name
-
-
-class _Problems:
-    """Rows of a batch that cannot be taken, with one reason each."""
-
-    def __init__(self, count: int) -> None:
-        self._is_bad = np.zeros(count, dtype=bool)
-        self._found: list[tuple[np.ndarray, Callable[[int], str]]] = []
-
-    def add(self, mask: pa.Array, reason: Callable[[int], str]) -> None:
-        """`reason(row)` words the problem of each row under `mask` that has none yet."""
-        new = mask.to_numpy(zero_copy_only=False) & ~self._is_bad
-        if new.any():
-            self._is_bad |= new
-            self._found.append((np.flatnonzero(new), reason))
-
-    def report(self, lines: pa.Array, bad_row: BadLine) -> pa.Array:
-        """Tell `bad_row` each problem in the order of lines; which rows are good."""
-        for row, reason in sorted((int(row), reason) for rows, reason in self._found for row in rows):
-            bad_row(lines[row].as_py(), reason(row))
-        return pa.array(~self._is_bad)
-
-
-class _CellProblems:
-    """Cells that cannot be read and that their rows can do without: counted, the row stays."""
-
-    def __init__(self, lines: pa.Array, bad_cell: BadLine) -> None:
-        self._lines, self._bad_cell = lines, bad_cell
-
-    def add(self, mask: pa.Array, reason: Callable[[int], str]) -> None:
-        for row in np.flatnonzero(mask.to_numpy(zero_copy_only=False)):
-            self._bad_cell(self._lines[int(row)].as_py(), reason(int(row)))
-
-
 class _Incomplete:
     """Rows of one file that lack what is required: line items, whose order says it on its first line."""
 
@@ -564,8 +327,3 @@ def _filtered(keyed: Keyed, keep: np.ndarray) -> Keyed:
     mask = pa.array(keep)
     rows, ids, groups = keyed
     return rows.filter(mask), *(key if key is None else key.filter(mask) for key in (ids, groups))
-
-
-def _parts(cell: str, separator: str) -> list[str]:
-    """The values of one cell, each once, in their order."""
-    return list(dict.fromkeys(part for each in cell.split(separator) if (part := each.strip())))

@@ -82,7 +82,7 @@ def test_olist_keeps_an_empty_origin_apart_from_one_that_says_unknown(olist: Set
 def test_olist_won_by_origin(olist: Settings) -> None:
     leads, deals = rows_of(olist, "leads")[0], rows_of(olist, "deals")[0]
     rows = ask(
-        "select source, count(deal_id), count(*) from leads left join deals using (lead_id) group by all",
+        "select leads.source, count(deal_id), count(*) from leads left join deals using (lead_id) group by all",
         leads=leads,
         deals=deals,
     )
