@@ -55,8 +55,8 @@ def file_lock(path: Path, why_taken: str) -> Iterator[None]:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             _wait_for(descriptor, f"{why_taken} ({path})")
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{_own_name or 'a process'}, pid {os.getpid()}".encode(), 0)
+        name = f"{_own_name or 'a process'}, pid {os.getpid()}".encode()
+        os.ftruncate(descriptor, os.pwrite(descriptor, name, 0))
         yield
     finally:
         os.close(descriptor)  # closing frees the lock
@@ -69,7 +69,8 @@ def introduce(name: str) -> None:
 
 
 def _holder(descriptor: int) -> str:
-    return os.pread(descriptor, 200, 0).decode(errors="replace") or "another run"
+    """Empty until whoever just took the lock has written its name."""
+    return os.pread(descriptor, 200, 0).decode(errors="replace")
 
 
 def _wait_for(descriptor: int, why: str) -> None:
@@ -82,7 +83,7 @@ def _wait_for(descriptor: int, why: str) -> None:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return
         holder = _holder(descriptor)
-        if not is_said and not holder.endswith(f"pid {os.getpid()}"):
+        if holder and not is_said and not holder.endswith(f"pid {os.getpid()}"):
             is_said = True
             log.warning("waiting for %s: %s", holder, why)
 
