@@ -11,6 +11,7 @@ Streams are passed in (see connectors/contract.py for their shape); nothing of o
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import logging
 import os
@@ -555,7 +556,7 @@ class RawZone:
                 text = folder.rpartition("/day=")[2]
                 if name == PART and text != SCHEMA_DAY:
                     stamp = info.get("ETag") or info.get("LastModified") or info.get("created") or ""
-                    days[date.fromisoformat(text)] = f"{info['size']}:{stamp}"
+                    days[_day_of_folder(folder)] = f"{info['size']}:{stamp}"
         return days
 
     def _keys(self, stream: Any) -> set[tuple[Any, ...]]:
@@ -566,6 +567,8 @@ class RawZone:
                 with self._fs.open(path, "rb") as file:
                     keys |= _key_tuples(pq.read_table(file, columns=list(stream.key)), stream.key)
             except (pa.ArrowException, OSError) as error:
+                if not _is_of_the_content(error):
+                    raise
                 self.set_aside(Damage(stream.id, day, path, f"it cannot be read: {str(error).splitlines()[0]}"), stream)
         return keys
 
@@ -596,6 +599,8 @@ class RawZone:
             content = rows.replace_schema_metadata(None).drop_columns([EXTRACTED_AT.name])
             is_same = _content_hash(content, footer.get("quality", "{}")) == footer["content_hash"]
         except (pa.ArrowException, OSError, ValueError) as error:  # what a torn or foreign file makes of a reader
+            if not _is_of_the_content(error):
+                raise
             return f"it cannot be read: {str(error).splitlines()[0]}"
         return "" if is_same else "its rows are not those that were written"
 
@@ -625,13 +630,14 @@ class RawZone:
         }
 
     def _refusals(self, stream: Any) -> dict[date | None, tuple[int, int]]:
-        path = f"{self._stream_path(stream)}/{REFUSALS}"
-        if not self._fs.exists(path):
-            return {}
-        return {_day(text): (rows, cells) for text, (rows, cells) in json.loads(self._fs.cat_file(path)).items()}
+        stored = self._read_json(f"{self._stream_path(stream)}/{REFUSALS}")
+        return {_day(text): (rows, cells) for text, (rows, cells) in stored.items()}
 
     def _status(self, stream: Any) -> dict[str, Any]:
-        path = f"{self._stream_path(stream)}/{STATUS}"
+        return self._read_json(f"{self._stream_path(stream)}/{STATUS}")
+
+    def _read_json(self, path: str) -> dict[str, Any]:
+        """Empty where the file is not there, or torn: the next reads of the stream say it again."""
         try:
             return json.loads(self._fs.cat_file(path))
         except FileNotFoundError:
@@ -974,6 +980,20 @@ def _day(text: str | None) -> date | None:
     return date.fromisoformat(text) if text else None
 
 
+def _day_of_folder(path: str) -> date:
+    """Raises RawZoneError where the folder is no day: a copy that somebody made would be read beside the original."""
+    try:
+        return date.fromisoformat(path.rpartition("/day=")[2])
+    except ValueError:
+        raise RawZoneError(f"{path} is no day of the raw zone (day=YYYY-MM-DD): move it to another place") from None
+
+
+def _is_of_the_content(error: Exception) -> bool:
+    """False for what the system says of itself (no right, too many open files, a store that does not answer): the file
+    may be whole, and must not be set aside for that. Arrow's own errors have no number."""
+    return not isinstance(error, OSError) or error.errno in (None, errno.EIO, errno.EISDIR)
+
+
 def _local_days(folder: str) -> Iterator[tuple[date, str]]:
     try:
         entries = list(os.scandir(folder))
@@ -986,7 +1006,7 @@ def _local_days(folder: str) -> Iterator[tuple[date, str]]:
             stat = os.stat(f"{entry.path}/{PART}")
         except FileNotFoundError:  # a run was killed after making the folder and before its first rename
             continue
-        yield date.fromisoformat(entry.name.removeprefix("day=")), f"{stat.st_size}:{stat.st_mtime_ns}"
+        yield _day_of_folder(entry.path), f"{stat.st_size}:{stat.st_mtime_ns}"
 
 
 def _synced_beside(path: str, content: Any) -> Path:

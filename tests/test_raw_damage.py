@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -16,7 +17,7 @@ from what_happens import happens
 
 from dagster_project import ingest
 from dagster_project.connectors import Page, Stream, Tally, Window, schema
-from dagster_project.raw_zone import LEDGER, PART, SCHEMA_DAY, STATUS, RawZone
+from dagster_project.raw_zone import LEDGER, PART, REFUSALS, SCHEMA_DAY, STATUS, RawZone
 from dagster_project.settings import Settings, load_settings
 
 REPORT_SCHEMA = schema(("date", pa.date32()), ("name", pa.string()), ("n", pa.int64()))
@@ -218,16 +219,49 @@ def test_records_are_listed_again_where_one_of_their_days_is_lost(
 
 
 @happens("the raw zone's own ledger or status is damaged", "made anew from the days")
-@pytest.mark.parametrize("name", [LEDGER, STATUS, f"day={SCHEMA_DAY}/{PART}"])
+@pytest.mark.parametrize("name", [LEDGER, STATUS, REFUSALS, f"day={SCHEMA_DAY}/{PART}"])
 @pytest.mark.parametrize("hand", [truncated, emptied, not_parquet])
 def test_what_is_only_remembered_is_made_anew(zone: RawZone, report: Stream, name: str, hand: Callable[[Path], None]) -> None:
     go(zone, report, "backfill", PERIOD)
+    zone.note_refusals(report, [BAD], {BAD: 1}, {})
     whole, schema_before = content(zone, report), pq.read_schema(file_of(zone, report, SCHEMA_DAY))
     hand(Path(zone.root) / "ga4" / "traffic" / name)
     assert go(zone, report, "refresh").status == "ok"
     assert content(zone, report) == whole
     assert pq.read_schema(file_of(zone, report, SCHEMA_DAY)).equals(schema_before)
     assert zone.ledger(report).num_rows == len(PERIOD.days())
+    zone.write_index([(report, True)])
+
+
+@happens("the system cannot open a raw file (no right, too many open files)", "the stream fails, the file stays where it is")
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.EACCES, errno.ETIMEDOUT])
+def test_a_file_that_cannot_be_opened_is_not_set_aside(
+    zone: RawZone, report: Stream, number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go(zone, report, "backfill", PERIOD)
+    whole = content(zone, report)
+    opened = zone._fs.open
+
+    def refused(path: str, *args: Any, **more: Any) -> Any:
+        if str(BAD) in path:
+            raise OSError(number, os.strerror(number))
+        return opened(path, *args, **more)
+
+    os.utime(file_of(zone, report, BAD))  # so that the ledger wants to look at it
+    with monkeypatch.context() as patched:
+        patched.setattr(zone._fs, "open", refused)
+        outcome = go(zone, report, "refresh")
+    assert (outcome.status, os.strerror(number) in outcome.error) == ("failed", True)
+    assert content(zone, report) == whole
+
+
+@happens("somebody copies a day's folder inside the raw zone", "the stream fails and names the folder: its rows would count twice")
+def test_a_folder_that_is_no_day_is_named(zone: RawZone, report: Stream) -> None:
+    go(zone, report, "backfill", PERIOD)
+    day = file_of(zone, report, BAD).parent
+    shutil.copytree(day, day.with_name(f"{day.name} (copy)"))
+    outcome = go(zone, report, "refresh")
+    assert (outcome.status, f"{day.name} (copy) is no day of the raw zone" in outcome.error) == ("failed", True)
 
 
 @happens("a home is copied", "every file is looked at once; nothing is read again")
