@@ -116,9 +116,17 @@ def refresh(
 
     settings = load_settings()
     yesterday = Window.of_day(settings.today - timedelta(days=1))
-    # a sweep lists records, a deep pass reads more days: who asks for both gets both
+    # a sweep lists records, a deep pass reads more days: who asks for both gets both, also where the first ends red
+    problems: list[_Stop] = []
     for mode in [name for name, is_asked in (("deep", deep), ("sweep", sweep)) if is_asked] or ["refresh"]:
-        _run(settings, mode, yesterday, source, allow_shrink)
+        try:
+            _run(settings, mode, yesterday, source, allow_shrink)
+        except _Told:
+            raise
+        except _Stop as problem:
+            problems.append(problem)
+    if problems:
+        raise _Stop("\n".join(dict.fromkeys(map(str, problems))), problems[0].code)
 
 
 @app.command()

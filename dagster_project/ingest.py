@@ -40,7 +40,8 @@ log = logging.getLogger(__name__)
 FEWEST_REFUSED = 2  # one odd record, or the line of totals under a report, is told and does not stop its stream
 COMMIT_SECONDS = 4.0  # what a source may still take to store its days when the run is stopped
 LOCAL_SOURCES = ("config", "files", "ga4_export")  # nobody answers: all is read before the first page
-CATCH_UP_DAYS = 45  # a refresh makes up for a holiday; a longer gap is a decision, and a backfill
+CATCH_UP_DAYS = 45  # of a holiday, with the newest days; what is older is a gap of its own then, or a whole listing
+LONGEST_NIGHT_DAYS = 2 * CATCH_UP_DAYS  # a wider gap between days that are stored is as long as a backfill
 Mode = Literal["refresh", "deep", "backfill", "sweep"]
 Progress = Callable[[Stream, str, int], None]  # stream, "started" | "rows" | outcome, rows so far
 
@@ -320,9 +321,10 @@ def _read(
 
 
 def budget(settings: Settings, reading: Reading, mode: Mode) -> patience.Budget:
-    """How long the source may take: the days that a night asks again are few; listings and backfills may be long."""
+    """How long the source may take: the days that a night asks again are few; listings, backfills and the gaps of months
+    that a night fills may be long."""
     limits = settings.rules.reading
-    is_night = mode == "refresh" and reading.window is not None
+    is_night = mode == "refresh" and reading.window is not None and len(reading.days) <= LONGEST_NIGHT_DAYS
     silence = limits.listing_minutes if reading.stream.source in LOCAL_SOURCES else limits.minutes
     if is_night:
         return patience.Budget(limits.minutes * 60, silence * 60, "reading.minutes")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -349,7 +349,7 @@ class Channels(_Strict):
 
 
 class LedgerLine(_Strict):
-    """A cost that no ad platform reports, spread evenly over its days (RULINGS: ledger)."""
+    """A cost that no ad platform reports, spread evenly over its days, both ends in."""
 
     id: str
     start: date
@@ -491,10 +491,11 @@ class _OneOfEachKey(yaml.SafeLoader):
         seen: dict[Any, int] = {}
         for key_node, _ in node.value:
             key, line = self.construct_object(key_node, deep=True), key_node.start_mark.line + 1
-            if isinstance(key, str) and key in seen and key != "<<":
+            if not isinstance(key, Hashable):
+                continue  # told by the loader itself
+            if key in seen and key != "<<":
                 raise yaml.YAMLError(f"key {key!r} stands twice, in lines {seen[key]} and {line}; keep one of them")
-            if isinstance(key, str):
-                seen[key] = line
+            seen[key] = line
         return super().construct_mapping(node, deep)
 
 

@@ -111,6 +111,22 @@ def test_a_home_that_cannot_be_written_is_one_message(
         assert (code, "Traceback" in said) == (1, False)
 
 
+@happens("refresh --deep --sweep, and the deep pass ends red", "the sweep is done as well; exit code 1 and why")
+def test_a_deep_pass_that_ends_red_does_not_spare_the_sweep(
+    funnelhouse: Callable[..., Said], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    modes: list[str] = []
+
+    def run(_settings: object, mode: str, *_: object) -> None:
+        modes.append(mode)
+        if mode == "deep":
+            raise cli._Stop("1 streams could not be read")
+
+    monkeypatch.setattr(cli, "_run", run)
+    assert funnelhouse("refresh", "--deep", "--sweep") == (1, "error 1 streams could not be read")
+    assert modes == ["deep", "sweep"]
+
+
 @happens("the disk is full at the start", "one sentence; nothing was made")
 def test_a_full_disk_at_the_start_is_one_message(
     funnelhouse: Callable[..., Said], no_vendor_variables: Path, monkeypatch: pytest.MonkeyPatch

@@ -106,6 +106,16 @@ def test_nights_that_were_missed_are_caught_up(zone, stream, vendor) -> None:  #
     assert vendor.asked[-1] == Window(date(2026, 9, 29), date(2026, 10, 8))
 
 
+def test_a_gap_of_months_that_a_night_fills_may_take_as_long_as_a_backfill(zone, stream, vendor) -> None:  # type: ignore[no-untyped-def]
+    go("2026-10-01", zone, stream, "backfill", Window.of_day(date(2025, 1, 1)))
+    go("2026-10-01", zone, stream, "backfill", Window.of_day(date(2026, 9, 30)))
+    settings = settings_on("2026-10-01", Path(zone.root).parent)
+    usual, gap = ingest.plan(settings, zone, stream, "refresh")
+    assert gap.window == Window(date(2025, 1, 2), date(2026, 9, 28))
+    of = settings.rules.reading
+    assert [ingest.budget(settings, reading, "refresh").seconds for reading in (usual, gap)] == [of.minutes * 60, of.listing_minutes * 60]
+
+
 def test_a_backfill_reads_exactly_what_was_asked_in_one_question(zone, stream, vendor) -> None:  # type: ignore[no-untyped-def]
     year = Window(date(2025, 1, 1), date(2026, 1, 1))
     outcome = go("2026-10-01", zone, stream, "backfill", year)

@@ -145,7 +145,7 @@ def _change(which: str) -> str:
 
 
 def _wilson(sign: str) -> str:
-    """Wilson score interval (METHOD b.0; Wilson, JASA 22 (1927) 209-212), for k of n."""
+    """Wilson score interval (Wilson, JASA 22 (1927) 209-212), for k of n."""
     k, n, z2 = "now_numerator_shown", "now_denominator_shown", Z_95 * Z_95
     spread = f"{Z_95} * sqrt(greatest({k} * ({n} - {k}) / {n}, 0) + {z2 / 4})"
     end = f"({k} + {z2 / 2} {sign} {spread}) / ({n} + {z2})"

@@ -106,7 +106,7 @@ def test_the_parser_agrees_with_urllib_where_nothing_is_broken(evaluate) -> None
     [
         ("Google", "google"),
         ("  Spring Sale  ", "spring sale"),
-        ("spring%20sale", "spring sale"),  # GA4 delivers some values still encoded (RULINGS 25)
+        ("spring%20sale", "spring sale"),  # GA4 delivers some values still encoded
         ("%D0%92%D0%B5%D1%81%D0%BD%D0%B0", "весна"),
         ("ВЕСНА", "весна"),
         ("\u200bgoo\u200dgle\ufeff", "google"),  # zero width

@@ -1,6 +1,6 @@
 """What the tables should say of the invented company, computed from its own records: a second implementation.
 
-Plain Python over a few hundred records, by the rulings that each function names; it shares no code with the
+Plain Python over a few hundred records, by the rules that each function states; it shares no code with the
 models. Days are the company's own (Europe/Berlin), which is its reporting zone.
 """
 
