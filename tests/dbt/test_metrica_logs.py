@@ -127,13 +127,13 @@ def test_what_metrica_counted_is_counted(house: House) -> None:
         "from intermediate.int_sessions where client_id = '" + ANNA + "' order by session_id"
     )
     assert rows == [
-        ("2026-03-02-1", 3, True, True, 5, 130, "RU"),
-        ("2026-03-03-2", 0, False, False, 1, 0, "RU"),
-        ("2026-03-04-3", 1, False, False, 1, 0, "RU"),  # as the later file has it
-        ("2026-03-06-4", 0, False, False, 1, 0, "RU"),
+        (f"{ANNA}.2026-03-02-1", 3, True, True, 5, 130, "RU"),
+        (f"{ANNA}.2026-03-03-2", 0, False, False, 1, 0, "RU"),
+        (f"{ANNA}.2026-03-04-3", 1, False, False, 1, 0, "RU"),  # as the later file has it
+        (f"{ANNA}.2026-03-06-4", 0, False, False, 1, 0, "RU"),
     ]
     numbers = house.rows("select session_id from intermediate.int_sessions where session_id like '%-1' order by 1")
-    assert numbers == [("2026-03-02-1",), ("2027-03-09-1",)]
+    assert numbers == [(f"{ANNA}.2026-03-02-1",), (f"{OTHER}.2027-03-09-1",)]  # a session is its client's
 
 
 def test_the_lead_with_that_client_id_gets_its_visits(house: House) -> None:
