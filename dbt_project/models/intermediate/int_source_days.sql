@@ -17,7 +17,8 @@ extractions as (
 
 ),
 
--- rows and cells that could not be taken, on the days that they would have counted for; without a day, any may be meant
+-- cells that could not be taken, on the days that they would have counted for; without a day, any may be meant (rows are
+-- counted by period, where KPIs are made)
 refusals as (
 
     select * from {{ ref('stg_meta__refusals') }}
@@ -97,9 +98,7 @@ covered as (
         not ranges.has_range and coalesce(extractions.is_truncated, false) as is_truncated,
         -- an account could not be read when the others were: what stands for it is what it said before
         coalesce(extractions.has_unread_accounts, false) as has_unread_accounts,
-        coalesce(dated.rows > 0, false) as has_refused_rows,
         coalesce(dated.cells > 0, false) as has_unread_cells,
-        coalesce(undated.rows > 0, false) as may_have_refused_rows,
         coalesce(undated.cells > 0, false) as may_have_unread_cells,
         ranges.is_stale
     from ranges
@@ -135,7 +134,6 @@ parts as (
             ('bool_or(has_other_row)', 'other_row'),
             ('bool_or(is_truncated)', 'truncated'),
             ('bool_or(has_unread_accounts)', 'unread_accounts'),
-            ('bool_or(has_refused_rows or (is_extracted and may_have_refused_rows))', 'refused_rows'),
             ('bool_or(has_unread_cells or (is_extracted and may_have_unread_cells))', 'unread_cells'),
             ('bool_or(is_stale) and not bool_or(is_extracted and is_settled)', 'stale'),
         ]) }} as flags
@@ -153,10 +151,6 @@ select
     has_begun,
     is_extracted,
     is_final,
-    replace(
-        replace(replace(flags, 'stale', 'stale:' || source), 'refused_rows', 'refused_rows:' || source),
-        'unread_cells',
-        'unread_cells:' || source
-    ) as quality
+    replace(replace(flags, 'stale', 'stale:' || source), 'unread_cells', 'unread_cells:' || source) as quality
 from parts
 where is_extracted or flags != 'ok'
