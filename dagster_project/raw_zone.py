@@ -219,7 +219,8 @@ class RawZone:
         which `pages` has rows of it), and the day's quality names the account. Not read are the
         `unread_accounts` and, where `read_accounts` are given, all others. Both are looked at after the last
         page: reading the pages may fill them. Where some of the unread are `failed_accounts`, the days do not count
-        as checked: they are asked again, and are not final. `asked_from` is the first day that somebody wants to see.
+        as checked: they are asked again, and are not final; what came of such an account before it failed may be a
+        part of a day, and takes the place of none of its stored rows. `asked_from` is the first day that somebody wants to see.
         Raises RawZoneError (undeclared columns, rows outside the window, duplicate keys in a report).
         """
         wanted = sorted(set(days))
@@ -235,7 +236,7 @@ class RawZone:
             with commit_lock():
                 return self._commit(
                     stream, wanted, collected, extracted_at, checked_on, read_accounts, unread_accounts,
-                    is_checked=not failed_accounts, asked_from=asked_from,
+                    failed_accounts={*failed_accounts} - {*read_accounts}, asked_from=asked_from,
                 )  # fmt: skip
 
     def replace_all(
@@ -396,8 +397,8 @@ class RawZone:
         read_accounts: Collection[str] = (),
         unread_accounts: Collection[str] = (),
         *,
+        failed_accounts: Collection[str] = (),
         is_listing: bool = False,
-        is_checked: bool = True,
         asked_from: date | None = None,
         parts: Iterable[Any] | None = None,
     ) -> Written:
@@ -413,7 +414,9 @@ class RawZone:
         def prepare(day: date) -> _DayFile:
             rows, quality = _stamped(collected.table(day), extracted_at), collected.quality(day)
             if day in ledger and (read_accounts or unread_accounts):
-                kept = self._kept(stream, day, rows, read_accounts, unread_accounts)
+                kept = self._kept(stream, day, rows, read_accounts, unread_accounts, failed_accounts)
+                if kept.num_rows and failed_accounts:
+                    rows = rows.filter(pc.invert(pc.is_in(rows.column(ACCOUNT), kept.column(ACCOUNT).unique())))
                 rows = _sorted_unique(pa.concat_tables([rows, kept]), stream) if kept.num_rows else rows
                 unread = {*unread_accounts, *kept.column(ACCOUNT).to_pylist()}
             else:
@@ -435,7 +438,7 @@ class RawZone:
                 file = files[day]
                 written.rows += file.rows
                 written.quality = _worst([written.quality, file.quality])
-                checked = checked_on if is_checked else ledger[day]["checked_on"] if day in ledger else min(day, checked_on)
+                checked = checked_on if not failed_accounts else ledger[day]["checked_on"] if day in ledger else min(day, checked_on)
                 if file.is_unchanged:
                     before = ledger[day]
                     ledger[day] = before | {"checked_on": max(before["checked_on"], checked)}
@@ -499,14 +502,21 @@ class RawZone:
         return file
 
     def _kept(
-        self, stream: Any, day: date, new: pa.Table, read_accounts: Collection[str], unread_accounts: Collection[str]
+        self,
+        stream: Any,
+        day: date,
+        new: pa.Table,
+        read_accounts: Collection[str],
+        unread_accounts: Collection[str],
+        failed_accounts: Collection[str],
     ) -> pa.Table:
-        """The stored rows of accounts that were not read, with the moment of their own extraction."""
+        """The stored rows of accounts that were not read, with the moment of their own extraction; of those that failed
+        also where `new` has some of the account."""
         with self._fs.open(self._day_path(stream, day), "rb") as file:
             parquet = pq.ParquetFile(file)
             stored = set(parquet.read(columns=[ACCOUNT]).column(ACCOUNT).unique().to_pylist()) - {None}
             silent = stored - set(read_accounts) if read_accounts else stored & set(unread_accounts)
-            silent -= set(new.column(ACCOUNT).unique().to_pylist())
+            silent -= set(new.column(ACCOUNT).unique().to_pylist()) - set(failed_accounts)
             if not silent:
                 return new.schema.empty_table()
             rows = parquet.read().replace_schema_metadata(None)

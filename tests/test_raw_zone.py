@@ -13,6 +13,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from what_happens import happens
 
 from dagster_project.connectors.contract import Page, Stream, Window, schema
 from dagster_project.raw_zone import PART, RawZone, RawZoneError, ShrinkRefused
@@ -159,6 +160,18 @@ def test_an_account_that_ended_in_the_middle_of_a_read_keeps_its_newer_days(zone
 
     put(zone, pages(), read_accounts={"1"}, unread_accounts=unread)
     assert (stored(zone), stored(zone, tomorrow)) == ({"2": 70}, {"2": 8})
+
+
+@happens("an account fails in the middle of a day", "what is stored of its days stays, whole; days that had nothing of it take what came")
+def test_a_part_of_a_day_does_not_replace_the_stored_rows_of_an_account(zone: RawZone) -> None:
+    tomorrow = DAY + timedelta(days=1)
+    whole = [{"date": DAY, "sessionSource": s, "sessions": 7, "account_id": "2", "_extra": None} for s in ("bing", "google")]
+    put(zone, [of_accounts(("1", 4)), Page(pa.Table.from_pylist(whole, schema=REPORT.schema))])
+    came = [of_accounts(("1", 5), ("2", 70)), of_accounts(("2", 80), day=tomorrow)]
+    put(zone, came, read_accounts={"1"}, unread_accounts={"2"}, failed_accounts={"2"})
+    rows = zone.read_day(REPORT, DAY).select(["account_id", "sessionSource", "sessions"]).to_pylist()
+    assert sorted(map(tuple, map(dict.values, rows))) == [("1", "google", 5), ("2", "bing", 7), ("2", "google", 7)]
+    assert stored(zone, tomorrow) == {"2": 80}
 
 
 def test_a_record_that_came_twice_is_kept_once_in_its_newest_version(zone: RawZone) -> None:
