@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -110,7 +110,7 @@ class RowReader:
             for cells in self.choice.of_file(batches, file.name):
                 rows, is_whole, is_part = self._typed(cells, file, schema, bad_row, bad_cell)
                 good += pc.sum(is_whole).as_py() or 0
-                self.tally.good_rows(pc.sum(pc.or_(is_whole, is_part)).as_py() or 0)
+                self.tally.good_rows(pc.sum(is_whole).as_py() or 0)
                 keyed, is_ours = self._keyed(rows.filter(is_whole), cells, is_whole)
                 rest.see(keyed[1], is_ours)
                 if pc.any(is_part).as_py():
@@ -118,7 +118,9 @@ class RowReader:
                     rest.add(self._keyed(parts, cells, is_part)[0], [self._lacking(row) for row in parts.to_pylist()])
                 if is_ours.any():
                     yield _filtered(keyed, is_ours)
-            yield from rest.parts(bad_row)
+            for keyed in rest.parts(bad_row, self._tell_of_lost):
+                self.tally.good_rows(keyed[0].num_rows)
+                yield keyed
         except UNREADABLE as error:
             raise drift(self.mapping, file, f"it cannot be read to its end: {error}") from error
         if bad and not good:
@@ -200,6 +202,10 @@ class RowReader:
             is_part = pc.or_(is_part, waits)
             problems.add(pc.and_not(is_empty, waits), lambda _, name=name: self.columns.empty(name))
         return is_part
+
+    def _tell_of_lost(self, rows: pa.Table) -> None:
+        columns = {name: rows.column(name).combine_chunks() for name in rows.column_names}
+        tell_of_refused(self.stream, columns, pa.repeat(pa.scalar(False), rows.num_rows), [], self.tally)
 
     def _lacking(self, row: dict[str, Any]) -> str:
         return next(self.columns.empty(n) for n in (*self.stream.required, self.stream.day) if row[n] is None)
@@ -307,8 +313,8 @@ class _Incomplete:
     def add(self, keyed: Keyed, lacking: list[str]) -> None:
         self._waiting.append((keyed, lacking))
 
-    def parts(self, bad_row: BadLine) -> Iterator[Keyed]:
-        """Those whose id a whole row has; of ids that no whole row has they are bad rows."""
+    def parts(self, bad_row: BadLine, lost: Callable[[pa.Table], None]) -> Iterator[Keyed]:
+        """Those whose id a whole row has; of ids that no whole row has they are bad rows, and `lost` gets them."""
         for keyed, lacking in self._waiting:
             rows, ids, _ = keyed
             is_known, is_taken = (
@@ -317,6 +323,8 @@ class _Incomplete:
             )
             for at in np.flatnonzero(~is_known):
                 bad_row(rows.column("_line")[int(at)].as_py(), lacking[int(at)])
+            if not is_known.all():
+                lost(rows.filter(pa.array(~is_known)))
             if is_taken.any():
                 yield _filtered(keyed, is_taken)
 

@@ -242,3 +242,17 @@ def test_refused_rows_of_a_file_say_their_days_and_money(tmp_path: Path) -> None
     assert tally.refused_money == {"cost USD": Decimal("20.50")}
     assert {day: n for day, n in tally.refused_days.items() if n} == {None: 1, date(2026, 9, 3): 1, date(2026, 9, 5): 1}
     assert {day: n for day, n in tally.unread_cell_days.items() if n} == {date(2026, 9, 4): 1}
+
+
+def test_rows_that_wait_in_vain_for_their_order_count_as_refused_alone(tmp_path: Path) -> None:
+    """Line 3 is of order 1, whose first line has the date; lines 4 and 5 are of orders that no line dates."""
+    mapping = FileMapping(
+        name="shop", stream="orders", path="*.csv", constants={"currency_code": "EUR"},
+        columns={"order_id": "Id", "ordered_at": "At", "amount": "A"},
+    )  # fmt: skip
+    (tmp_path / "o.csv").write_text("Id,At,A\n1,2026-09-01,10\n1,,\n2,,20\n3,,30\n")
+    tally = Tally()
+    settings = FilesSettings(mappings=(mapping,), base_folder=str(tmp_path), hash_key="k" * 32)
+    assert sum(page.rows.num_rows for page in sweep("orders", settings, tally)) == 1
+    assert (tally.good_row_count, tally.bad_row_count) == (2, 2)
+    assert tally.refused_money == {"amount EUR": Decimal(50)}
