@@ -111,7 +111,7 @@ def _array_batches(stream: IO[bytes], encoding: str, bad: BadLine) -> Iterator[R
         line, counted = line + text.count("\n", counted, at), at
         try:
             _, end = decoder.raw_decode(text, at)
-        except ValueError:
+        except (ValueError, RecursionError):  # the latter: nested deeper than any record is
             end = -1
         if end < 0 or not _ELEMENT_END.match(text, end):
             bad(line, "not JSON from here to the end of the file")
@@ -125,6 +125,9 @@ def _array_batches(stream: IO[bytes], encoding: str, bad: BadLine) -> Iterator[R
         if len(records) == BATCH_ROWS:
             yield records, lines, numbers
             records, lines, numbers = [], [], []
+    else:
+        if at >= len(text):
+            bad(line, "the list is not closed after this: the file is cut short")
     if records:
         yield records, lines, numbers
 
@@ -157,6 +160,9 @@ def _record(line: bytes, number: int, bad: BadLine) -> dict[str, Any] | None:
         try:
             # bare NaN, or half of a character beyond 16 bits (a text that was cut in an emoji)
             record = _mended(json.loads(line, parse_int=str, parse_float=str, parse_constant=lambda _: None))
+        except RecursionError:
+            bad(number, "JSON that is nested too deeply")
+            return None
         except ValueError as error:  # UnicodeDecodeError is one, too
             bad(
                 number,
@@ -225,12 +231,22 @@ def _read_parquet(file: DropFile, mapping: FileMapping, names: Sequence[Name]) -
                 raise drift(mapping, file, f"there is no column {name!r}{nearest(name, known)}")
         top = list(dict.fromkeys(name if name in known else name.partition(".")[0] for name in by_name.values()))
         first = 1
-        for batch in parquet.iter_batches(BATCH_ROWS, columns=top):
+        for batch in parquet_batches(parquet, BATCH_ROWS, top, mapping, file):
             columns = {
                 ours: as_text_or_typed(_nested_column(batch, name), mapping.encoding) for ours, name in by_name.items()
             }
             yield Cells(columns, pa.array(np.arange(first, first + batch.num_rows), pa.int64()))
             first += batch.num_rows
+
+
+def parquet_batches(
+    parquet: pq.ParquetFile, rows: int, columns: list[str], mapping: FileMapping, file: DropFile
+) -> Iterator[pa.RecordBatch]:
+    """The columns in batches of `rows`. Raises DriftError at a page that has other bytes than were written."""
+    try:
+        yield from parquet.iter_batches(rows, columns=columns)
+    except pa.ArrowInvalid as error:
+        raise drift(mapping, file, f"it cannot be read to its end: {error}") from error
 
 
 def _nested_column(batch: pa.RecordBatch, name: str) -> pa.Array:

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from dagster_project.connectors.file_cells import as_text_or_typed, shown
 from dagster_project.connectors.file_drops import BadLine, DropFile, drift, opened
 from dagster_project.connectors.file_mappings import FileMapping, nearest
-from dagster_project.connectors.file_readers import line_batches
+from dagster_project.connectors.file_readers import line_batches, parquet_batches
 
 BATCH_EVENTS = 5_000  # an event is 2 to 4 kB of JSON
 Nested = tuple[pa.RecordBatch, pa.Array]  # rows, their lines
@@ -90,9 +90,8 @@ def _parquet(file: DropFile, mapping: FileMapping) -> Iterator[Nested]:
                     mapping, file, f"there is no column {name!r}{nearest(name, known)}; is it a GA4 export?"
                 )
         first = 1
-        for batch in parquet.iter_batches(
-            BATCH_EVENTS, columns=[name for name in NESTED.names if name in known]
-        ):
+        wanted = [name for name in NESTED.names if name in known]
+        for batch in parquet_batches(parquet, BATCH_EVENTS, wanted, mapping, file):
             columns = [as_text_or_typed(column) for column in batch.columns]
             yield pa.RecordBatch.from_arrays(columns, batch.schema.names), pa.array(np.arange(first, first + batch.num_rows), pa.int64())
             first += batch.num_rows

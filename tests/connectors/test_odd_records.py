@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from scripted_server import Reply, ScriptedServer
 from test_ga4_client import ROW, RUN_REPORT, answer
@@ -256,3 +257,38 @@ def test_rows_that_wait_in_vain_for_their_order_count_as_refused_alone(tmp_path:
     assert sum(page.rows.num_rows for page in sweep("orders", settings, tally)) == 1
     assert (tally.good_row_count, tally.bad_row_count) == (2, 2)
     assert tally.refused_money == {"amount EUR": Decimal(50)}
+
+
+def corrupt_parquet() -> bytes:
+    """The first cell's length says more bytes than the page has."""
+    sink = pa.BufferOutputStream()
+    orders = pa.table({"Id": ["4711"], "At": ["2026-09-01"], "A": ["5"]})
+    pq.write_table(orders, sink, compression="none", use_dictionary=False, write_statistics=False)
+    content = sink.getvalue().to_pybytes()
+    assert content.count(b"\4\0\0\x004711") == 1
+    return content.replace(b"\4\0\0\x004711", b"\4\0\0\x7f4711")
+
+
+@happens("a file is cut short between two rows of its list, nests beyond reason, or has a page of other bytes", "named; nothing raw")
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("cut.json", b'[{"Id":1,"At":"2026-09-01","A":5},\n', "cut.json, line 1: the list is not closed after this"),
+        ("deep.json", b'[{"Id":1,"At":' + b"[" * 100_000 + b"]" * 100_000 + b"}]", "deep.json: none of its 1 rows"),
+        ("deep.jsonl", b'{"Id":1,"At":' + b"[" * 100_000 + b"]" * 100_000 + b"}\n", "line 1: JSON that is nested too deeply"),
+        ("page.parquet", corrupt_parquet(), "page.parquet: it cannot be read to its end"),
+    ],
+)  # fmt: skip
+def test_a_file_that_is_cut_deep_or_damaged_is_named(tmp_path: Path, name: str, content: bytes, said: str) -> None:
+    mapping = FileMapping(
+        name="shop", stream="orders", path=name, constants={"currency_code": "EUR"},
+        columns={"order_id": "Id", "ordered_at": "At", "amount": "A"},
+    )  # fmt: skip
+    (tmp_path / name).write_bytes(content)
+    tally, told = Tally(), ""
+    settings = FilesSettings(mappings=(mapping,), base_folder=str(tmp_path), hash_key="k" * 32)
+    try:
+        list(sweep("orders", settings, tally))
+    except DriftError as error:
+        told = str(error)
+    assert said in "\n".join([told, *tally.bad_rows])
