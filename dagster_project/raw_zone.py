@@ -291,7 +291,8 @@ class RawZone:
         """Remember how many rows were refused, and cells left empty, on each of the `days` that were read (None: all).
 
         What has no known day may be of any of the days that were read: it is kept for each of them, or under no day
-        where all were read.
+        where all were read. A record counts for other days as well as for that of its change, by which it was asked: of
+        such days others may have been refused before, and the larger number stays until all are read.
         """
         path = f"{self._stream_path(stream)}/{REFUSALS}"
         kept = {} if days is None else {day: both for day, both in self._refusals(stream).items() if day not in set(days)}
@@ -300,6 +301,7 @@ class RawZone:
         for day in days if days is not None and any(lost) else ():
             now[day] = tuple(a + b for a, b in zip(now.get(day, (0, 0)), lost, strict=True))
         now |= {None: lost} if days is None else {}
+        now |= {day: tuple(map(max, both, now[day])) for day, both in kept.items() if day in now}
         known = {day: both for day, both in (kept | now).items() if any(both)}
         if known or self._fs.exists(path):
             self._put_bytes(path, json.dumps({str(day or ""): both for day, both in known.items()}).encode())

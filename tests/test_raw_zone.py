@@ -174,6 +174,19 @@ def test_a_part_of_a_day_does_not_replace_the_stored_rows_of_an_account(zone: Ra
     assert stored(zone, tomorrow) == {"2": 80}
 
 
+def test_refused_records_of_an_older_day_are_not_forgotten_for_those_of_tonight(zone: RawZone) -> None:
+    """Two records created in January were refused when they changed on Monday, a third one on Tuesday: at least two
+    are refused of January, until all are listed."""
+    january, monday, tuesday = date(2026, 1, 5), date(2026, 2, 2), date(2026, 2, 3)
+    zone.note_refusals(RECORD, [monday], {january: 2, monday: 2}, {})
+    zone.note_refusals(RECORD, [tuesday], {january: 1, tuesday: 1}, {})
+    assert zone._refusals(RECORD) == {january: (2, 0), monday: (2, 0), tuesday: (1, 0)}
+    zone.note_refusals(RECORD, [monday], {}, {})
+    assert zone._refusals(RECORD) == {january: (2, 0), tuesday: (1, 0)}
+    zone.note_refusals(RECORD, None, {january: 1, None: 1}, {})
+    assert zone._refusals(RECORD) == {january: (1, 0), None: (1, 0)}
+
+
 def test_a_record_that_came_twice_is_kept_once_in_its_newest_version(zone: RawZone) -> None:
     morning, evening = datetime(2026, 2, 3, 8, tzinfo=UTC), datetime(2026, 2, 3, 20, tzinfo=UTC)
     page = record(("7", evening, "customer"), ("7", morning, "lead"), ("8", morning, "lead"))
