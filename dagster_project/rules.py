@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Hashable, Iterable
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 from urllib.parse import urlsplit
 from zoneinfo import available_timezones
 
@@ -21,15 +21,17 @@ from dagster_project.channel_names import spelled, standard_channels
 from dagster_project.connectors.file_mappings import FileMapping
 from dagster_project.kpi_names import kpi_ids
 
-WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-STAGES = ("lead", "mql", "sal", "sql", "opportunity", "won", "lost")
-COST_TYPES = ("media", "labour", "technology", "agency", "overhead", "distribution")
-MODELS = (
+Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
+Stage = Literal["lead", "mql", "sal", "sql", "opportunity", "won", "lost"]
+Model = Literal[
     "first", "last", "last_non_direct", "first_paid", "last_paid", "linear", "time_decay", "position",
     "w_shaped", "full_path", "shapley", "markov",
-)  # fmt: skip
-CONVERSIONS = ("lead", "mql", "sql", "opportunity", "order")
-TRANSITIONS = ("lead>mql", "mql>sal", "sal>sql", "sql>opportunity", "opportunity>won")
+]  # fmt: skip
+Conversion = Literal["lead", "mql", "sql", "opportunity", "order"]
+Transition = Literal["lead>mql", "mql>sal", "sal>sql", "sql>opportunity", "opportunity>won"]
+CrmName = Literal["hubspot", "files"]
+Grain = Literal["day", "week", "month", "quarter", "year"]
+WEEKDAYS, MODELS, CONVERSIONS, TRANSITIONS = map(get_args, (Weekday, Model, Conversion, Transition))
 
 
 class SettingsError(Exception):
@@ -118,14 +120,6 @@ Cron = Annotated[str, AfterValidator(_cron)]
 Amount = Annotated[float, Field(allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Days = Annotated[int, Field(ge=1, le=3650)]
-Stage = Literal["lead", "mql", "sal", "sql", "opportunity", "won", "lost"]
-Model = Literal[
-    "first", "last", "last_non_direct", "first_paid", "last_paid", "linear", "time_decay", "position",
-    "w_shaped", "full_path", "shapley", "markov",
-]  # fmt: skip
-CrmName = Literal["hubspot", "files"]
-Grain = Literal["day", "week", "month", "quarter", "year"]
-Conversion = Literal["lead", "mql", "sql", "opportunity", "order"]
 
 
 class _Strict(BaseModel):
@@ -146,7 +140,7 @@ def _no_two(key: str, what: str, values: Iterable[object]) -> None:
 class Reporting(_Strict):
     time_zone: TimeZone = "UTC"
     currency: Currency = "EUR"
-    week_start: Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"] = "monday"
+    week_start: Weekday = "monday"
     fiscal_year_start_month: int = Field(1, ge=1, le=12)
 
     def period_start(self, day: date, grain: str) -> date:
@@ -255,7 +249,7 @@ class GrossMargin(_Strict):
 
 class Attribution(_Strict):
     default_model: Model = "last_non_direct"
-    models: tuple[Model, ...] = MODELS  # type: ignore[assignment]
+    models: tuple[Model, ...] = MODELS
     lookback_days: dict[Conversion, Days] = {}  # 90 where not named
     half_life_days: float = Field(7, gt=0)
     markov_window_days: Days = 365
@@ -275,7 +269,7 @@ class Attribution(_Strict):
 
 class Maturity(_Strict):
     stage_window_days: Days = 30
-    stage_windows_days: dict[Literal["lead>mql", "mql>sal", "sal>sql", "sql>opportunity", "opportunity>won"], Days] = {}
+    stage_windows_days: dict[Transition, Days] = {}
     to_date_days: Days = 180
 
     def stage_window(self, transition: str) -> int:
