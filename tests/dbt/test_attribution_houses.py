@@ -86,7 +86,10 @@ def test_a_lookback_of_180_days_moves_cac_and_romi_of_the_clicks_month(dbt_proje
         **portal([buyer], [deal]),
         "ga4/sessions": [crm_world.session("client", "2026-02-03T12:00", "google", "cpc", "/", sessionCampaignName="Spring")],
         "files/ad_cost": [{"date": "2026-02-03", "platform": "Google Ads", "campaign_id": "11", "campaign_name": "Spring",
-                           "clicks": 10, "cost": Decimal(300), "currency_code": "EUR"}],
+                           "clicks": 10, "cost": Decimal(300), "currency_code": "EUR"},
+                          # a file speaks of the days from its first to its last row: July is among them
+                          {"date": "2026-07-31", "platform": "Facebook Ads", "campaign_id": "12", "campaign_name": "Autumn",
+                           "clicks": 1, "cost": Decimal(1), "currency_code": "EUR"}],
     }.items():  # fmt: skip
         house.put(stream_id, rows)
     rules = {"reporting": {"currency": "EUR"}, "gross_margin": {"default": 0.5}}
