@@ -198,6 +198,32 @@ def doctor() -> None:
 
 
 @app.command()
+def verify(
+    rebuild: Annotated[bool, typer.Option("--rebuild", help="Build marts and KPI tables anew, elsewhere, and compare.")] = False,
+) -> None:
+    """Whether this home is right: its tables those that its raw zone gives. Changes nothing; exit code 1 where it is not."""
+    from dagster_project.settings import load_settings
+    from dagster_project.stopping import Stopped, run_until_stopped
+    from dagster_project.verify import differences_from_a_rebuild
+
+    if not rebuild:
+        raise _Stop("say what to verify: --rebuild compares marts and KPI tables with a rebuild from the raw zone", 2)
+    settings = load_settings()
+    try:
+        found = run_until_stopped(lambda: differences_from_a_rebuild(settings))
+    except Stopped as stopped:
+        raise _Told(str(stopped), stopped.exit_code) from None
+    for difference in found:
+        err.print(f"[red]differs[/red] {escape(str(difference))}", soft_wrap=True)
+    if found:
+        raise _Stop(
+            f"{len(found)} tables are not what the raw zone gives. `funnelhouse refresh` brings them up to date; where they "
+            f"still differ after it, delete {settings.warehouse_path}: the next refresh makes it anew"
+        )
+    out.print("marts and KPI tables are those that a rebuild from the raw zone gives")
+
+
+@app.command()
 def show(
     kpi: Annotated[str, typer.Argument(help="A KPI id, such as cpl; see `funnelhouse show list`.")],
     by: Annotated[str, typer.Option(help="Cut: channel, campaign, device, sales_rep …")] = "total",

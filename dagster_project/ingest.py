@@ -170,7 +170,10 @@ def _reading(window: Window, stream: Stream, settings: Settings) -> Reading:
     if stream.period == "day":
         widened = Window(window.start - timedelta(days=stream.lead_in_days), window.end)
         return Reading(stream, widened, tuple(widened.days()))
-    periods = whole_periods(window, stream.period, WEEKDAYS.index(settings.rules.reporting.week_start))
+    reporting = settings.rules.reporting
+    periods = whole_periods(
+        window, stream.period, WEEKDAYS.index(reporting.week_start), reporting.fiscal_year_start_month
+    )
     until = min(periods[-1].end, _horizon(stream, settings.today))
     return Reading(stream, Window(periods[0].start, until), tuple(p.start for p in periods))
 

@@ -31,7 +31,9 @@ Conversion = Literal["lead", "mql", "sql", "opportunity", "order"]
 Transition = Literal["lead>mql", "mql>sal", "sal>sql", "sql>opportunity", "opportunity>won"]
 CrmName = Literal["hubspot", "files"]
 Grain = Literal["day", "week", "month", "quarter", "year"]
-WEEKDAYS, MODELS, CONVERSIONS, TRANSITIONS = map(get_args, (Weekday, Model, Conversion, Transition))
+WEEKDAYS, MODELS, CONVERSIONS, TRANSITIONS, GRAINS = map(get_args, (Weekday, Model, Conversion, Transition, Grain))
+# a row for each model by day and week would be most rows of all, of numbers too small to compare
+MODELS_BY_GRAIN = {"day": "default", "week": "default", "month": "all", "quarter": "all", "year": "all"}
 
 
 class SettingsError(Exception):
@@ -250,6 +252,8 @@ class GrossMargin(_Strict):
 class Attribution(_Strict):
     default_model: Model = "last_non_direct"
     models: tuple[Model, ...] = MODELS
+    # the models that KPI tables of a grain hold: the default model alone, all, or these beside it
+    models_by_grain: dict[Grain, str | tuple[str, ...]] = MODELS_BY_GRAIN  # type: ignore[assignment]
     lookback_days: dict[Conversion, Days] = {}  # 90 where not named
     half_life_days: float = Field(7, gt=0)
     markov_window_days: Days = 365
@@ -261,7 +265,20 @@ class Attribution(_Strict):
     def _check(self) -> Attribution:
         if self.default_model not in self.models:
             raise ValueError(f"default_model {self.default_model!r} is not among models {list(self.models)}")
+        for grain, chosen in self.models_by_grain.items():
+            if chosen not in ("default", "all") and (isinstance(chosen, str) or not chosen or set(chosen) - set(self.models)):
+                raise ValueError(
+                    f"models_by_grain.{grain} = {chosen!r}: allowed are default, all, or a list of {', '.join(self.models)}"
+                )
         return self
+
+    def models_of(self, grain: Grain) -> str:
+        """The models that the KPI table of this grain holds: `all`, or names with commas, the default model first."""
+        chosen = self.models_by_grain.get(grain, MODELS_BY_GRAIN[grain])
+        if chosen == "all":
+            return "all"
+        others = () if chosen == "default" else chosen
+        return ",".join(dict.fromkeys((self.default_model, *others)))
 
     def lookback(self, conversion: str) -> int:
         return self.lookback_days.get(conversion, 90)  # type: ignore[call-overload]

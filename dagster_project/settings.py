@@ -62,6 +62,7 @@ class Ga4Settings(SourceSettings):
     client_id_dimension: str | None = Field(None, alias="GA4_CLIENT_ID_DIMENSION")
     quota_patience_seconds: float = Field(120, ge=0, alias="GA4_QUOTA_PATIENCE_SECONDS")
     week_start: int = 0
+    year_start: int = 1
     goals: tuple[str, ...] = ()
 
     @model_validator(mode="after")
@@ -210,7 +211,7 @@ def load_settings(environment: Mapping[str, str] | None = None, *, folder: Path 
         postgres_url=_postgres_url(env),
         config=ConfigSettings(config=rules, now=now, **common),
         fx=_fx(env, rules, common),
-        ga4=_source(Ga4Settings, env, {**common, "week_start": week_start, "goals": rules.web.goals}),
+        ga4=_source(Ga4Settings, env, {**common, "week_start": week_start, "year_start": rules.reporting.fiscal_year_start_month, "goals": rules.web.goals}),
         hubspot=_source(HubspotSettings, env, {**common, "properties": rules.crm.hubspot_properties}),
         google_ads=_source(GoogleAdsSettings, env, common),
         files=FilesSettings(mappings=file_mappings, **drops) if file_mappings else None,

@@ -17,7 +17,7 @@ LONGEST_FIRST = ("pipeline", "dbt", "kpis")
 TOGETHER = (
     ("test_backfills.py", "test_failed_source.py", "test_killed_runs.py", "test_published_tables.py", "test_runs_at_once.py"),
     ("test_nights.py", "test_year_of_backfill.py"),
-    ("test_dagster_daemon.py", "test_stopped_runs.py"),
+    ("test_dagster_daemon.py", "test_stopped_runs.py", "test_verify.py"),
     ("test_crm_orders.py", "test_crm_people.py", "test_crm_stages.py", "test_crm_touches.py"),
 )  # fmt: skip
 

@@ -17,7 +17,7 @@ import pyarrow as pa
 from dagster_project.channel_names import spelled
 from dagster_project.connectors.contract import Page, Part, Stream, Tally, schema
 from dagster_project.connectors.file_streams import FILE_STREAMS
-from dagster_project.rules import CONVERSIONS, TRANSITIONS
+from dagster_project.rules import CONVERSIONS, GRAINS, TRANSITIONS
 
 if TYPE_CHECKING:
     from dagster_project.settings import ConfigSettings
@@ -62,6 +62,7 @@ def _settings(settings: ConfigSettings) -> list[Row]:
             "gross_margin_default": rules.gross_margin.default,
             "attribution_default_model": rules.attribution.default_model,
             "attribution_models": ",".join(rules.attribution.models),
+            **{f"attribution_models_{grain}": rules.attribution.models_of(grain) for grain in GRAINS},
             "attribution_half_life_days": rules.attribution.half_life_days,
             "attribution_markov_window_days": rules.attribution.markov_window_days,
             "attribution_earlier_conversions_reset": rules.attribution.earlier_conversions_reset,
@@ -252,6 +253,7 @@ STREAMS: tuple[Stream, ...] = (
             "gross_margin_default": _DOUBLE,
             "attribution_default_model": _TEXT,
             "attribution_models": _TEXT,
+            **{f"attribution_models_{grain}": _TEXT for grain in GRAINS},
             "attribution_half_life_days": _DOUBLE,
             "attribution_markov_window_days": _INTEGER,
             "attribution_earlier_conversions_reset": _FLAG,

@@ -47,6 +47,7 @@ SUBJECTS = {
     "targets": "targets of KPIs",
     "rules": "business rules that every figure rests on",
 }
+_MONTHS = {"month": 1, "quarter": 3, "year": 12}
 
 
 @dataclass(frozen=True)
@@ -79,19 +80,17 @@ class Window:
         return f"{self.start}..{self.last}"
 
 
-def period_start(day: date, period: str, week_start: int = 0) -> date:
-    """First day of the period that contains `day`. `week_start`: 0 = Monday … 6 = Sunday."""
+def period_start(day: date, period: str, week_start: int = 0, year_start: int = 1) -> date:
+    """First day of the period that contains `day`. `week_start`: 0 = Monday … 6 = Sunday. `year_start`: the month that
+    fiscal years, and with them quarters, begin with."""
     if period == "day":
         return day
     if period == "week":
         return day - timedelta(days=(day.weekday() - week_start) % 7)
-    if period == "month":
-        return day.replace(day=1)
-    if period == "quarter":
-        return date(day.year, 3 * ((day.month - 1) // 3) + 1, 1)
-    if period == "year":
-        return date(day.year, 1, 1)
-    raise ValueError(f"unknown period {period!r}, allowed: {', '.join(PERIODS)}")
+    if period not in _MONTHS:
+        raise ValueError(f"unknown period {period!r}, allowed: {', '.join(PERIODS)}")
+    index = 12 * day.year + day.month - 1 - (day.month - year_start) % _MONTHS[period]
+    return date(index // 12, index % 12 + 1, 1)
 
 
 def next_period(start: date, period: str) -> date:
@@ -100,14 +99,13 @@ def next_period(start: date, period: str) -> date:
         return start + timedelta(days=1)
     if period == "week":
         return start + timedelta(days=7)
-    months = {"month": 1, "quarter": 3, "year": 12}[period]
-    index = start.year * 12 + start.month - 1 + months
+    index = start.year * 12 + start.month - 1 + _MONTHS[period]
     return date(index // 12, index % 12 + 1, 1)
 
 
-def whole_periods(window: Window, period: str, week_start: int = 0) -> list[Window]:
+def whole_periods(window: Window, period: str, week_start: int = 0, year_start: int = 1) -> list[Window]:
     """The whole periods that overlap `window`, oldest first."""
-    periods, start = [], period_start(window.start, period, week_start)
+    periods, start = [], period_start(window.start, period, week_start, year_start)
     while start < window.end:
         following = next_period(start, period)
         periods.append(Window(start, following))

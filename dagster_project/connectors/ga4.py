@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 # attribution of key events may move for 30 days (acquisition look-back window, Admin API).
 RESTATE_DAYS, DEEP_RESTATE_DAYS = 3, 30
 FIRST_DAY = date(2015, 8, 14)  # the API refuses earlier start dates
-MONDAY = 0
+MONDAY, JANUARY = 0, 1
 
 TEXT, COUNT, NUMBER, DAY = pa.string(), pa.int64(), pa.float64(), pa.date32()
 
@@ -69,17 +69,16 @@ def questions(stream_name: str, settings: Ga4Settings) -> list[Question]:
     """The reports that make up a stream; none for `sessions` without a client-id dimension."""
     stream = _BY_NAME[stream_name]
     if stream.domain == "visitors":
-        return _visitor_questions(stream, settings.week_start)
+        return _visitor_questions(stream, settings)
     if stream.domain == "sessions":
         return _session_questions(stream, settings.client_id_dimension)
     only = ("isKeyEvent", "true") if stream_name == "key_events" else None
     return [Question(stream, "date", _texts(stream), only=only)]
 
 
-def _visitor_questions(stream: Stream, week_start: int) -> list[Question]:
-    period_dimension = PERIOD_DIMENSIONS[stream.period]
-    if stream.period == "week" and week_start != MONDAY:
-        period_dimension = DATE_RANGES
+def _visitor_questions(stream: Stream, settings: Ga4Settings) -> list[Question]:
+    is_own = {"week": settings.week_start != MONDAY, "year": settings.year_start != JANUARY}
+    period_dimension = DATE_RANGES if is_own.get(stream.period) else PERIOD_DIMENSIONS[stream.period]
     return [
         Question(stream, period_dimension, {"member": dimension}, {"dimension": cut})
         if dimension

@@ -80,7 +80,7 @@ def read(
     if not questions:
         return
     stream, last_day = questions[0].stream, _last_day(settings, questions[0].stream, window)
-    periods = [p for p in whole_periods(window, stream.period, settings.week_start) if p.start <= last_day]
+    periods = [p for p in whole_periods(window, stream.period, settings.week_start, settings.year_start) if p.start <= last_day]
     with Ga4Client(settings, tally, stream=stream.name, sleep=sleep) as client:
         yield from read_each(
             settings.property_ids,

@@ -85,12 +85,13 @@ def explain(
 ) -> Explanation:
     """The number of one period: formula, parts and the source days behind it.
 
-    `period`: 2026-09-14 (day), 2026-W38 (week), 2026-09 (month), 2026-Q3 (quarter) or 2026 (year). A KPI without a
+    `period`: 2026-09-14 (day), 2026-W38 (week), 2026-09 (month), 2026-Q3 (quarter; FY2026-Q3 of the fiscal year) or 2026 (the
+    fiscal year that ends in it). A KPI without a
     total (stage_conversion_rate) needs `by`, and `row` is then empty. `days_file`: the raw zone's _meta/days.parquet,
     for a connection to the published copy, which knows nothing of source days. Raises QuestionError.
     """
     kpi = _kpi(connection, kpi_id)
-    grain, day = _period(period)
+    grain, day = _period(period, _year_start(connection))
     total = _of_period(connection, kpi, grain, day, TOTAL, model) if TOTAL in _dimensions(kpi) else []
     parts = _of_period(connection, kpi, grain, day, by, model) if by != TOTAL else []
     if not total and not parts:
@@ -179,7 +180,10 @@ def _model(connection: duckdb.DuckDBPyConnection, kpi: Row, by: str, grain: str,
     )
     models = [row["model"] for row in found]
     if model and model not in models:
-        raise QuestionError(f"{kpi['kpi_id']} has no attribution model {model!r}. Models: {', '.join(models)}")
+        raise QuestionError(
+            f"{kpi['kpi_id']} by {grain} has no attribution model {model!r}. Models: {', '.join(models)} "
+            "(funnelhouse.yml: attribution.models_by_grain)"
+        )
     return model or kpi["default_model"]
 
 
@@ -195,19 +199,30 @@ _PERIODS = (
     (r"(\d{4})-W(\d\d?)", "week", lambda y, w: date.fromisocalendar(y, w, 4)),
     (r"(\d{4})-(\d\d)", "month", lambda y, m: date(y, m, 1)),
     (r"(\d{4})-Q([1-4])", "quarter", lambda y, q: date(y, 3 * q - 2, 1)),
-    (r"(\d{4})", "year", lambda y: date(y, 1, 1)),
+    # a fiscal year is named after the calendar year that it ends in, whose first day it holds
+    (r"(?:FY)?(\d{4})", "year", lambda y: date(y, 1, 1)),
 )
 
 
-def _period(text: str) -> tuple[str, date]:
-    """The grain, and a day inside the period."""
+def _year_start(connection: duckdb.DuckDBPyConnection) -> int:
+    """The month that fiscal years begin with."""
+    found = _rows(connection, f"select min(month(period_start)) as month from kpi.{table_name('year')}", {})
+    return found[0]["month"] or 1
+
+
+def _period(text: str, year_start: int = 1) -> tuple[str, date]:
+    """The grain, and a day inside the period. 2026-Q3 is a quarter of the calendar, FY2026-Q3 one of the fiscal year."""
+    if found := re.fullmatch(r"FY(\d{4})-Q([1-4])", text.strip(), re.IGNORECASE):
+        year, quarter = map(int, found.groups())
+        months = 12 * (year - (year_start > 1)) + year_start - 1 + 3 * (quarter - 1)
+        return "quarter", date(months // 12, months % 12 + 1, 1)
     for pattern, grain, day in _PERIODS:
         if found := re.fullmatch(pattern, text.strip(), re.IGNORECASE):
             try:
                 return grain, day(*map(int, found.groups()))
             except ValueError as error:
                 raise QuestionError(f"{text!r} is no period: {error}") from None
-    raise QuestionError(f"{text!r} is no period; allowed are 2026-09-14, 2026-W38, 2026-09, 2026-Q3 and 2026")
+    raise QuestionError(f"{text!r} is no period; allowed are 2026-09-14, 2026-W38, 2026-09, 2026-Q3 and 2026, FY2026-Q3 and FY2026")
 
 
 def _rows(connection: duckdb.DuckDBPyConnection, sql: str, values: dict[str, Any]) -> list[Row]:

@@ -62,12 +62,15 @@ def _build(
     compiled.recall(connection, compiler)
     coverage.create_coverage_days(connection, catalogue, inputs.today)
     first_day = coverage.first_day(connection) or inputs.today
-    periods.create_periods(connection, first_day, inputs.today, inputs.week_start, grains)
+    periods.create_periods(
+        connection, first_day, inputs.today, grains, week_start=inputs.week_start, year_start=inputs.year_start
+    )
     periods.create_windows(connection, coverage.create_reach(connection, inputs.today))
     coverage.create_coverage(connection, catalogue)
-    shown_model = measures.create_models(connection, catalogue, compiler, inputs.default_model)
+    shown_model = measures.create_models(connection, catalogue, compiler, inputs)
     facts.create_definitions(connection, catalogue, inputs.days_of_setting)
     changes.prepare(connection, grains, inputs.today)
+    changes.forget_cuts(connection, catalogue, grains)
     _insert(connection, catalogue, compiler, grains, inputs, computed_at, progress)
     changes.finish(connection, grains, inputs.today)
     compiled.remember(connection, compiler)

@@ -23,7 +23,7 @@ from pathlib import Path
 
 import duckdb
 
-from dagster_project.kpis.catalogue import NO_MODEL, Catalogue
+from dagster_project.kpis.catalogue import Catalogue
 from dagster_project.kpis.facts import COLUMNS, create_fact_table, table_name
 from dagster_project.kpis.rows import rows_sql
 from dagster_project.row_digest import digest_of
@@ -87,7 +87,7 @@ def find(
     for table in _REMEMBERED:
         _find_differences(connection, table, dimension)
     if is_whole:
-        found = f"select grain, period_start, attribution_model from kpi_windows cross join {_models()}"
+        found = "select grain, period_start, attribution_model from kpi_windows join kpi_grain_models using (grain)"
     else:
         found = f"""
             select w.grain, w.period_start, c.attribution_model
@@ -99,7 +99,7 @@ def find(
             join kpi_windows as w on w.grain = c.grain
                 and (w.period_start = c.period_start or w.from_day = c.period_start)
             union
-            select grain, period_start, attribution_model from kpi_moved_periods cross join {_models()}
+            select grain, period_start, attribution_model from kpi_moved_periods join kpi_grain_models using (grain)
             union
             select grain, period_start, attribution_model from kpi_maturing
             where dimension = '{dimension}'
@@ -158,6 +158,16 @@ def finish(connection: duckdb.DuckDBPyConnection, grains: Sequence[str], today: 
     _know(connection, _THE_BUILD, _build_of(grains, today))
 
 
+def forget_cuts(connection: duckdb.DuckDBPyConnection, catalogue: Catalogue, grains: Sequence[str]) -> None:
+    """Delete the rows of dimensions that no KPI is cut by any more."""
+    tables = [f"kpi.{table_name(grain)}" for grain in grains] + [f"{SCHEMA}.{table}" for table in _REMEMBERED]
+    for table in [*tables, f"{SCHEMA}.kpi_built_with"]:
+        connection.execute(
+            f"delete from {table} where not list_contains($dimensions, dimension)",
+            {"dimensions": [*catalogue.dimensions, _THE_BUILD]},
+        )
+
+
 def _find_differences(connection: duckdb.DuckDBPyConnection, table: str, dimension: str) -> None:
     """Make the temporary table of what is not as it was: the key and the new digest, null where nothing is left."""
     relation, differences, key = _REMEMBERED[table]
@@ -171,10 +181,6 @@ def _find_differences(connection: duckdb.DuckDBPyConnection, table: str, dimensi
         where new.digest is distinct from built.digest
         """
     )
-
-
-def _models() -> str:
-    return f"(select '{NO_MODEL}' as attribution_model union all from kpi_models)"
 
 
 def _maturing(grains: Sequence[str]) -> str:
@@ -198,7 +204,7 @@ def _definition(
     text = rows_sql(catalogue.lines(dimension))
     tables = [
         connection.execute(f"select {digest_of(connection, table)} from {table}").fetchall()
-        for table in ("kpi_definitions", "kpi_targets", "kpi_models")
+        for table in ("kpi_definitions", "kpi_targets", "kpi_models", "kpi_grain_models")
     ]
     return blake2b(f"{_CODE}{text}{tables}".encode(), digest_size=16).hexdigest()
 

@@ -9,6 +9,8 @@ from datetime import date
 import duckdb
 import pyarrow as pa
 
+from dagster_project.kpis.periods import GRAINS
+
 SETTINGS = "staging.stg_config__settings"
 TARGETS = ("staging.stg_config__targets", "staging.stg_files__targets")  # in case of doubt the first one holds
 STREAMS = "staging.stg_meta__streams"
@@ -24,12 +26,15 @@ class InputError(Exception):
 
 @dataclass(frozen=True)
 class Inputs:
-    """`week_start` counts from Monday = 0; `days_of_setting` holds the maturity settings by name."""
+    """`week_start` counts from Monday = 0, `year_start` (the month that fiscal years begin with) from January = 1.
+    `models_by_grain` holds the attribution models of each grain (['all']: all), `days_of_setting` the maturity settings by name."""
 
     today: date
     week_start: int
+    year_start: int
     currency: str
     default_model: str
+    models_by_grain: dict[str, list[str]]
     days_of_setting: dict[str, int]
 
 
@@ -42,19 +47,22 @@ def read_inputs(connection: duckdb.DuckDBPyConnection) -> Inputs:
     if missing := [name for name in needed if not exists(connection, name)]:
         raise InputError(f"{', '.join(missing)}: not in the warehouse; `funnelhouse refresh` builds it")
     found = connection.execute(
-        f"select today, reporting_week_start, reporting_currency, attribution_default_model, maturity_to_date_days "
+        "select today, reporting_week_start, reporting_fiscal_year_start_month, reporting_currency, "
+        f"attribution_default_model, maturity_to_date_days, {', '.join(f'attribution_models_{grain}' for grain in GRAINS)} "
         f"from {SETTINGS}"
     ).fetchall()
     if len(found) != 1:
         raise InputError(f"{SETTINGS} has {len(found)} rows instead of one; the refresh writes it from funnelhouse.yml")
-    today, week_start, currency, default_model, to_date_days = found[0]
+    today, week_start, year_start, currency, default_model, to_date_days, *models = found[0]
     _create_targets(connection)
     _create_stale(connection)
     return Inputs(
         today=today,
         week_start=week_start,
+        year_start=year_start,
         currency=currency,
         default_model=default_model,
+        models_by_grain={grain: (names or "all").split(",") for grain, names in zip(GRAINS, models, strict=True)},
         days_of_setting={"maturity_to_date_days": to_date_days},
     )
 

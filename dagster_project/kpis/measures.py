@@ -17,6 +17,7 @@ import duckdb
 
 from dagster_project.kpis.catalogue import NO_MODEL, TOTAL, TWO_CUTS, Catalogue, Measure
 from dagster_project.kpis.compiler import Compiler
+from dagster_project.kpis.inputs import Inputs, fill
 from dagster_project.kpis.periods import WHICH
 
 NOT_SET = "(not set)"
@@ -35,8 +36,12 @@ class Asked:
     windowed: list[Measure] = field(default_factory=list)
 
 
-def create_models(connection: duckdb.DuckDBPyConnection, catalogue: Catalogue, compiler: Compiler, default: str) -> str:
-    """Make `kpi_models`, the attribution models that have credited anything (before the first order: the default one).
+def create_models(
+    connection: duckdb.DuckDBPyConnection, catalogue: Catalogue, compiler: Compiler, inputs: Inputs
+) -> str:
+    """Make `kpi_models`, the attribution models that have credited anything (before the first order: the default one),
+    and `kpi_grain_models` (grain, attribution_model), those that rows of each grain may have: of them, those that the
+    settings name for the grain, the one that people are shown, and `none`.
 
     Returns the model that people are shown: the default, or the first where the default has not been computed.
     """
@@ -47,9 +52,17 @@ def create_models(connection: duckdb.DuckDBPyConnection, catalogue: Catalogue, c
         f"create or replace temp table kpi_models as select distinct attribution_model from ({sql}) "
         "where attribution_model is not null order by all"
     )
+    default = inputs.default_model
     connection.execute("insert into kpi_models select ? where not exists (from kpi_models)", [default])
     models = [model for (model,) in connection.execute("from kpi_models order by all").fetchall()]
-    return default if default in models else models[0]
+    shown = default if default in models else models[0]
+    chosen = [
+        (grain, model)
+        for grain, names in inputs.models_by_grain.items()
+        for model in [NO_MODEL, *(name for name in models if name == shown or name in names or names == ["all"])]
+    ]
+    fill(connection, "kpi_grain_models", {"grain": "varchar", "attribution_model": "varchar"}, chosen)
+    return shown
 
 
 def ask(connection: duckdb.DuckDBPyConnection, catalogue: Catalogue, compiler: Compiler, dimension: str) -> Asked:
@@ -93,13 +106,14 @@ def create_cells(connection: duckdb.DuckDBPyConnection, asked: Asked) -> None:
     and model."""
     sources = [
         "select w.grain, w.period_start, w.through, w.which, d.* exclude (date_day) "
-        "from kpi_days as d join (from kpi_asked_days semi join kpi_needed using (grain, period_start)) as w using (date_day)",
+        "from kpi_days as d join (from kpi_asked_days semi join kpi_needed using (grain, period_start)) as w using (date_day) "
+        "semi join kpi_grain_models as m on m.grain = w.grain and m.attribution_model = d.attribution_model",
         "from kpi_windowed semi join kpi_needed using (grain, period_start)",
     ]
     if asked.dimension == TOTAL:
         sources.append(
-            f"select grain, period_start, through, which, 'all' as member, attribution_model from kpi_windows "
-            f"cross join (select '{NO_MODEL}' as attribution_model union all from kpi_models) where which = 'now'"
+            "select grain, period_start, through, which, 'all' as member, attribution_model from kpi_windows "
+            "join kpi_grain_models using (grain) where which = 'now'"
         )
     names = [m.name for m in (*asked.daily, *asked.windowed)]
     aggregates = [_aggregated(m) for m in (*asked.daily, *asked.windowed)]

@@ -11,7 +11,7 @@ Everything that KPI rows know about time is in the temporary tables made here.
 * `kpi_asked_windows`, `kpi_asked_days`: those of them that measures are asked for. What a finished period is compared
   with is a finished period itself, which is asked for anyway.
 
-A year earlier is the same date, month, quarter or year; 29 February is compared with 28 February; a week is
+Quarters and years are those of the fiscal year. A year earlier is the same date, month, quarter or year; 29 February is compared with 28 February; a week is
 compared with the week 52 weeks back, which has the same weekdays.
 """
 
@@ -24,23 +24,35 @@ import duckdb
 GRAINS = {"day": "daily", "week": "weekly", "month": "monthly", "quarter": "quarterly", "year": "yearly"}
 WHICH = ("now", "previous", "year_ago")
 
+# cut as if the fiscal year began in January; by first days of months, since 31 May less a month is 30 April
+_FISCAL = (
+    "cast(date_trunc('{period}', date_trunc('month', date_day) - to_months({{year_start}} - 1)) "
+    "+ to_months({{year_start}} - 1) as date)"
+)
 _START = {
     "day": "date_day",
     "week": "date_day - cast((isodow(date_day) - 1 - {week_start} + 7) % 7 as integer)",
     "month": "cast(date_trunc('month', date_day) as date)",
-    "quarter": "cast(date_trunc('quarter', date_day) as date)",
-    "year": "cast(date_trunc('year', date_day) as date)",
+    "quarter": _FISCAL.format(period="quarter"),
+    "year": _FISCAL.format(period="year"),
 }
 _LENGTH = {"day": "1 day", "week": "7 days", "month": "1 month", "quarter": "3 months", "year": "1 year"}
 _YEAR_BACK = {"week": "364 days"}
 
 
 def create_periods(
-    connection: duckdb.DuckDBPyConnection, first_day: date, today: date, week_start: int, grains: list[str]
+    connection: duckdb.DuckDBPyConnection,
+    first_day: date,
+    today: date,
+    grains: list[str],
+    *,
+    week_start: int,
+    year_start: int,
 ) -> None:
-    """Make `kpi_periods` for the days from `first_day` to `today`; `week_start` counts from Monday = 0."""
+    """Make `kpi_periods` for the days from `first_day` to `today`; `week_start` counts from Monday = 0, `year_start` (the
+    month that fiscal years begin with, and with them their quarters) from January = 1."""
     starts = "\nunion all\n".join(
-        f"select distinct '{grain}' as grain, {_START[grain].format(week_start=week_start)} as period_start, "
+        f"select distinct '{grain}' as grain, {_START[grain].format(week_start=week_start, year_start=year_start)} as period_start, "
         f"interval '{_LENGTH[grain]}' as length, interval '{_YEAR_BACK.get(grain, '1 year')}' as year_back from days"
         for grain in grains
     )

@@ -123,7 +123,9 @@ def period(start: date, grain: str) -> str:
         return f"{start.year}-Q{(start.month + 2) // 3}"
     if grain == "year" and start.month == 1:
         return str(start.year)
-    return f"from {start}" if grain in ("quarter", "year") else str(start)
+    if grain == "year":  # a fiscal year is named after the calendar year that it ends in
+        return f"FY{start.year + 1}"
+    return f"from {start}" if grain == "quarter" else str(start)
 
 
 def moment(value: Any) -> str:

@@ -54,7 +54,10 @@ def test_the_row_of_settings(tmp_path: Path) -> None:
         crm={"truth": ["files"], "customer": "company"},
         revenue_truth="files",
         gross_margin={"default": 0.4},
-        attribution={"default_model": "linear", "lookback_days": {"lead": 30}, "half_life_days": 3.5},
+        attribution={
+            "default_model": "linear", "lookback_days": {"lead": 30}, "half_life_days": 3.5,
+            "models_by_grain": {"week": ["markov", "linear"], "year": "default"},
+        },
         maturity={"stage_window_days": 20, "stage_windows_days": {"sql>opportunity": 60}},
         exchange_rates={"providers": ["cbr", "file"], "carry_days": 10},
         files=[
@@ -82,6 +85,10 @@ def test_the_row_of_settings(tmp_path: Path) -> None:
         "gross_margin_default": 0.4,
         "attribution_default_model": "linear",
         "attribution_half_life_days": 3.5,
+        "attribution_models_day": "linear",
+        "attribution_models_week": "linear,markov",
+        "attribution_models_month": "all",
+        "attribution_models_year": "linear",
         "attribution_lookback_days_lead": 30,
         "attribution_lookback_days_order": 90,
         "maturity_stage_window_days": 20,

@@ -50,3 +50,6 @@ def test_weeks_and_fiscal_years_follow_the_settings(house: House) -> None:
     assert house.rows(query.format("2026-03-20")) == [(date(2026, 3, 14), 2026, 4, 12)]  # a Friday
     assert house.rows(query.format("2026-03-21")) == [(date(2026, 3, 21), 2026, 4, 12)]
     assert house.rows(query.format("2026-04-01")) == [(date(2026, 3, 28), 2027, 1, 1)]
+    starts = "select fiscal_quarter_start, fiscal_year_start from marts.dim_date where date_day = '{}'"
+    assert house.rows(starts.format("2026-03-31")) == [(date(2026, 1, 1), date(2025, 4, 1))]
+    assert house.rows(starts.format("2026-05-31")) == [(date(2026, 4, 1), date(2026, 4, 1))]

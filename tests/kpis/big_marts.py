@@ -7,11 +7,11 @@ from datetime import date, timedelta
 from kpi_warehouse import Warehouse
 
 
-def big_warehouse(today: date, days: int, sessions: int, leads: int, models: int = 1, campaigns: int = 80) -> Warehouse:
+def big_warehouse(today: date, days: int, sessions: int, leads: int, models: int = 1, campaigns: int = 80, seed: float = 0.42) -> Warehouse:
     """A warehouse over `days` days until yesterday: one traffic row per session, the long tails that real sites have."""
     warehouse = Warehouse(today, today - timedelta(days), extracted_to=today - timedelta(1))
     connection = warehouse.connection
-    connection.execute("select setseed(0.42)")
+    connection.execute("select setseed(?)", [seed])
     cuts = """
         ['Organic Search', 'Direct', 'Paid Search', 'Referral', 'Organic Social', 'Paid Social', 'Email', 'Display',
          'Cross-network', 'Unassigned'][1 + least((r.a * r.a * 10)::integer, 9)] as channel,

@@ -13,7 +13,9 @@ CUTS = "channel varchar, source varchar, medium varchar, campaign_key varchar"
 LEAD_CUTS = f"{CUTS}, device varchar, country varchar, landing_page varchar, form varchar, sales_rep varchar"
 TABLES = {
     "staging.stg_config__settings": (
-        "today date, reporting_week_start integer, reporting_currency varchar, attribution_default_model varchar, "
+        "today date, reporting_week_start integer, reporting_fiscal_year_start_month integer, reporting_currency varchar, "
+        "attribution_default_model varchar, attribution_models_day varchar, attribution_models_week varchar, "
+        "attribution_models_month varchar, attribution_models_quarter varchar, attribution_models_year varchar, "
         "maturity_to_date_days integer"
     ),
     "staging.stg_config__stage_map": "crm varchar, object varchar, pipeline varchar, stage_value varchar, stage varchar",
@@ -114,8 +116,11 @@ class Warehouse:
             today=today,
             **{
                 "reporting_week_start": 0,
+                "reporting_fiscal_year_start_month": 1,
                 "reporting_currency": "EUR",
                 "attribution_default_model": "last",
+                **{f"attribution_models_{grain}": "last" for grain in ("day", "week")},
+                **{f"attribution_models_{grain}": "all" for grain in ("month", "quarter", "year")},
                 "maturity_to_date_days": 180,
                 **settings,
             },

@@ -118,6 +118,25 @@ def test_explain_understands_periods(warehouse: Warehouse, period: str, start: d
 
 
 @pytest.mark.parametrize(
+    ("period", "start"),
+    [
+        ("FY2026", date(2025, 4, 1)), ("2026", date(2025, 4, 1)), ("FY2027", date(2026, 4, 1)),
+        ("FY2026-Q4", date(2026, 1, 1)), ("FY2027-Q1", date(2026, 4, 1)), ("2026-Q3", date(2026, 7, 1)),
+    ],
+)  # fmt: skip
+def test_explain_understands_fiscal_years(fiscal: Warehouse, period: str, start: date) -> None:
+    """They begin in April, and are named after the calendar year that they end in."""
+    assert kpis.explain(fiscal.connection, "leads", period).row["period_start"] == start
+
+
+@pytest.fixture(scope="module")
+def fiscal(build: Build) -> Warehouse:
+    fiscal = Warehouse(date(2026, 8, 1), date(2025, 4, 1), reporting_fiscal_year_start_month=4)
+    build(fiscal, grains=["quarter", "year"])
+    return fiscal
+
+
+@pytest.mark.parametrize(
     ("kpi_id", "period", "message"),
     [
         ("leads", "September", "'September' is no period; allowed are 2026-09-14"),

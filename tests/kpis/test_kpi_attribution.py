@@ -242,3 +242,42 @@ def test_the_deals_fixture(build: Build, shared_dir: Path) -> None:
     cycle = warehouse.row("yearly", "sales_cycle_days", "2026-01-01")
     assert (cycle["value"], cycle["sample_size"]) == (expected["median_days_won_closed_only"], expected["won"])
     assert warehouse.row("yearly", "opportunities", "2026-01-01")["value"] == expected["deals"]
+
+
+GRAINS = ("daily", "weekly", "monthly", "quarterly", "yearly")
+
+
+def models_by_table(warehouse: Warehouse, kpi: str, dimension: str) -> dict[str, set[str]]:
+    where = f"kpi_id = '{kpi}' and dimension = '{dimension}'"
+    return {table: {row[0] for row in warehouse.rows(table, "attribution_model", where)} for table in GRAINS}
+
+
+def test_days_and_weeks_have_the_default_model_and_longer_periods_all(warehouse: Warehouse, build: Build) -> None:
+    spend(warehouse, 100, channel="Email")
+    for model, revenue in (("first", 100), ("last", 200), ("linear", 150)):
+        credit(warehouse, revenue, model, channel="Email")
+    build(warehouse)
+    for dimension in ("channel", "total"):
+        assert models_by_table(warehouse, "roas", dimension) == {
+            "daily": {"last"}, "weekly": {"last"},
+            "monthly": {"first", "last", "linear"}, "quarterly": {"first", "last", "linear"}, "yearly": {"first", "last", "linear"},
+        }  # fmt: skip
+    assert models_by_table(warehouse, "revenue", "total") == {table: {"none"} for table in GRAINS}
+    assert warehouse.row("daily", "roas", "2026-08-04", "channel", "Email")["value"] == 2
+    assert warehouse.row("monthly", "roas", "2026-08-01", "channel", "Email", "linear")["value"] == 1.5
+
+
+def test_which_models_a_grain_has_is_a_setting(warehouse: Warehouse, build: Build) -> None:
+    """Changed between two builds: rows that are no longer wanted go, others come."""
+    for model in ("first", "last", "linear"):
+        credit(warehouse, 100, model, channel="Email")
+    build(warehouse)
+    warehouse.connection.execute(
+        "update staging.stg_config__settings set attribution_models_day = 'all', attribution_models_week = 'last,linear', "
+        "attribution_models_year = 'last'"
+    )
+    build(warehouse)
+    assert models_by_table(warehouse, "revenue", "channel") == {
+        "daily": {"first", "last", "linear"}, "weekly": {"last", "linear"}, "monthly": {"first", "last", "linear"},
+        "quarterly": {"first", "last", "linear"}, "yearly": {"last"},
+    }  # fmt: skip

@@ -311,3 +311,37 @@ def test_targets_are_paced_by_days_where_the_kpi_adds_up(build: Build) -> None:
     assert target("cpl", "2026-10-01") == (30, 30, "on_track")  # 25 each: lower is better
     assert target("marketing_spend", "2026-10-01") == (310, 100, None)  # neither good nor bad by itself
     assert target("sessions", "2026-10-01") == (None, None, None)
+
+
+def test_quarters_and_years_are_those_of_the_fiscal_year(build: Build) -> None:
+    """A year that begins in April: 31 March ends both its year and its fourth quarter, 31 May is in the first."""
+    warehouse = Warehouse(date(2026, 7, 15), date(2024, 4, 1), reporting_fiscal_year_start_month=4)
+    for day, count in {
+        date(2024, 4, 1): 1, date(2025, 3, 31): 2, date(2025, 4, 1): 4, date(2025, 5, 31): 8, date(2026, 3, 31): 16,
+        date(2026, 4, 1): 32, date(2026, 6, 30): 64, date(2026, 7, 1): 128,
+    }.items():  # fmt: skip
+        leads(warehouse, day, count)
+    build(warehouse)
+    years = warehouse.rows("yearly", "period_start, period_end, value", "kpi_id = 'leads' and dimension = 'total'")
+    assert years == [
+        (date(2024, 4, 1), date(2025, 3, 31), 1 + 2),
+        (date(2025, 4, 1), date(2026, 3, 31), 4 + 8 + 16),
+        (date(2026, 4, 1), date(2027, 3, 31), 32 + 64 + 128),
+    ]
+    first = warehouse.row("quarterly", "leads", "2026-04-01")
+    assert (first["period_end"], first["value"], first["previous_value"]) == (date(2026, 6, 30), 32 + 64, 16)
+    assert (first["year_ago_value"], first["year_ago_change"]) == (4 + 8, 7)
+
+
+def test_fiscal_quarters_that_are_none_of_the_calendar(build: Build) -> None:
+    """A year that begins in February has quarters from February, May, August and November."""
+    warehouse = Warehouse(date(2026, 7, 15), date(2025, 11, 30), reporting_fiscal_year_start_month=2)
+    leads(warehouse, date(2025, 12, 31), 1)
+    leads(warehouse, date(2026, 1, 31), 2)
+    leads(warehouse, date(2026, 2, 1), 4)
+    build(warehouse)
+    quarters = warehouse.rows("quarterly", "period_start, value", "kpi_id = 'leads' and dimension = 'total'")
+    assert quarters == [(date(2025, 11, 1), 3), (date(2026, 2, 1), 4), (date(2026, 5, 1), 0)]
+    assert [row[0] for row in warehouse.rows("yearly", "period_start", "kpi_id = 'leads' and dimension = 'total'")] == [
+        date(2025, 2, 1), date(2026, 2, 1)
+    ]  # fmt: skip

@@ -17,6 +17,8 @@ select
     cast(date_trunc('month', days.date_day) as date) as month_start,
     cast(date_trunc('quarter', days.date_day) as date) as quarter_start,
     cast(date_trunc('year', days.date_day) as date) as year_start,
+    {{ fiscal_start_of('days.date_day', 3, 'settings.reporting_fiscal_year_start_month') }} as fiscal_quarter_start,
+    {{ fiscal_start_of('days.date_day', 12, 'settings.reporting_fiscal_year_start_month') }} as fiscal_year_start,
     -- the fiscal year is named after the calendar year in which it ends
     cast(extract(year from days.date_day) as integer)
     + case

@@ -57,6 +57,8 @@ select
     calendar.fiscal_year,
     cast(floor((calendar.fiscal_month - 1) / 3.0) as integer) + 1 as fiscal_quarter,
     calendar.fiscal_month,
+    calendar.fiscal_quarter_start,
+    calendar.fiscal_year_start,
 
     ---------- solar hijri
     solar_hijri.solar_hijri_year,

@@ -20,8 +20,8 @@ known_sessions as (
         sessions.session_date,
         calendar.week_start,
         calendar.month_start,
-        calendar.quarter_start,
-        calendar.year_start,
+        calendar.fiscal_quarter_start,
+        calendar.fiscal_year_start,
         sessions.is_engaged,
         {%- for cut in cuts %}
         coalesce(sessions.{{ cut }}, '(not set)') as {{ cut }}{{ ',' if not loop.last }}
@@ -34,8 +34,8 @@ known_sessions as (
 ),
 
 {% for grain, column in [
-    ('day', 'session_date'), ('week', 'week_start'), ('month', 'month_start'), ('quarter', 'quarter_start'),
-    ('year', 'year_start')
+    ('day', 'session_date'), ('week', 'week_start'), ('month', 'month_start'), ('quarter', 'fiscal_quarter_start'),
+    ('year', 'fiscal_year_start')
 ] %}
 of_{{ grain }} as (
 

@@ -49,6 +49,11 @@ renamed as (
         ---------- attribution
         attribution_default_model,
         attribution_models,
+        attribution_models_day,
+        attribution_models_week,
+        attribution_models_month,
+        attribution_models_quarter,
+        attribution_models_year,
         attribution_half_life_days,
         attribution_markov_window_days,
         attribution_earlier_conversions_reset,
