@@ -58,12 +58,12 @@ TABLES = {
     ),
     "marts.fct_costs": (
         f"date_day date, platform varchar, cost_type varchar, motion varchar, {CUTS}, amount decimal(24, 6), "
-        "acquisition_amount decimal(24, 6), is_rate_missing boolean"
+        "acquisition_amount decimal(24, 6), is_rate_missing boolean, is_revenue_read boolean"
     ),
     "marts.fct_attribution": (
         f"conversion_type varchar, conversion_id varchar, model varchar, is_default_model boolean, is_amount_known boolean, {CUTS}, motion varchar, "
         "touch_date date, conversion_date date, credit decimal(18, 12), revenue decimal(24, 6), gross_margin decimal(24, 6), is_new_customer boolean, "
-        "is_rate_missing boolean, has_media_cost boolean"
+        "is_rate_missing boolean, has_media_cost boolean, is_spend_read boolean"
     ),
     "marts.dim_channel": (
         "channel varchar, is_paid boolean, is_organic boolean, is_social boolean, channel_order integer, has_media_cost boolean"
@@ -182,6 +182,11 @@ class Warehouse:
             """
             update marts.fct_attribution set has_media_cost = channel in (
                 select channel from marts.fct_costs where cost_type = 'media' and (amount <> 0 or is_rate_missing)
+            ), is_spend_read = conversion_date in (
+                select date_day from intermediate.int_source_days where subject = 'media' and is_extracted
+            );
+            update marts.fct_costs set is_revenue_read = exists (
+                from intermediate.int_source_subjects where subject = 'orders'
             );
             update marts.fct_lead_stages set
                 is_window_over = reached_date + conversion_window_days < (select today from staging.stg_config__settings),

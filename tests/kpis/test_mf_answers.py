@@ -201,6 +201,32 @@ def test_without_spend_or_revenue_a_return_says_what_its_table_says(
         assert [(row["value"], row["reason"]) for row in rows] == cells, kpi_id
 
 
+@pytest.mark.parametrize(("off", "kpi_ids"), [
+    (["hubspot/deals"], ["roas", "roi_revenue", "romi", "drr", "mer"]),
+    (["google_ads/campaign_performance", "config/ledger"], ["roas", "roi_revenue", "romi", "drr"]),
+])  # fmt: skip
+def test_what_nobody_reads_is_no_data_and_never_a_return_of_0(
+    build: Build, catalogue: Catalogue, sql: Callable[..., str], reasons: set[str], off: list[str], kpi_ids: list[str]
+) -> None:
+    """Spend without a source of orders, and orders without a source of spend."""
+    warehouse = Warehouse(date(2026, 10, 1), date(2026, 7, 1))
+    day = date(2026, 8, 3)
+    if off == ["hubspot/deals"]:
+        warehouse.add("marts.fct_costs", date_day=day, channel="Display", amount=200, acquisition_amount=200)
+    else:
+        warehouse.add("marts.fct_attribution", conversion_date=day, channel="Display", revenue=90, gross_margin=40)
+    warehouse.switch_off(*off)
+    build(warehouse, grains=["month"])
+    for kpi_id in kpi_ids:
+        kpi = catalogue.kpi(kpi_id)
+        for dimension, key in (("total", ()), ("channel", ("Display",))):
+            if dimension in kpi.dimensions:
+                said = table(warehouse, kpi, dimension, "month")[(date(2026, 8, 1), *key)]
+                answered = metricflow(warehouse, sql, reasons, kpi, dimension, "month")
+                assert (said["value"], said["reason"]) == (None, "no_data"), (kpi_id, dimension)
+                assert answered == {(date(2026, 8, 1), *key): (None, "no_data")}, (kpi_id, dimension)
+
+
 def test_what_cannot_be_added_has_no_answer_and_says_how_to_ask(world: Warehouse, sql: Callable[..., str]) -> None:
     """All models together, all steps together, all counts together."""
     for metric, reason, missing in (

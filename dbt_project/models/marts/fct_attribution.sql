@@ -33,6 +33,13 @@ channels as (
 
 ),
 
+-- on these days no spend is 0, on others it is not known
+spend_days as (
+
+    select distinct date_day from {{ ref('int_source_days') }} where subject = 'media' and is_extracted
+
+),
+
 settings as (
 
     select
@@ -236,8 +243,10 @@ select
     credited.is_rate_missing,
     credited.motion,
     coalesce(channels.has_media_cost, false) as has_media_cost,
+    spend_days.date_day is not null as is_spend_read,
     credited.model = settings.attribution_default_model as is_default_model
 
 from credited
 cross join settings
 left join channels on credited.channel = channels.channel
+left join spend_days on credited.conversion_date = spend_days.date_day

@@ -16,6 +16,17 @@ lines as (
 
 ),
 
+-- with a source of orders no revenue is 0, without one it is not known
+revenue as (
+
+    select count(*) > 0 as is_read
+    from {{ ref('stg_meta__subjects') }} as subjects
+    inner join {{ ref('stg_meta__streams') }} as streams
+        on subjects.source = streams.source and subjects.stream = streams.stream
+    where streams.is_on and subjects.subject = 'orders' and subjects.decides
+
+),
+
 media as (
 
     select
@@ -78,21 +89,23 @@ unioned as (
 )
 
 select
-    date_day,
-    origin,
-    platform,
-    account_id,
-    line_id,
-    cost_line_key,
-    cost_type,
-    motion,
-    channel,
-    source,
-    medium,
-    campaign_key,
-    currency_code,
-    {{ money('amount_native') }} as amount_native,
-    {{ money('amount') }} as amount,
-    {{ money('acquisition_amount') }} as acquisition_amount,
-    is_rate_missing
+    unioned.date_day,
+    unioned.origin,
+    unioned.platform,
+    unioned.account_id,
+    unioned.line_id,
+    unioned.cost_line_key,
+    unioned.cost_type,
+    unioned.motion,
+    unioned.channel,
+    unioned.source,
+    unioned.medium,
+    unioned.campaign_key,
+    unioned.currency_code,
+    {{ money('unioned.amount_native') }} as amount_native,
+    {{ money('unioned.amount') }} as amount,
+    {{ money('unioned.acquisition_amount') }} as acquisition_amount,
+    unioned.is_rate_missing,
+    revenue.is_read as is_revenue_read
 from unioned
+cross join revenue
