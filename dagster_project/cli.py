@@ -242,7 +242,7 @@ def show(
 @app.command()
 def explain(
     kpi: Annotated[str, typer.Argument(help="A KPI id.")],
-    period: Annotated[str, typer.Option(help="2026-09-14, 2026-W38, 2026-09, 2026-Q3 or 2026.")],
+    period: Annotated[str, typer.Option(help="2026-09-14, 2026-W38, 2026-09, 2026-Q3 (FY2026-Q3: fiscal) or 2026.")],
     by: Annotated[str | None, typer.Option(help="Show the parts of this cut: channel, campaign, sales_rep …")] = None,
     model: Annotated[str | None, typer.Option(help="Attribution model, where the KPI has one.")] = None,
 ) -> None:

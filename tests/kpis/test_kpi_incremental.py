@@ -92,3 +92,10 @@ def run(world: World, builder: Builder, steps: int) -> None:
 @pytest.mark.parametrize("seed", range(2))
 def test_incremental_equals_full(seed: int, catalogue: Catalogue, builder: Builder) -> None:
     run(a_world(seed, catalogue), builder, steps=4)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(100, 140))
+def test_incremental_equals_full_for_long(seed: int, catalogue: Catalogue, builder: Builder) -> None:
+    """400 builds, each beside one from nothing."""
+    run(a_world(seed, catalogue), builder, steps=10)
