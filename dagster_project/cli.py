@@ -199,16 +199,32 @@ def doctor() -> None:
 
 @app.command()
 def verify(
+    repair: Annotated[bool, typer.Option("--repair", help="Set damaged raw files aside and read their days again.")] = False,
     rebuild: Annotated[bool, typer.Option("--rebuild", help="Build marts and KPI tables anew, elsewhere, and compare.")] = False,
 ) -> None:
-    """Whether this home is right: its tables those that its raw zone gives. Changes nothing; exit code 1 where it is not."""
+    """Whether this home is right: every raw file against its hash, with --rebuild the tables against the raw zone, too.
+
+    Changes nothing without --repair; exit code 1 where something is wrong.
+    """
+    from dagster_project.connectors import Window
     from dagster_project.settings import load_settings
     from dagster_project.stopping import Stopped, run_until_stopped
-    from dagster_project.verify import differences_from_a_rebuild
+    from dagster_project.verify import differences_from_a_rebuild, raw_problems
 
-    if not rebuild:
-        raise _Stop("say what to verify: --rebuild compares marts and KPI tables with a rebuild from the raw zone", 2)
     settings = load_settings()
+    problems = raw_problems(settings, repair=repair)
+    for problem in problems.said:
+        err.print(f"[red]damaged[/red] {escape(problem)}", soft_wrap=True)
+    if problems.said and not repair:
+        raise _Stop(f"{len(problems.said)} raw days are damaged or missing; `funnelhouse verify --repair` reads them again")
+    if problems.said:
+        _run(settings, "refresh", Window.of_day(settings.today - timedelta(days=1)), None)
+        left = raw_problems(settings, repair=False)
+        if left.said:
+            raise _Stop("still damaged or missing, their source did not give them again:\n" + "\n".join(left.said))
+    out.print(f"{problems.days:,} raw days are as they were written")
+    if not rebuild:
+        return
     try:
         found = run_until_stopped(lambda: differences_from_a_rebuild(settings))
     except Stopped as stopped:

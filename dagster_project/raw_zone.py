@@ -338,19 +338,20 @@ class RawZone:
                 rows.append(row)
         return pa.Table.from_pylist(rows, schema=LEDGER_SCHEMA)
 
-    def lost_days(self, stream: Any) -> list[date]:
-        """Days that were stored and are not any more: set aside as damaged, or deleted by another hand; oldest first."""
-        kept = set(self.ledger(stream).column("day").to_pylist())
-        return sorted(day for day in self._lost(stream) if day not in kept)
-
     def gaps(self, stream: Any) -> list[date]:
-        """Days of a daily report between the first and the last that are stored, and lost days; oldest first."""
+        """Days that should be stored and are not, oldest first; sets aside what is damaged, as `ledger` does."""
+        self.ledger(stream)
+        return self.missing_days(stream)
+
+    def missing_days(self, stream: Any) -> list[date]:
+        """Days that were stored and are not any more (set aside as damaged, or deleted by another hand), and those of a
+        daily report between the first and the last that are stored; oldest first. Looks only."""
         stored = self.extracted_days(stream)
-        lost = self.lost_days(stream)
-        if stream.kind != "report" or stream.period != "day" or not stored:
-            return lost
-        inner = {stored[0] + timedelta(days=n) for n in range((stored[-1] - stored[0]).days)}
-        return sorted({*lost, *(inner - set(stored))})
+        missing = set(self._lost(stream)) - set(stored)
+        if stream.kind == "report" and stream.read is not None and stream.period == "day" and stored:
+            inner = {stored[0] + timedelta(days=n) for n in range((stored[-1] - stored[0]).days)}
+            missing |= inner - set(stored)
+        return sorted(missing)
 
     def damages(self, stream: Any) -> Iterator[Damage]:
         """The stored days of a stream whose content is not what its own hash says; every file is read whole."""

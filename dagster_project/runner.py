@@ -68,8 +68,8 @@ def _is_parsed() -> bool:
 
 
 def _parse(settings: Settings) -> None:
-    command = [sys.executable, "-m", "dbt.cli.main", "parse", "--quiet", "--project-dir", str(DBT_FOLDER),
-               "--profiles-dir", str(DBT_FOLDER)]  # fmt: skip
+    command = [sys.executable, "-m", "dbt.cli.main", "parse", "--quiet", "--no-partial-parse", "--project-dir",
+               str(DBT_FOLDER), "--profiles-dir", str(DBT_FOLDER)]  # fmt: skip
     environment = {**os.environ, **settings.dbt_environment(), "DBT_TARGET_PATH": str(MANIFEST.parent)}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:

@@ -1,6 +1,6 @@
-"""Whether a home is what its raw zone gives: `funnelhouse verify --rebuild`.
+"""Whether a home is right: raw files are what was written, tables are what the raw zone gives (`funnelhouse verify`).
 
-Marts and KPI tables are built from nothing in a temporary folder, from the raw zone as the last refresh left it, and
+A raw file carries the hash of its rows; all are read and compared. Marts and KPI tables are built from nothing in a temporary folder, from the raw zone as the last refresh left it, and
 compared row by row with those of the home. Nothing of the home is changed; a refresh waits meanwhile.
 """
 
@@ -11,18 +11,21 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
 
-from dagster_project import kpis, stopping
+from dagster_project import ingest, kpis, stopping
 from dagster_project.locks import warehouse_lock
 from dagster_project.publish import DATABASE, SCHEMAS
+from dagster_project.raw_zone import RawZone
 from dagster_project.run_errors import why_dbt_failed
 from dagster_project.runner import DBT_FOLDER, MANIFEST, RunFailed, ensure_manifest
 from dagster_project.settings import Settings
 
+FILES_AT_ONCE = 4
 MAY_DIFFER = ("computed_at",)  # when a row was made
 # DuckDB's threads add doubles in any order: their sums may differ in the last digits
 RELATIVE_TOLERANCE, ABSOLUTE_TOLERANCE = 1e-9, 1e-9
@@ -46,6 +49,31 @@ class Difference:
             f"{self.only_in_home:,} rows that a rebuild does not give, {self.only_in_rebuild:,} that it gives are missing"
         )
         return f"{self.where}, {self.table}: {said}" + "".join(f"\n    {example}" for example in self.examples)
+
+
+@dataclass(frozen=True)
+class RawProblems:
+    """`days` were looked at; `said`: a sentence for each day that is damaged, or was stored and is not any more."""
+
+    days: int
+    said: tuple[str, ...]
+
+
+def raw_problems(settings: Settings, *, repair: bool) -> RawProblems:
+    """Every stored day against its own hash, of sources that are off, too. With `repair` what is damaged is set aside, so
+    that the next refresh reads its day again."""
+    zone, days, said = RawZone(settings.raw_root), 0, []
+    every = [stream for stream in ingest.streams() if zone.extracted_days(stream)]
+    with ThreadPoolExecutor(FILES_AT_ONCE) as pool:
+        for stream, damages in zip(every, pool.map(lambda stream: list(zone.damages(stream)), every), strict=True):
+            days += len(zone.extracted_days(stream))
+            said += [str(damage) for damage in damages]
+            damaged = {damage.day for damage in damages}
+            for damage in damages if repair else ():
+                zone.set_aside(damage, stream)
+            missing = [day for day in zone.missing_days(stream) if day not in damaged]
+            said += [f"{stream.id}: day {day} is missing between days that are stored" for day in missing]
+    return RawProblems(days, tuple(said))
 
 
 def differences_from_a_rebuild(settings: Settings) -> list[Difference]:

@@ -66,7 +66,7 @@ def test_the_readme_lists_every_column_of_every_stream_of_files() -> None:
 
 def test_every_command_in_the_readme_exists() -> None:
     commands = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
-    used = set(re.findall(r"funnelhouse (doctor|refresh|backfill|show|explain|demo|sandbox|ui)\b", README))
+    used = set(re.findall(r"funnelhouse (doctor|refresh|backfill|verify|show|explain|demo|sandbox|ui)\b", README))
     assert used <= commands
     assert set(re.findall(r"(?:`|\$ )make (\w+)", README)) <= set(re.findall(r"^(\w+):", (PROJECT / "Makefile").read_text(), re.M))
 

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 from what_happens import happens
 
-from dagster_project import ingest
+from dagster_project import ingest, verify
 from dagster_project.connectors import Page, Stream, Tally, Window, schema
 from dagster_project.raw_zone import LEDGER, PART, REFUSALS, SCHEMA_DAY, STATUS, RawZone
 from dagster_project.settings import Settings, load_settings
@@ -274,3 +274,29 @@ def test_a_home_that_was_copied_is_whole(zone: RawZone, report: Stream, vendor: 
     go(copied, report, "refresh")
     assert vendor.asked == [Window(PERIOD.end - timedelta(days=3), PERIOD.end)]
     assert content(copied, report) == content(zone, report)
+
+
+@happens("verify over a damaged and a deleted raw day", "both are named, nothing is changed; --repair has them read again")
+def test_verify_looks_only_and_repairs_when_told(
+    zone: RawZone, report: Stream, records: Stream, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for stream in (report, records):
+        go(zone, stream, "backfill", PERIOD)
+    monkeypatch.setattr(ingest, "streams", lambda: [report, records])
+    where = settings(Path(zone.root).parent).model_copy(update={"raw_root": zone.root})
+    assert verify.raw_problems(where, repair=False) == verify.RawProblems(2 * len(PERIOD.days()), ())
+    whole = content(zone, report)
+    silently(other_rows, file_of(zone, report, BAD))
+    file_of(zone, report, date(2026, 9, 20)).unlink()
+    file_of(zone, records, BAD).unlink()
+    before = {str(path): path.read_bytes() for path in Path(zone.root).rglob("*.parquet")}
+    said = verify.raw_problems(where, repair=False).said
+    assert [text.partition(" is ")[0] for text in said] == [
+        f"ga4/traffic: day {BAD}", "ga4/traffic: day 2026-09-20", f"ga4/people: day {BAD}",
+    ]  # fmt: skip
+    assert {str(path): path.read_bytes() for path in Path(zone.root).rglob("*.parquet")} == before
+    assert verify.raw_problems(where, repair=True).said == said
+    for stream in (report, records):
+        go(zone, stream, "refresh")
+    assert content(zone, report) == whole
+    assert verify.raw_problems(where, repair=False).said == ()

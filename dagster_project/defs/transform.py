@@ -23,6 +23,7 @@ from dagster_project.locks import warehouse_lock
 # by argument, so that whoever starts the run can leave out more.
 LEFT_OUT = {"DBT_EXCLUDE_RESOURCE_TYPES": "unit_test"}
 PARSED = "partial_parse.msgpack"  # dbt's own memory of a parse, good for one warehouse path only
+PARSED_OF = "partial_parse.of"
 RUN_FOLDER = "run-"
 KEPT_RUNS = 3  # folders of compiled SQL and run results, some 10 MB each
 
@@ -69,16 +70,26 @@ def _begin(home: Path, run_id: str) -> Path:
     """The folder that this run's dbt works in, under `<home>/dbt` or DBT_TARGET_PATH, with what dbt knows of the project.
 
     A home has its own memory of the parse, since dbt's is bound to the warehouse's path: with one for all, each night
-    of another home than the one parsed at set-up would parse the project again (8 seconds).
+    of another home than the one parsed at set-up would parse the project again (8 seconds). It is used for the very
+    project that it was made of: over a metric that moved to another file dbt 1.11 stumbles ("two metrics with the name").
     """
     all_runs = Path(os.environ.get("DBT_TARGET_PATH", home / "dbt")).absolute()
     folder = all_runs / f"{RUN_FOLDER}{run_id}"
     folder.mkdir(parents=True, exist_ok=True)
-    for parsed in (all_runs / PARSED, dbt_project.manifest_path.with_name(PARSED)):  # the set-up's may be of this home
+    own, of_setup = all_runs / PARSED, dbt_project.manifest_path.with_name(PARSED)  # the set-up's may be of this home
+    stamp = all_runs / PARSED_OF
+    is_of_this_project = stamp.exists() and stamp.read_text() == _project()
+    for parsed in ([own] if is_of_this_project else []) + [of_setup]:
         if parsed.exists():
             shutil.copyfile(parsed, folder / PARSED)
             break
     return folder
+
+
+def _project() -> str:
+    """Which parse of the project this is: the manifest is written anew whenever the project changed."""
+    stat = dbt_project.manifest_path.stat()
+    return f"{stat.st_mtime_ns}:{stat.st_size}"
 
 
 def _end(folder: Path) -> None:
@@ -86,5 +97,6 @@ def _end(folder: Path) -> None:
     all_runs = folder.parent
     if (folder / PARSED).exists():
         os.replace(folder / PARSED, all_runs / PARSED)
+        (all_runs / PARSED_OF).write_text(_project())
     for old in sorted(all_runs.glob(f"{RUN_FOLDER}*"), key=lambda path: path.stat().st_mtime)[:-KEPT_RUNS]:
         shutil.rmtree(old, ignore_errors=True)
