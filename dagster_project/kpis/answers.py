@@ -205,7 +205,9 @@ _PERIODS = (
 
 
 def _year_start(connection: duckdb.DuckDBPyConnection) -> int:
-    """The month that fiscal years begin with."""
+    """The month that fiscal years begin with; January where no years were built."""
+    if not exists(connection, f"kpi.{table_name('year')}"):
+        return 1
     found = _rows(connection, f"select min(month(period_start)) as month from kpi.{table_name('year')}", {})
     return found[0]["month"] or 1
 

@@ -84,7 +84,7 @@ def test_show_uses_the_grain_and_the_model_that_the_kpi_is_read_with(warehouse: 
             "cpl is not cut by 'device'. Its cuts: total, channel, source, medium, campaign",
         ),
         ({"kpi_id": "cpl", "grain": "hour"}, "There is no grain 'hour'. Grains: day, week, month, quarter, year"),
-        ({"kpi_id": "roas", "model": "markov"}, "roas has no attribution model 'markov'. Models: last"),
+        ({"kpi_id": "roas", "model": "markov"}, "roas by week has no attribution model 'markov'. Models: last"),
     ],
 )
 def test_a_wrong_question_is_told_what_there_is(warehouse: Warehouse, question: dict[str, str], message: str) -> None:
