@@ -27,10 +27,10 @@ def has_stored(installation: Installation, stream: str, day: str) -> Callable[[]
 
 def is_building(installation: Installation, model: str) -> Callable[[], bool]:
     """dbt has begun with a model."""
-    known = set(installation.dbt_target.glob("dbt_build-*"))
+    known = set(installation.dbt_target.glob("run-*"))
 
     def begun() -> bool:
-        logs = [folder / "dbt.log" for folder in set(installation.dbt_target.glob("dbt_build-*")) - known]
+        logs = [folder / "dbt.log" for folder in set(installation.dbt_target.glob("run-*")) - known]
         return any(f"model {model} " in log.read_text() for log in logs if log.exists())
 
     return begun
