@@ -15,6 +15,7 @@ run: $(READY)           ## the whole pipeline against the sandbox, then the scor
 
 test: $(READY)          ## lint and the whole test suite
 	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/python -m pytest -n $(WORKERS)
 
 ui: $(READY)            ## Dagster on 127.0.0.1:3000
@@ -30,7 +31,7 @@ $(READY): requirements.lock pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@FUNNELHOUSE_HOME=$(CURDIR)/data/demo FUNNELHOUSE_RAW=$(CURDIR)/data/demo/raw \
-		$(BIN)/dbt parse --quiet --project-dir $(CURDIR)/dbt_project --profiles-dir $(CURDIR)/dbt_project
+		$(BIN)/dbt parse --quiet --no-partial-parse --project-dir $(CURDIR)/dbt_project --profiles-dir $(CURDIR)/dbt_project
 	@touch $(READY)
 
 clean:                  ## forget the environment and the demo's data

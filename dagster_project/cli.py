@@ -50,7 +50,9 @@ def main() -> None:
     try:
         app()
     except _Told as told:
-        err.print(f"{told}; what is stored is whole, run the same command again and it goes on where it was", soft_wrap=True)
+        err.print(
+            f"{told}; what is stored is whole, run the same command again and it goes on where it was", soft_wrap=True
+        )
         sys.stdout.flush()
         sys.stderr.flush()
         if any(thread.name == "run" for thread in threading.enumerate()):
@@ -98,7 +100,9 @@ def _version(is_asked: bool) -> None:
 
 @app.callback()
 def options(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which version this is.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which version this is.")
+    ] = False,
 ) -> None:
     """Funnelhouse: the marketing and sales KPI warehouse that a company runs itself."""
 
@@ -163,7 +167,13 @@ def _run(settings: Settings, mode: str, window: object, sources: list[str] | Non
         with reporter_for(err) as reporter:
             result = run_until_stopped(
                 lambda: run_refresh(
-                    settings, mode, window, sources=sources, allow_shrink=allow_shrink, reporter=reporter, run_id=run_id  # type: ignore[arg-type]
+                    settings,
+                    mode,
+                    window,
+                    sources=sources,
+                    allow_shrink=allow_shrink,
+                    reporter=reporter,
+                    run_id=run_id,  # type: ignore[arg-type]
                 ),
                 lambda: mark_stopped(settings, run_id, "it was told to stop, by a signal"),
             )
@@ -199,8 +209,12 @@ def doctor() -> None:
 
 @app.command()
 def verify(
-    repair: Annotated[bool, typer.Option("--repair", help="Set damaged raw files aside and read their days again.")] = False,
-    rebuild: Annotated[bool, typer.Option("--rebuild", help="Build marts and KPI tables anew, elsewhere, and compare.")] = False,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Set damaged raw files aside and read their days again.")
+    ] = False,
+    rebuild: Annotated[
+        bool, typer.Option("--rebuild", help="Build marts and KPI tables anew, elsewhere, and compare.")
+    ] = False,
 ) -> None:
     """Whether this home is right: every raw file against its hash, with --rebuild the tables against the raw zone, too.
 
@@ -216,7 +230,9 @@ def verify(
     for problem in problems.said:
         err.print(f"[red]damaged[/red] {escape(problem)}", soft_wrap=True)
     if problems.said and not repair:
-        raise _Stop(f"{len(problems.said)} raw days are damaged or missing; `funnelhouse verify --repair` reads them again")
+        raise _Stop(
+            f"{len(problems.said)} raw days are damaged or missing; `funnelhouse verify --repair` reads them again"
+        )
     if problems.said:
         _run(settings, "refresh", Window.of_day(settings.today - timedelta(days=1)), None)
         left = raw_problems(settings, repair=False)
@@ -245,7 +261,9 @@ def show(
     by: Annotated[str, typer.Option(help="Cut: channel, campaign, device, sales_rep …")] = "total",
     grain: Annotated[str | None, typer.Option(help="day, week, month, quarter or year; else the KPI's own.")] = None,
     periods: Annotated[int, typer.Option(min=1, help="How many periods, newest first.")] = 6,
-    end: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Only periods that began by this day.")] = None,
+    end: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Only periods that began by this day.")
+    ] = None,
     model: Annotated[str | None, typer.Option(help="Attribution model, where the KPI has one.")] = None,
 ) -> None:
     """One KPI over time, from the published copy; `list` shows the catalogue."""
@@ -348,7 +366,16 @@ def _serve_dagster(settings: Settings, port: int) -> None:
     ensure_manifest(settings)
     # a script's shell has what it starts in the background ignore Ctrl-C; Dagster would then ignore SIGTERM as well
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    command = [str(Path(sys.executable).with_name("dagster")), "dev", "-w", "workspace.yaml", "-h", "127.0.0.1", "-p", str(port)]
+    command = [
+        str(Path(sys.executable).with_name("dagster")),
+        "dev",
+        "-w",
+        "workspace.yaml",
+        "-h",
+        "127.0.0.1",
+        "-p",
+        str(port),
+    ]
     page = subprocess.Popen(command, cwd=PROJECT_FOLDER)
     signal.signal(signal.SIGTERM, lambda *_: page.terminate())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches Dagster too, which ends by itself

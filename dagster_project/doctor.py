@@ -128,7 +128,9 @@ def _refused(settings: Settings, question: _Question, tally: Tally, rows: int, f
 
 def report(settings: Settings, findings: list[Finding]) -> Table:
     """The findings as a table for people."""
-    table = Table(title=f"Funnelhouse in {settings.home}, today {settings.today}", title_justify="left", show_lines=False)
+    table = Table(
+        title=f"Funnelhouse in {settings.home}, today {settings.today}", title_justify="left", show_lines=False
+    )
     for column in ("source", "", "what it says"):
         table.add_column(column, overflow="fold")
     for finding in findings:
@@ -153,4 +155,6 @@ def _unreachable_stages(settings: Settings, source: str) -> list[str]:
     if not missing:
         return []
     where = "columns of the leads file" if source == "files" else "crm.stages"
-    return [f"nothing of {source} means {', '.join(missing)}: what is counted by that has no data until {where} says what does"]
+    return [
+        f"nothing of {source} means {', '.join(missing)}: what is counted by that has no data until {where} says what does"
+    ]

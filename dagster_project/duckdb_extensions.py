@@ -24,9 +24,7 @@ def load_extension(connection: duckdb.DuckDBPyConnection, name: str) -> None:
     file = folder / "extensions" / f"v{version}" / f"{name}.duckdb_extension" if folder else None
     if file is None or not file.exists():
         package = PACKAGES[name].replace("_", "-")
-        raise ExtensionError(
-            f"DuckDB {version} needs the Python package {package}=={version}; install it"
-        )
+        raise ExtensionError(f"DuckDB {version} needs the Python package {package}=={version}; install it")
     connection.execute(f"load '{str(file).replace(chr(39), chr(39) * 2)}'")
 
 
@@ -53,9 +51,7 @@ def _s3_secret(raw_root: str) -> list[str]:
     try:
         from botocore.session import get_session
     except ImportError:
-        raise ExtensionError(
-            f"FUNNELHOUSE_RAW={raw_root}: a raw zone on S3 needs the Python package s3fs"
-        ) from None
+        raise ExtensionError(f"FUNNELHOUSE_RAW={raw_root}: a raw zone on S3 needs the Python package s3fs") from None
     session = get_session()
     settings = {
         "type": "s3",

@@ -117,9 +117,7 @@ def is_on(settings: Settings, stream: Stream) -> bool:
     return of_source is not None and stream.is_on(of_source)
 
 
-def plan(
-    settings: Settings, zone: RawZone, stream: Stream, mode: Mode, asked: Window | None = None
-) -> list[Reading]:
+def plan(settings: Settings, zone: RawZone, stream: Stream, mode: Mode, asked: Window | None = None) -> list[Reading]:
     """What to ask of one stream, in this order; nothing when no day of the window can be asked.
 
     * Records that were never listed whole are, whatever the mode: a record is filed under the day of its last change,
@@ -238,7 +236,9 @@ def run(
                 if finished is not None and stream.id in finished:
                     outcomes.put(Outcome(stream, "skipped", error="read before this backfill was interrupted"))
                     continue
-                outcome = _read(settings, zone, stream, mode, asked, allow_shrink, progress, commit_lock, silent, is_over)
+                outcome = _read(
+                    settings, zone, stream, mode, asked, allow_shrink, progress, commit_lock, silent, is_over
+                )
                 if finished is not None and outcome.status == "ok" and stream.read is not None:
                     finished.add(stream.id)
                 silent = stream if outcome.is_silent and silent is None else silent
@@ -455,9 +455,7 @@ def _money(tally: Tally) -> str:
     return f", in them {each}" if each else ""
 
 
-def _failed(
-    stream: Stream, zone: RawZone, error: str, at: datetime, tally: Tally, reading: Reading | None
-) -> Outcome:
+def _failed(stream: Stream, zone: RawZone, error: str, at: datetime, tally: Tally, reading: Reading | None) -> Outcome:
     zone.note_failure(stream, error, at)
     return Outcome(stream, "failed", reading.window if reading else None, tally=tally, error=error)
 

@@ -98,7 +98,11 @@ def _words(budget: Budget, waited: float, rows: int) -> str:
         what = f"it was not read to its end in {_in_words(budget.seconds)} ({rows:,} rows had come)"
     else:
         what = f"nothing came for {_in_words(min(budget.seconds, budget.silence_seconds))}"
-    mend = f". If the source only is slow, let it take longer: {budget.setting} in funnelhouse.yml" if budget.setting else ""
+    mend = (
+        f". If the source only is slow, let it take longer: {budget.setting} in funnelhouse.yml"
+        if budget.setting
+        else ""
+    )
     return f"{what}, so it was given up; what was stored stays{mend}"
 
 

@@ -59,9 +59,7 @@ def publish_to_postgres(database: Path, url: str) -> dict[str, int]:
         with duckdb.connect(config={"autoinstall_known_extensions": "false"}) as connection:
             load_extension(connection, "postgres_scanner")
             connection.execute("set TimeZone = 'UTC'")
-            connection.execute(
-                "set pg_null_byte_replacement = ''"
-            )  # PostgreSQL's texts cannot hold a zero byte
+            connection.execute("set pg_null_byte_replacement = ''")  # PostgreSQL's texts cannot hold a zero byte
             connection.execute(f"attach {_text(str(database))} as published (read_only)")
             connection.execute(f"attach {_text(url)} as pg (type postgres)")
             connection.execute("begin")
@@ -92,17 +90,13 @@ def _replace(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
         connection.execute(f"drop table pg.{there[key].sql}")
     counts = {}
     for key, table in sorted(wanted.items()):
-        values = ", ".join(
-            _copied(column, kind) for column, kind in _columns(connection, "published", *key).items()
-        )
+        values = ", ".join(_copied(column, kind) for column, kind in _columns(connection, "published", *key).items())
         if key in there and there[key].columns == table.columns:
             _run(connection, f"delete from {table.sql}")
         else:
             if key in there:
                 connection.execute(f"drop table pg.{table.sql}")
-            connection.execute(
-                f"create table pg.{table.sql} as select {values} from published.{table.sql} limit 0"
-            )
+            connection.execute(f"create table pg.{table.sql} as select {values} from published.{table.sql} limit 0")
         connection.execute(f"insert into pg.{table.sql} select {values} from published.{table.sql}")
         _copy_comments(connection, table)
         counts[f"{table.schema}.{table.name}"] = connection.execute(
@@ -141,9 +135,7 @@ def _tables(connection: duckdb.DuckDBPyConnection, catalog: str, *, cast: bool) 
     tables = []
     for schema, name in found:
         columns = _columns(connection, catalog, schema, name)
-        tables.append(
-            _Table(schema, name, {c: _type_there(kind) for c, kind in columns.items()} if cast else columns)
-        )
+        tables.append(_Table(schema, name, {c: _type_there(kind) for c, kind in columns.items()} if cast else columns))
     return tables
 
 
@@ -186,9 +178,7 @@ def _copy_comments(connection: duckdb.DuckDBPyConnection, table: _Table) -> None
         f"select comment from duckdb_tables() where {which}", [table.schema, table.name]
     ).fetchall()
     said = [f"comment on table {table.sql} is {_text(whole[0][0])}"]
-    said += [
-        f"comment on column {table.sql}.{_name(column)} is {_text(comment)}" for column, comment in columns
-    ]
+    said += [f"comment on column {table.sql}.{_name(column)} is {_text(comment)}" for column, comment in columns]
     _run(connection, "; ".join(said))
 
 

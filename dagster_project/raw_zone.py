@@ -272,7 +272,14 @@ class RawZone:
             days = sorted(collected.days | set(self._stored_days(stream)))
             with commit_lock():
                 return self._commit(
-                    stream, days, collected, extracted_at, checked_on, is_listing=True, asked_from=asked_from, parts=parts()
+                    stream,
+                    days,
+                    collected,
+                    extracted_at,
+                    checked_on,
+                    is_listing=True,
+                    asked_from=asked_from,
+                    parts=parts(),
                 )
 
     def note_failure(self, stream: Any, error: str, at: datetime) -> None:
@@ -295,7 +302,9 @@ class RawZone:
         such days others may have been refused before, and the larger number stays until all are read.
         """
         path = f"{self._stream_path(stream)}/{REFUSALS}"
-        kept = {} if days is None else {day: both for day, both in self._refusals(stream).items() if day not in set(days)}
+        kept = (
+            {} if days is None else {day: both for day, both in self._refusals(stream).items() if day not in set(days)}
+        )
         now = {day: (rows.get(day, 0), cells.get(day, 0)) for day in {*rows, *cells}}
         lost = now.pop(None, (0, 0))
         for day in days if days is not None and any(lost) else ():
@@ -412,7 +421,11 @@ class RawZone:
         ledger = {row["day"]: row for row in self.ledger(stream).to_pylist()}
         lost_before = self._lost(stream)
         written = Written(days=list(days), quality=collected.quality())
-        stamp = {"window": f"{min(days)}..{max(days)}", "extracted_at": extracted_at.astimezone(UTC).isoformat()} if days else {}
+        stamp = (
+            {"window": f"{min(days)}..{max(days)}", "extracted_at": extracted_at.astimezone(UTC).isoformat()}
+            if days
+            else {}
+        )
 
         def prepare(day: date) -> _DayFile:
             rows, quality = _stamped(collected.table(day), extracted_at), collected.quality(day)
@@ -441,7 +454,13 @@ class RawZone:
                 file = files[day]
                 written.rows += file.rows
                 written.quality = _worst([written.quality, file.quality])
-                checked = checked_on if not failed_accounts else ledger[day]["checked_on"] if day in ledger else min(day, checked_on)
+                checked = (
+                    checked_on
+                    if not failed_accounts
+                    else ledger[day]["checked_on"]
+                    if day in ledger
+                    else min(day, checked_on)
+                )
                 if file.is_unchanged:
                     before = ledger[day]
                     ledger[day] = before | {"checked_on": max(before["checked_on"], checked)}
@@ -816,7 +835,9 @@ def _conform(stream: Any, rows: pa.Table | pa.RecordBatch) -> pa.Table:
     declared, sent = stream.schema.names, table.schema.names
     if sorted(declared) != sorted(sent):
         missing, unknown = set(declared) - set(sent), set(sent) - set(declared)
-        raise RawZoneError(f"{stream.id}: columns differ from the declared ones; missing {sorted(missing)}, unknown {sorted(unknown)}")
+        raise RawZoneError(
+            f"{stream.id}: columns differ from the declared ones; missing {sorted(missing)}, unknown {sorted(unknown)}"
+        )
     try:
         return table.select(declared).cast(stream.schema)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
@@ -828,7 +849,9 @@ def _day_numbers(rows: pa.Table, stream: Any) -> np.ndarray:
     column = rows.column(stream.day)
     if column.null_count:
         raise RawZoneError(f"{stream.id}: {column.null_count} rows have no {stream.day}, so no day to be stored under")
-    days = column.cast(pa.timestamp("us")).cast(pa.date32(), safe=False) if pa.types.is_timestamp(column.type) else column
+    days = (
+        column.cast(pa.timestamp("us")).cast(pa.date32(), safe=False) if pa.types.is_timestamp(column.type) else column
+    )
     return days.combine_chunks().cast(pa.int32()).to_numpy(zero_copy_only=False)
 
 

@@ -79,7 +79,9 @@ def web_address(url: str) -> str:
 def _host_address(url: str) -> str:
     parts = urlsplit(web_address(url))
     if parts.path.strip("/") or parts.query:
-        raise ValueError("allowed is scheme, host and port only, such as https://api.example.com or http://127.0.0.1:8080")
+        raise ValueError(
+            "allowed is scheme, host and port only, such as https://api.example.com or http://127.0.0.1:8080"
+        )
     return f"{parts.scheme}://{parts.netloc}"
 
 
@@ -89,7 +91,9 @@ def _cron(line: str) -> str:
     try:
         CronSim(line, datetime(2026, 1, 1))
     except CronSimError as error:
-        raise ValueError(f"not a line that cron accepts ({error}); allowed is such as '0 3 * * *' (every night at 3)") from None
+        raise ValueError(
+            f"not a line that cron accepts ({error}); allowed is such as '0 3 * * *' (every night at 3)"
+        ) from None
     return line
 
 
@@ -132,7 +136,9 @@ def _no_two(key: str, what: str, values: Iterable[object]) -> None:
     """No two entries of a list may be about the same: the later one would silently win, or both count."""
     twice = [value for value, count in Counter(values).items() if count > 1]
     if twice:
-        named = ", ".join(str(part) for part in twice[0] if part is not None) if isinstance(twice[0], tuple) else twice[0]
+        named = (
+            ", ".join(str(part) for part in twice[0] if part is not None) if isinstance(twice[0], tuple) else twice[0]
+        )
         raise ValueError(f"{key} has two entries for {what} {named}; keep one of them")
 
 
@@ -266,7 +272,9 @@ class Attribution(_Strict):
         if self.default_model not in self.models:
             raise ValueError(f"default_model {self.default_model!r} is not among models {list(self.models)}")
         for grain, chosen in self.models_by_grain.items():
-            if chosen not in ("default", "all") and (isinstance(chosen, str) or not chosen or set(chosen) - set(self.models)):
+            if chosen not in ("default", "all") and (
+                isinstance(chosen, str) or not chosen or set(chosen) - set(self.models)
+            ):
                 raise ValueError(
                     f"models_by_grain.{grain} = {chosen!r}: allowed are default, all, or a list of {', '.join(self.models)}"
                 )
@@ -350,7 +358,9 @@ class Channels(_Strict):
             if standard := spelled(name, standard_channels()):
                 raise ValueError(f"own: {standard} needs no declaration: everybody has it")
             if name != " ".join(name.split()) or not name or name.startswith("("):
-                raise ValueError(f"own: {name!r} is no name of a channel; allowed are words such as Webinar or Trade fair")
+                raise ValueError(
+                    f"own: {name!r} is no name of a channel; allowed are words such as Webinar or Trade fair"
+                )
         return self
 
     @property
@@ -463,7 +473,9 @@ class Config(_Strict):
         for number, target in enumerate(self.targets):
             if target.kpi not in known:
                 near = difflib.get_close_matches(target.kpi, known, 3) or sorted(known)
-                raise ValueError(f"targets.{number}.kpi = {target.kpi!r}: no such KPI; allowed are such as {', '.join(near)}")
+                raise ValueError(
+                    f"targets.{number}.kpi = {target.kpi!r}: no such KPI; allowed are such as {', '.join(near)}"
+                )
             begins = self.reporting.period_start(target.period_start, target.grain)
             if begins != target.period_start:
                 raise ValueError(
@@ -517,6 +529,10 @@ def explained(error: ValidationError, secret_names: set[str] = frozenset()) -> s
         allowed = problem["msg"].removeprefix("Value error, ")
         if problem["type"] == "extra_forbidden":
             allowed = "no such key"
-        seen = "" if key in secret_names or problem["type"] == "missing" or isinstance(problem["input"], dict | BaseModel) else f" = {problem['input']!r}"
+        seen = (
+            ""
+            if key in secret_names or problem["type"] == "missing" or isinstance(problem["input"], dict | BaseModel)
+            else f" = {problem['input']!r}"
+        )
         lines.append(f"{key}{seen}: {allowed}" if key != "(whole)" else allowed)
     return "\n".join(lines)

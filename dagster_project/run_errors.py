@@ -26,7 +26,9 @@ def why_it_failed(events: list[Any], settings: Settings) -> str:
     for event in events:
         if event.is_step_failure:
             failure = event.step_failure_data
-            if failure.user_failure_data and failure.user_failure_data.description:  # dg.Failure: words for people already
+            if (
+                failure.user_failure_data and failure.user_failure_data.description
+            ):  # dg.Failure: words for people already
                 return str(failure.user_failure_data.description)
             return f"step {event.step_key}: {_last_words(failure.error)}"
     return "the run ended without a reason; look at it with `funnelhouse ui`"

@@ -78,7 +78,9 @@ class BatchedEventLog(SqliteEventLogStorage):
         with self.run_connection(events[0].run_id) as connection:
             connection.execute(SqlEventLogStorageTable.insert(), rows)
         with self.index_transaction() as connection:
-            insert = SqlEventLogStorageTable.insert().returning(SqlEventLogStorageTable.c.id, sort_by_parameter_order=True)
+            insert = SqlEventLogStorageTable.insert().returning(
+                SqlEventLogStorageTable.c.id, sort_by_parameter_order=True
+            )
             ids = list(connection.execute(insert, rows).scalars())
             self._store_asset_event_tags(connection, events, ids)
             last = {event.dagster_event.asset_key: (event, number) for event, number in zip(events, ids, strict=True)}

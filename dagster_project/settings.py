@@ -78,7 +78,9 @@ class Ga4Settings(SourceSettings):
         if self.credentials_file == "anonymous" and not is_loopback(host):
             raise ValueError("GA4_CREDENTIALS_FILE=anonymous is allowed only with a loopback GA4_BASE_URL")
         if self.base_url and not self.base_url.startswith("https://") and not is_loopback(host):
-            raise ValueError(f"GA4_BASE_URL {self.base_url!r}: plain http or gRPC (host:port) is allowed only on loopback")
+            raise ValueError(
+                f"GA4_BASE_URL {self.base_url!r}: plain http or gRPC (host:port) is allowed only on loopback"
+            )
         return self
 
 
@@ -196,7 +198,12 @@ def load_settings(environment: Mapping[str, str] | None = None, *, folder: Path 
     hash_key = SecretStr(env.get("FUNNELHOUSE_HASH_KEY") or _kept_hash_key(home))
     common: dict[str, Any] = {"hash_key": hash_key, "today": today}
     week_start = WEEKDAYS.index(rules.reporting.week_start)
-    drops = {"base_folder": str(config_file.parent), "reporting_time_zone": rules.reporting.time_zone, "channels": rules.channels.names, **common}
+    drops = {
+        "base_folder": str(config_file.parent),
+        "reporting_time_zone": rules.reporting.time_zone,
+        "channels": rules.channels.names,
+        **common,
+    }
     mappings = [mapping.with_variables(env) for mapping in rules.files]
     file_mappings = tuple(m for m in mappings if not m.is_export)
     export_mappings = tuple(m for m in mappings if m.is_export)
@@ -211,7 +218,16 @@ def load_settings(environment: Mapping[str, str] | None = None, *, folder: Path 
         postgres_url=_postgres_url(env),
         config=ConfigSettings(config=rules, now=now, **common),
         fx=_fx(env, rules, common),
-        ga4=_source(Ga4Settings, env, {**common, "week_start": week_start, "year_start": rules.reporting.fiscal_year_start_month, "goals": rules.web.goals}),
+        ga4=_source(
+            Ga4Settings,
+            env,
+            {
+                **common,
+                "week_start": week_start,
+                "year_start": rules.reporting.fiscal_year_start_month,
+                "goals": rules.web.goals,
+            },
+        ),
         hubspot=_source(HubspotSettings, env, {**common, "properties": rules.crm.hubspot_properties}),
         google_ads=_source(GoogleAdsSettings, env, common),
         files=FilesSettings(mappings=file_mappings, **drops) if file_mappings else None,
@@ -227,7 +243,12 @@ def _check_truths(settings: Settings) -> None:
     mapped = "an entry under `files:` with `stream: {}`"
     for key, is_named, is_there, needs in (
         ("web.truth: ga4", rules.web.truth == "ga4", settings.ga4 is not None, " and ".join(required_variables("ga4"))),
-        ("web.truth: ga4_export", rules.web.truth == "ga4_export", "ga4_export" in streams, mapped.format("ga4_export")),
+        (
+            "web.truth: ga4_export",
+            rules.web.truth == "ga4_export",
+            "ga4_export" in streams,
+            mapped.format("ga4_export"),
+        ),
         ("web.truth: files", rules.web.truth == "files", "sessions" in streams, mapped.format("sessions")),
         ("revenue_truth: files", rules.revenue_truth == "files", "orders" in streams, mapped.format("orders")),
     ):
@@ -239,7 +260,9 @@ def load_rules(environment: Mapping[str, str] | None = None, *, folder: Path | N
     """funnelhouse.yml alone: no secrets are read and nothing is created. Raises SettingsError."""
     folder = folder or Path.cwd()
     env = _environment(environment, folder)
-    return read_rules((folder / env.get("FUNNELHOUSE_CONFIG", "funnelhouse.yml")).resolve(), is_named="FUNNELHOUSE_CONFIG" in env)
+    return read_rules(
+        (folder / env.get("FUNNELHOUSE_CONFIG", "funnelhouse.yml")).resolve(), is_named="FUNNELHOUSE_CONFIG" in env
+    )
 
 
 def _environment(environment: Mapping[str, str] | None, folder: Path) -> dict[str, str]:
@@ -323,8 +346,14 @@ def variable_names() -> set[str]:
 
 def required_variables(source: str) -> list[str]:
     """The environment variables that switch a source on; none for sources that funnelhouse.yml switches."""
-    kinds: dict[str, type[SourceSettings]] = {"ga4": Ga4Settings, "hubspot": HubspotSettings, "google_ads": GoogleAdsSettings}
-    return [f.alias for f in kinds[source].model_fields.values() if f.alias and f.is_required()] if source in kinds else []
+    kinds: dict[str, type[SourceSettings]] = {
+        "ga4": Ga4Settings,
+        "hubspot": HubspotSettings,
+        "google_ads": GoogleAdsSettings,
+    }
+    return (
+        [f.alias for f in kinds[source].model_fields.values() if f.alias and f.is_required()] if source in kinds else []
+    )
 
 
 def _fx(env: Mapping[str, str], rules: Config, common: Mapping[str, Any]) -> FxSettings | None:

@@ -120,7 +120,10 @@ def compare(where: str, home: Path, rebuilt: Path) -> list[Difference]:
             quoted = str(path).replace("'", "''")
             connection.execute(f"attach '{quoted}' as {name} (read_only)")
         there, given = _tables(connection, "home"), _tables(connection, "rebuilt")
-        found = [_compared(connection, where, table, there.get(table), given.get(table)) for table in sorted({*there, *given})]
+        found = [
+            _compared(connection, where, table, there.get(table), given.get(table))
+            for table in sorted({*there, *given})
+        ]
     return [difference for difference in found if difference]
 
 
@@ -145,9 +148,13 @@ def _compared(
     given: dict[str, str] | None,
 ) -> Difference | None:
     if there is None or given is None:
-        return Difference(where, table, what="a rebuild gives it, here it is not" if given else "a rebuild does not give it")
+        return Difference(
+            where, table, what="a rebuild gives it, here it is not" if given else "a rebuild does not give it"
+        )
     if there != given:
-        return Difference(where, table, what="it has other columns than a rebuild gives; `funnelhouse refresh` makes them")
+        return Difference(
+            where, table, what="it has other columns than a rebuild gives; `funnelhouse refresh` makes them"
+        )
     columns = [name for name in given if name not in MAY_DIFFER]
     names = ", ".join(f'"{name}"' for name in columns)
     for name, one, other in (("only_home", "home", "rebuilt"), ("only_rebuilt", "rebuilt", "home")):
@@ -157,7 +164,9 @@ def _compared(
     doubles = [name for name in columns if given[name] in ("DOUBLE", "FLOAT")]
     if doubles:
         _take_out_pairs(connection, [name for name in columns if name not in doubles], doubles)
-    counts = [connection.execute(f"select count(*) from {name}").fetchall()[0][0] for name in ("only_home", "only_rebuilt")]
+    counts = [
+        connection.execute(f"select count(*) from {name}").fetchall()[0][0] for name in ("only_home", "only_rebuilt")
+    ]
     if not any(counts):
         return None
     examples = _examples(connection, columns) if table.startswith("kpi.") else ()

@@ -50,7 +50,10 @@ def sandbox() -> Iterator[Sandbox]:
         yield running
 
 
-@happens("a mistyped command, source, day or number of periods", "one sentence, exit code 2, before anything is loaded or made")
+@happens(
+    "a mistyped command, source, day or number of periods",
+    "one sentence, exit code 2, before anything is loaded or made",
+)
 @pytest.mark.parametrize(
     ("command", "code", "message"),
     [
@@ -58,7 +61,11 @@ def sandbox() -> Iterator[Sandbox]:
         ("backfill --start 2026-10-01 --end 2026-10-01", 2, "--start 2026-10-01 is not over yet: today is 2026-10-01"),
         ("backfill --start 01.09.2026 --end 2026-09-01", 2, "'01.09.2026' does not match the format"),
         ("backfill --start 2026-09-01 --end 2026-10-05", 2, "--end 2026-10-05 is not over yet: today is 2026-10-01"),
-        ("backfill --start 2014-12-31 --end 2026-09-01", 2, "--start 2014-12-31 is before 2015-01-01, the first day that can be loaded"),
+        (
+            "backfill --start 2014-12-31 --end 2026-09-01",
+            2,
+            "--start 2014-12-31 is before 2015-01-01, the first day that can be loaded",
+        ),
         ("show cpl --periods -3", 2, "Invalid value for '--periods': Input should be greater than or equal to 1"),
         ("show cpl --end soon", 2, "'soon' does not match the format"),
         ("refesh", 2, "No such command 'refesh'. Did you mean 'refresh'?"),
@@ -100,7 +107,11 @@ def test_a_mistyped_command_is_answered_without_loading_the_house() -> None:
     ],
 )
 def test_a_home_that_cannot_be_written_is_one_message(
-    funnelhouse: Callable[..., Said], no_vendor_variables: Path, monkeypatch: pytest.MonkeyPatch, home: str, message: str
+    funnelhouse: Callable[..., Said],
+    no_vendor_variables: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    home: str,
+    message: str,
 ) -> None:
     (no_vendor_variables / "file").write_text("not a folder")
     path = no_vendor_variables / home  # an absolute path stands for itself
@@ -156,8 +167,14 @@ def test_the_demo_touches_no_folder_that_it_did_not_make(
 
 
 @happens("demo beside a .env with a raw zone and PostgreSQL of the company", "the demo sees none of it")
-def test_the_demo_sees_nothing_of_another_installation(no_vendor_variables: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    own = {"FUNNELHOUSE_RAW": "s3://company/raw", "FUNNELHOUSE_POSTGRES_URL": "postgresql://company/kpis", "GA4_PROPERTY_ID": "1"}
+def test_the_demo_sees_nothing_of_another_installation(
+    no_vendor_variables: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = {
+        "FUNNELHOUSE_RAW": "s3://company/raw",
+        "FUNNELHOUSE_POSTGRES_URL": "postgresql://company/kpis",
+        "GA4_PROPERTY_ID": "1",
+    }
     monkeypatch.chdir(no_vendor_variables)
     monkeypatch.setenv("FUNNELHOUSE_POSTGRES_URL", own["FUNNELHOUSE_POSTGRES_URL"])
     (no_vendor_variables / ".env").write_text("\n".join(f"{name}={value}" for name, value in own.items()))
@@ -172,7 +189,9 @@ def test_the_demo_sees_nothing_of_another_installation(no_vendor_variables: Path
     assert [path.name for path in home.iterdir()] == [demo.MARK]
 
 
-def test_the_demos_tables_are_found_where_nothing_else_was_loaded(no_vendor_variables: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_demos_tables_are_found_where_nothing_else_was_loaded(
+    no_vendor_variables: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("FUNNELHOUSE_HOME")
     home = no_vendor_variables / demo.FOLDER
     assert demo.found(no_vendor_variables) is None
@@ -196,7 +215,10 @@ def test_doctor_says_which_stages_nothing_leads_to(funnelhouse: Callable[..., Sa
     assert code == 0
 
 
-@happens("15 of 17 rows of a report are refused, its mapping being the second", "`doctor` names it, its number, money and reason")
+@happens(
+    "15 of 17 rows of a report are refused, its mapping being the second",
+    "`doctor` names it, its number, money and reason",
+)
 def test_doctor_reads_every_mapping(funnelhouse: Callable[..., Said], no_vendor_variables: Path) -> None:
     good, bad = "2026-09-01,0.65,USD\n", "soon,84.20,USD\n"
     (no_vendor_variables / "fine.csv").write_text("Day,Cost,Cur\n" + good)

@@ -68,7 +68,9 @@ def test_every_command_in_the_readme_exists() -> None:
     commands = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
     used = set(re.findall(r"funnelhouse (doctor|refresh|backfill|verify|show|explain|demo|sandbox|ui)\b", README))
     assert used <= commands
-    assert set(re.findall(r"(?:`|\$ )make (\w+)", README)) <= set(re.findall(r"^(\w+):", (PROJECT / "Makefile").read_text(), re.M))
+    assert set(re.findall(r"(?:`|\$ )make (\w+)", README)) <= set(
+        re.findall(r"^(\w+):", (PROJECT / "Makefile").read_text(), re.M)
+    )
 
 
 def test_every_mart_and_kpi_table_is_in_the_readme() -> None:
@@ -109,7 +111,9 @@ def test_every_model_is_described_with_its_grain_and_all_its_columns() -> None:
         for model in (yaml.safe_load(path.read_text(encoding="utf-8")) or {}).get("models", []):
             documented[model["name"]] = model
     models = [p for p in (PROJECT / "dbt_project/models").rglob("*") if p.suffix in (".sql", ".py")]
-    silent = [p.stem for p in models if not str(documented.get(p.stem, {}).get("description", "")).startswith("Grain: ")]
+    silent = [
+        p.stem for p in models if not str(documented.get(p.stem, {}).get("description", "")).startswith("Grain: ")
+    ]
     assert silent == []
     undescribed = [
         f"{name}.{column['name']}"

@@ -114,7 +114,9 @@ def test_nothing_gives_nothing() -> None:
 kinds = st.sampled_from(["email", "phone", CLICK, CLIENT])
 evidence_names = st.builds("{}:{}".format, st.sampled_from(["record", "submission", "session"]), st.integers(0, 9))
 some_ids = st.lists(
-    st.tuples(evidence_names, kinds, st.sampled_from("abcdef"), st.integers(0, 5)), unique_by=lambda s: s[:3], max_size=40
+    st.tuples(evidence_names, kinds, st.sampled_from("abcdef"), st.integers(0, 5)),
+    unique_by=lambda s: s[:3],
+    max_size=40,
 )
 
 

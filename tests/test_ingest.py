@@ -69,7 +69,17 @@ def vendor() -> Vendor:
 @pytest.fixture
 def stream(vendor: Vendor) -> Stream:
     return Stream(
-        "ga4", "traffic", "web", "report", ("date", "account_id"), SCHEMA, "date", 3, 30, additive=True, read=vendor.read
+        "ga4",
+        "traffic",
+        "web",
+        "report",
+        ("date", "account_id"),
+        SCHEMA,
+        "date",
+        3,
+        30,
+        additive=True,
+        read=vendor.read,
     )
 
 
@@ -83,7 +93,9 @@ def settings_on(today: str, folder: Path) -> Settings:
     return load_settings({**env, "FUNNELHOUSE_TODAY": today}, folder=folder)
 
 
-def go(today: str, zone: RawZone, stream: Stream, mode: Any, asked: Window | None = None, **more: Any) -> ingest.Outcome:
+def go(
+    today: str, zone: RawZone, stream: Stream, mode: Any, asked: Window | None = None, **more: Any
+) -> ingest.Outcome:
     folder = Path(zone.root).parent
     return next(iter(ingest.run(settings_on(today, folder), zone, [stream], mode, asked, **more)))
 
@@ -113,7 +125,10 @@ def test_a_gap_of_months_that_a_night_fills_may_take_as_long_as_a_backfill(zone,
     usual, gap = ingest.plan(settings, zone, stream, "refresh")
     assert gap.window == Window(date(2025, 1, 2), date(2026, 9, 28))
     of = settings.rules.reading
-    assert [ingest.budget(settings, reading, "refresh").seconds for reading in (usual, gap)] == [of.minutes * 60, of.listing_minutes * 60]
+    assert [ingest.budget(settings, reading, "refresh").seconds for reading in (usual, gap)] == [
+        of.minutes * 60,
+        of.listing_minutes * 60,
+    ]
 
 
 def test_a_backfill_reads_exactly_what_was_asked_in_one_question(zone, stream, vendor) -> None:  # type: ignore[no-untyped-def]
@@ -171,7 +186,9 @@ def test_a_listing_that_broke_off_or_was_only_a_part_is_no_listing(zone, stream,
     assert go("2026-10-01", zone, replace(crm, sweep=breaks_off), "refresh").status == "failed"
     # an older installation has read some days, and never the whole
     days = [date(2026, 9, 1)]
-    zone.replace_days(crm, days, [rows_of(days)], extracted_at=datetime(2026, 9, 2, tzinfo=UTC), checked_on=date(2026, 9, 2))
+    zone.replace_days(
+        crm, days, [rows_of(days)], extracted_at=datetime(2026, 9, 2, tzinfo=UTC), checked_on=date(2026, 9, 2)
+    )
     go("2026-10-01", zone, crm, "refresh")
     go("2026-10-02", zone, crm, "refresh")
     assert vendor.asked == [None, Window(date(2026, 10, 1), date(2026, 10, 3))]
@@ -236,7 +253,11 @@ def test_a_failed_stream_keeps_its_days_and_stops_nobody(zone, stream, vendor) -
     vendor.fails = True
     settings = settings_on("2026-10-02", Path(zone.root).parent)
     outcomes = {o.stream.name: o for o in ingest.run(settings, zone, [stream, bug, fine], "refresh")}
-    assert {name: o.status for name, o in outcomes.items()} == {"traffic": "failed", "buggy": "failed", "campaigns": "ok"}
+    assert {name: o.status for name, o in outcomes.items()} == {
+        "traffic": "failed",
+        "buggy": "failed",
+        "campaigns": "ok",
+    }
     assert outcomes["traffic"].error == "ga4/traffic: out of order"
     assert "ZeroDivisionError" in outcomes["buggy"].error
     assert (outcomes["traffic"].may_pass, outcomes["buggy"].may_pass) == (True, False)
@@ -309,11 +330,18 @@ def test_control_characters_are_stored_by_no_connector(zone: RawZone, stream: St
     with_text = schema(("date", pa.date32()), ("campaign", pa.string()))
 
     def read(_settings: Any, window: Window, _tally: Tally) -> Iterator[Page]:
-        rows = [{"date": day, "campaign": "Spr\x00ing\x1b\tsale\n\x85", "account_id": "1", "_extra": None} for day in window.days()]
+        rows = [
+            {"date": day, "campaign": "Spr\x00ing\x1b\tsale\n\x85", "account_id": "1", "_extra": None}
+            for day in window.days()
+        ]
         yield Page(pa.Table.from_pylist(rows, schema=with_text))
 
     go("2026-10-01", zone, replace(stream, schema=with_text, read=read), "refresh")
-    found = {value for file in zone_files(zone) for value in pq.read_table(file, columns=["campaign"])["campaign"].to_pylist()}
+    found = {
+        value
+        for file in zone_files(zone)
+        for value in pq.read_table(file, columns=["campaign"])["campaign"].to_pylist()
+    }
     assert found == {"Spring\tsale\n"}
 
 
@@ -353,7 +381,9 @@ def test_a_silent_vendor_is_not_asked_for_its_other_streams(zone: RawZone, strea
     assert vendor.asked == []
 
 
-def test_an_account_that_fails_leaves_its_days_unsettled_until_it_is_read(zone: RawZone, stream: Stream, vendor: Vendor) -> None:
+def test_an_account_that_fails_leaves_its_days_unsettled_until_it_is_read(
+    zone: RawZone, stream: Stream, vendor: Vendor
+) -> None:
     denied = ["2"]
 
     def read(_settings: Any, window: Window, tally: Tally) -> Iterator[Page]:
@@ -414,7 +444,10 @@ def test_more_bad_rows_than_are_allowed_stop_the_stream(
         )
 
 
-@happens("more than 5 % of a stream's rows are bad", "the stream fails, what was stored stays; the setting and its value are named")
+@happens(
+    "more than 5 % of a stream's rows are bad",
+    "the stream fails, what was stored stays; the setting and its value are named",
+)
 def test_the_share_of_bad_rows_is_a_setting(zone: RawZone, stream: Stream) -> None:
     (Path(zone.root).parent / "funnelhouse.yml").write_text("reading: {refused_share: 0.9}\n")
     outcome = go("2026-10-01", zone, refusing(stream, 2, 15), "backfill", MONTH)

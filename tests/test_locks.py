@@ -81,9 +81,13 @@ def test_a_build_that_outlived_its_killed_parent_is_waited_for(tmp_path: Path) -
 
 
 @happens("a run begins while another one works", "it says which run it waits for, and goes on when that one ends")
-def test_who_waits_says_for_whom(tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_waits_says_for_whom(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     said = tmp_path / "said"
-    holder = multiprocessing.get_context("spawn").Process(target=_hold_as, args=("run 1a2b3c4d", str(tmp_path), str(said)))
+    holder = multiprocessing.get_context("spawn").Process(
+        target=_hold_as, args=("run 1a2b3c4d", str(tmp_path), str(said))
+    )
     holder.start()
     while not said.exists():
         time.sleep(0.01)

@@ -37,10 +37,14 @@ def freed() -> Iterator[threading.Event]:
     event.set()
 
 
-@happens("a vendor that never answers", "given up after `reading.minutes` without a page: the stream fails, the rest goes on")
+@happens(
+    "a vendor that never answers", "given up after `reading.minutes` without a page: the stream fails, the rest goes on"
+)
 def test_silence_is_given_up_and_ends_the_reader(freed: threading.Event) -> None:
     tally = Tally()
-    with pytest.raises(OutOfTime, match=r"shop/orders: nothing came for 0.2 s.*reading\.minutes in funnelhouse\.yml") as caught:
+    with pytest.raises(
+        OutOfTime, match=r"shop/orders: nothing came for 0.2 s.*reading\.minutes in funnelhouse\.yml"
+    ) as caught:
         read(hanging(tally, freed, PAGE), Budget(600, 0.2, "reading.minutes"), tally)
     assert isinstance(caught.value, VendorError)  # which may pass: the daemon tries again
     assert caught.value.is_silent

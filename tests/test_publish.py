@@ -39,7 +39,9 @@ def test_marts_and_kpis_are_published_and_nothing_else(tmp_path: Path) -> None:
     files = sorted(str(p.relative_to(tmp_path / "published")) for p in (tmp_path / "published").rglob("*.parquet"))
     assert files == ["kpi/k.parquet", "marts/a.parquet", "marts/b.parquet"]
     with duckdb.connect(str(tmp_path / "published" / "funnelhouse.duckdb"), read_only=True) as reader:
-        comment = reader.execute("select comment from duckdb_columns() where table_name = 'a' and column_name = 'version'")
+        comment = reader.execute(
+            "select comment from duckdb_columns() where table_name = 'a' and column_name = 'version'"
+        )
         assert comment.fetchall() == [("Which build it's from.",)]
 
 
@@ -93,7 +95,9 @@ def test_a_publish_upon_another_is_like_one_from_nothing(tmp_path: Path, change:
         folder = home / "published"
         files = {str(p.relative_to(folder)): sha256(p.read_bytes()).hexdigest() for p in folder.rglob("*.parquet")}
         with duckdb.connect(str(folder / "funnelhouse.duckdb"), read_only=True) as reader:
-            tables = reader.execute("select schema_name, table_name, comment from duckdb_tables() order by all").fetchall()
+            tables = reader.execute(
+                "select schema_name, table_name, comment from duckdb_tables() order by all"
+            ).fetchall()
             columns = reader.execute(
                 "select table_name, column_name, data_type, comment from duckdb_columns() order by all"
             ).fetchall()

@@ -49,7 +49,9 @@ class Server:
 
     def _run(self, program: str, *arguments: str) -> None:
         user = "postgres" if os.geteuid() == 0 else None
-        subprocess.run([self.binaries / program, *arguments], check=True, stdout=subprocess.DEVNULL, user=user, cwd=self.folder)
+        subprocess.run(
+            [self.binaries / program, *arguments], check=True, stdout=subprocess.DEVNULL, user=user, cwd=self.folder
+        )
 
     def url(self, database: str) -> str:
         return f"postgresql://fh:{PASSWORD_IN_URL}@127.0.0.1:{self.port}/{database}"
@@ -111,7 +113,11 @@ def changed(path: Path, *statements: str) -> Path:
 
 
 def test_tables_and_comments_arrive(postgres: Postgres, tmp_path: Path) -> None:
-    assert publish_to_postgres(published(tmp_path, 1), postgres.url) == {"kpi.k": 1000, "marts.a": 1000, "marts.b": 1000}
+    assert publish_to_postgres(published(tmp_path, 1), postgres.url) == {
+        "kpi.k": 1000,
+        "marts.a": 1000,
+        "marts.b": 1000,
+    }
     assert postgres.ask("select count(*), sum(id)::bigint, min(version) from marts.a") == [[1000, 499500, 1]]
     assert postgres.ask("select obj_description('kpi.k'::regclass), col_description('kpi.k'::regclass, 2)") == [
         ["One row per id.", "Which build it's from."]
@@ -183,9 +189,13 @@ def test_a_publish_that_fails_leaves_the_one_before(postgres: Postgres, tmp_path
     publish_to_postgres(published(tmp_path, 1), postgres.url)
     postgres.ask("create view public.board as select id, version from marts.b")
     broken = changed(published(tmp_path, 2), "alter table marts.b add column more varchar")
-    with pytest.raises(PublishError, match=r"still has the publish before: .*marts\.b because other objects depend on it") as error:
+    with pytest.raises(
+        PublishError, match=r"still has the publish before: .*marts\.b because other objects depend on it"
+    ) as error:
         publish_to_postgres(broken, postgres.url)
-    assert postgres.ask("select a.version, b.version, k.version from marts.a a join marts.b b using (id) join kpi.k k using (id) group by 1, 2, 3") == [[1, 1, 1]]
+    assert postgres.ask(
+        "select a.version, b.version, k.version from marts.a a join marts.b b using (id) join kpi.k k using (id) group by 1, 2, 3"
+    ) == [[1, 1, 1]]
     assert "s3cr3t" not in str(error.value)
 
 
@@ -217,11 +227,15 @@ def test_another_schema_of_that_name_is_not_touched(postgres: Postgres, tmp_path
 
 
 @pytest.mark.parametrize("wrong", ["port", "password"])
-def test_a_server_that_cannot_be_reached_is_named_without_the_password(server: Server, tmp_path: Path, wrong: str) -> None:
+def test_a_server_that_cannot_be_reached_is_named_without_the_password(
+    server: Server, tmp_path: Path, wrong: str
+) -> None:
     url = f"postgresql://fh:{PASSWORD_IN_URL}@127.0.0.1:1/postgres"
     if wrong == "password":
         url = f"postgresql://fh:other{PASSWORD_IN_URL}@127.0.0.1:{server.port}/postgres"
-    with pytest.raises(PublishError, match=r"FUNNELHOUSE_POSTGRES_URL.*(Connection refused|password authentication failed)") as error:
+    with pytest.raises(
+        PublishError, match=r"FUNNELHOUSE_POSTGRES_URL.*(Connection refused|password authentication failed)"
+    ) as error:
         publish_to_postgres(published(tmp_path, 1), url)
     assert "s3cr3t" not in str(error.value)
     assert error.value.__cause__ is None
@@ -229,7 +243,9 @@ def test_a_server_that_cannot_be_reached_is_named_without_the_password(server: S
 
 
 @pytest.mark.parametrize("isolation", ["read committed", "repeatable read"])
-def test_a_polling_reader_never_fails_never_waits_and_never_sees_half(postgres: Postgres, tmp_path: Path, isolation: str) -> None:
+def test_a_polling_reader_never_fails_never_waits_and_never_sees_half(
+    postgres: Postgres, tmp_path: Path, isolation: str
+) -> None:
     publish_to_postgres(published(tmp_path, 0, rows=2000), postgres.url)
     joined = (
         "select a.version, b.version, k.version, count(*) from marts.a a join marts.b b using (id) join kpi.k k using (id) "

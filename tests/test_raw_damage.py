@@ -34,7 +34,9 @@ class Vendor:
 
     def read(self, _settings: Any, window: Window, _tally: Tally) -> Iterator[Page]:
         self.asked.append(window)
-        rows = [{"date": d, "name": n, "n": 1, "account_id": "1", "_extra": None} for d in window.days() for n in ("a", "b")]
+        rows = [
+            {"date": d, "name": n, "n": 1, "account_id": "1", "_extra": None} for d in window.days() for n in ("a", "b")
+        ]
         yield Page(pa.Table.from_pylist(rows, schema=REPORT_SCHEMA))
 
     def read_records(self, _settings: Any, window: Window, _tally: Tally) -> Iterator[Page]:
@@ -137,7 +139,10 @@ def silently(hand: Callable[[Path], None], file: Path) -> None:
     os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns))
 
 
-@happens("a raw file is truncated, empty, foreign or has other bytes", "named, set aside, its day read again by the next refresh")
+@happens(
+    "a raw file is truncated, empty, foreign or has other bytes",
+    "named, set aside, its day read again by the next refresh",
+)
 @pytest.mark.parametrize("hand", HANDS)
 def test_a_refresh_sets_a_damaged_day_aside_and_reads_it_again(
     zone: RawZone, report: Stream, vendor: Vendor, hand: Callable[[Path], None], caplog: pytest.LogCaptureFixture
@@ -169,7 +174,9 @@ def test_a_backfill_of_its_day_heals_it_also_where_no_time_tells(
 
 
 @pytest.mark.parametrize("hand", HANDS)
-def test_verify_names_every_damaged_day_and_nothing_else(zone: RawZone, report: Stream, hand: Callable[[Path], None]) -> None:
+def test_verify_names_every_damaged_day_and_nothing_else(
+    zone: RawZone, report: Stream, hand: Callable[[Path], None]
+) -> None:
     go(zone, report, "backfill", PERIOD)
     assert list(zone.damages(report)) == []
     bad = [BAD, date(2026, 9, 20)]
@@ -221,7 +228,9 @@ def test_records_are_listed_again_where_one_of_their_days_is_lost(
 @happens("the raw zone's own ledger or status is damaged", "made anew from the days")
 @pytest.mark.parametrize("name", [LEDGER, STATUS, REFUSALS, f"day={SCHEMA_DAY}/{PART}"])
 @pytest.mark.parametrize("hand", [truncated, emptied, not_parquet])
-def test_what_is_only_remembered_is_made_anew(zone: RawZone, report: Stream, name: str, hand: Callable[[Path], None]) -> None:
+def test_what_is_only_remembered_is_made_anew(
+    zone: RawZone, report: Stream, name: str, hand: Callable[[Path], None]
+) -> None:
     go(zone, report, "backfill", PERIOD)
     zone.note_refusals(report, [BAD], {BAD: 1}, {})
     whole, schema_before = content(zone, report), pq.read_schema(file_of(zone, report, SCHEMA_DAY))
@@ -233,7 +242,9 @@ def test_what_is_only_remembered_is_made_anew(zone: RawZone, report: Stream, nam
     zone.write_index([(report, True)])
 
 
-@happens("the system cannot open a raw file (no right, too many open files)", "the stream fails, the file stays where it is")
+@happens(
+    "the system cannot open a raw file (no right, too many open files)", "the stream fails, the file stays where it is"
+)
 @pytest.mark.parametrize("number", [errno.EMFILE, errno.EACCES, errno.ETIMEDOUT])
 def test_a_file_that_cannot_be_opened_is_not_set_aside(
     zone: RawZone, report: Stream, number: int, monkeypatch: pytest.MonkeyPatch
@@ -255,7 +266,10 @@ def test_a_file_that_cannot_be_opened_is_not_set_aside(
     assert content(zone, report) == whole
 
 
-@happens("somebody copies a day's folder inside the raw zone", "the stream fails and names the folder: its rows would count twice")
+@happens(
+    "somebody copies a day's folder inside the raw zone",
+    "the stream fails and names the folder: its rows would count twice",
+)
 def test_a_folder_that_is_no_day_is_named(zone: RawZone, report: Stream) -> None:
     go(zone, report, "backfill", PERIOD)
     day = file_of(zone, report, BAD).parent
@@ -276,7 +290,9 @@ def test_a_home_that_was_copied_is_whole(zone: RawZone, report: Stream, vendor: 
     assert content(copied, report) == content(zone, report)
 
 
-@happens("verify over a damaged and a deleted raw day", "both are named, nothing is changed; --repair has them read again")
+@happens(
+    "verify over a damaged and a deleted raw day", "both are named, nothing is changed; --repair has them read again"
+)
 def test_verify_looks_only_and_repairs_when_told(
     zone: RawZone, report: Stream, records: Stream, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
 ) -> None:

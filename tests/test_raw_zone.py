@@ -33,9 +33,7 @@ RECORD = Stream(
 
 
 def report(*rows: tuple[date, str, int], **quality: object) -> Page:
-    records = [
-        {"date": d, "sessionSource": s, "sessions": n, "account_id": "1", "_extra": None} for d, s, n in rows
-    ]
+    records = [{"date": d, "sessionSource": s, "sessions": n, "account_id": "1", "_extra": None} for d, s, n in rows]
     return Page(pa.Table.from_pylist(records, schema=REPORT.schema), quality)
 
 
@@ -114,7 +112,9 @@ def test_rows_outside_the_window_and_repeated_keys_are_refused(zone: RawZone) ->
 
 
 def of_accounts(*rows: tuple[str, int], day: date = DAY) -> Page:
-    records = [{"date": day, "sessionSource": "google", "sessions": n, "account_id": a, "_extra": None} for a, n in rows]
+    records = [
+        {"date": day, "sessionSource": "google", "sessions": n, "account_id": a, "_extra": None} for a, n in rows
+    ]
     return Page(pa.Table.from_pylist(records, schema=REPORT.schema))
 
 
@@ -162,10 +162,15 @@ def test_an_account_that_ended_in_the_middle_of_a_read_keeps_its_newer_days(zone
     assert (stored(zone), stored(zone, tomorrow)) == ({"2": 70}, {"2": 8})
 
 
-@happens("an account fails in the middle of a day", "what is stored of its days stays, whole; days that had nothing of it take what came")
+@happens(
+    "an account fails in the middle of a day",
+    "what is stored of its days stays, whole; days that had nothing of it take what came",
+)
 def test_a_part_of_a_day_does_not_replace_the_stored_rows_of_an_account(zone: RawZone) -> None:
     tomorrow = DAY + timedelta(days=1)
-    whole = [{"date": DAY, "sessionSource": s, "sessions": 7, "account_id": "2", "_extra": None} for s in ("bing", "google")]
+    whole = [
+        {"date": DAY, "sessionSource": s, "sessions": 7, "account_id": "2", "_extra": None} for s in ("bing", "google")
+    ]
     put(zone, [of_accounts(("1", 4)), Page(pa.Table.from_pylist(whole, schema=REPORT.schema))])
     came = [of_accounts(("1", 5), ("2", 70)), of_accounts(("2", 80), day=tomorrow)]
     put(zone, came, read_accounts={"1"}, unread_accounts={"2"}, failed_accounts={"2"})

@@ -44,7 +44,9 @@ def address() -> Iterator[str]:
 def bucket(address: str, monkeypatch: pytest.MonkeyPatch) -> str:
     """The raw root in a bucket of its own; the environment leads to its server."""
     variables = {"AWS_ENDPOINT_URL": address, "AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "secret'key"}
-    for name, value in (variables | {"AWS_DEFAULT_REGION": "eu-central-1", "AWS_SHARED_CREDENTIALS_FILE": os.devnull}).items():
+    for name, value in (
+        variables | {"AWS_DEFAULT_REGION": "eu-central-1", "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
+    ).items():
         monkeypatch.setenv(name, value)
     name = f"bucket-{uuid.uuid4().hex}"
     requests.put(f"{address}/{name}", timeout=10).raise_for_status()
@@ -53,7 +55,15 @@ def bucket(address: str, monkeypatch: pytest.MonkeyPatch) -> str:
 
 def rates(*rows: tuple[date, str, float]) -> Page:
     records = [
-        {"date": d, "provider": "ecb", "base_currency": "EUR", "currency": c, "rate": r, "account_id": "ecb", "_extra": None}
+        {
+            "date": d,
+            "provider": "ecb",
+            "base_currency": "EUR",
+            "currency": c,
+            "rate": r,
+            "account_id": "ecb",
+            "_extra": None,
+        }
         for d, c, r in rows
     ]
     return Page(pa.Table.from_pylist(records, schema=RATES.schema))
@@ -102,14 +112,18 @@ def test_dbt_reads_its_sources_from_s3(bucket: str, tmp_path: Path) -> None:
         env={**os.environ, "PYTHONPATH": str(PROJECT), "FUNNELHOUSE_HOME": str(tmp_path), "FUNNELHOUSE_RAW": bucket, "DO_NOT_TRACK": "1"},
     )  # fmt: skip
     assert said.returncode == 0, said.stdout
-    assert json.loads(said.stdout[said.stdout.index("{") :])["show"] == [{"day": "2026-02-03", "currency": "USD", "rate": 1.1}]
+    assert json.loads(said.stdout[said.stdout.index("{") :])["show"] == [
+        {"day": "2026-02-03", "currency": "USD", "rate": 1.1}
+    ]
     assert "secret'key" not in said.stdout + (tmp_path / "logs" / "dbt.log").read_text()
 
 
 def test_where_the_warehouse_cannot_read_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     with duckdb.connect() as connection:
         open_raw_root(connection, "/a/folder")
-        with pytest.raises(ExtensionError, match="FUNNELHOUSE_RAW=gs://b/raw: the warehouse reads raw zones on a local folder or s3://"):
+        with pytest.raises(
+            ExtensionError, match="FUNNELHOUSE_RAW=gs://b/raw: the warehouse reads raw zones on a local folder or s3://"
+        ):
             open_raw_root(connection, "gs://b/raw")
         monkeypatch.setitem(sys.modules, "botocore.session", None)
         with pytest.raises(ExtensionError, match="needs the Python package s3fs"):

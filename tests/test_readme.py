@@ -32,7 +32,11 @@ def blocks(page: Path, language: str) -> list[str]:
 SNIPPETS = [(page.name, number, text) for page in PAGES for number, text in enumerate(blocks(page, "yaml"))]
 
 
-@pytest.mark.parametrize(("page", "number", "text"), SNIPPETS, ids=lambda value: value if isinstance(value, str) and "\n" not in value else "")
+@pytest.mark.parametrize(
+    ("page", "number", "text"),
+    SNIPPETS,
+    ids=lambda value: value if isinstance(value, str) and "\n" not in value else "",
+)
 def test_every_yaml_snippet_is_a_valid_funnelhouse_yml(tmp_path: Path, page: str, number: int, text: str) -> None:
     (tmp_path / "funnelhouse.yml").write_text(text, encoding="utf-8")
     assert isinstance(yaml.safe_load(text), dict), f"{page}, snippet {number}: not a file as it stands"
@@ -48,7 +52,9 @@ def commands() -> list[str]:
 @pytest.mark.long
 def test_every_command_of_the_readme_works_in_a_fresh_clone(tmp_path: Path) -> None:
     clone = tmp_path / "funnelhouse"
-    files = subprocess.run(["git", "ls-files"], cwd=PROJECT, capture_output=True, text=True, check=True).stdout.split("\n")
+    files = subprocess.run(["git", "ls-files"], cwd=PROJECT, capture_output=True, text=True, check=True).stdout.split(
+        "\n"
+    )
     for name in filter(None, files):
         (clone / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(PROJECT / name, clone / name)
@@ -56,10 +62,20 @@ def test_every_command_of_the_readme_works_in_a_fresh_clone(tmp_path: Path) -> N
     kept = ("PATH", "HOME", "LANG")
     with serve(today=DEMO_TODAY, vendors=("ecb",)) as vendors:  # reference rates are on without an account
         environment = {name: os.environ[name] for name in kept if name in os.environ}
-        environment |= {"EDITOR": "true", "FX_ECB_URL": vendors.env["FX_ECB_URL"], "FUNNELHOUSE_TODAY": DEMO_TODAY.isoformat()}
+        environment |= {
+            "EDITOR": "true",
+            "FX_ECB_URL": vendors.env["FX_ECB_URL"],
+            "FUNNELHOUSE_TODAY": DEMO_TODAY.isoformat(),
+        }
         for command in commands():
             done = subprocess.run(
-                ["bash", "-c", command], cwd=clone, env=environment, capture_output=True, text=True, timeout=MINUTES * 60, check=False
+                ["bash", "-c", command],
+                cwd=clone,
+                env=environment,
+                capture_output=True,
+                text=True,
+                timeout=MINUTES * 60,
+                check=False,
             )
             said = done.stdout + done.stderr
             assert done.returncode == 0, f"{command}\n{said[-3000:]}"

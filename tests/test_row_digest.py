@@ -40,7 +40,10 @@ def changed(rows: list[Row], rng: random.Random) -> list[Row]:
 
     match rng.choice(["swap", "columns", "alike", "twice", "gone", "order"]):
         case "swap":
-            rows[one], rows[other] = with_value(rows[one], column, rows[other][column]), with_value(rows[other], column, rows[one][column])
+            rows[one], rows[other] = (
+                with_value(rows[one], column, rows[other][column]),
+                with_value(rows[other], column, rows[one][column]),
+            )
         case "columns":
             row = rows[one]
             rows[one] = (row[0], row[1], row[3], row[2], *row[4:])

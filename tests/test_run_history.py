@@ -46,7 +46,9 @@ def _run(folder: Path, storage: type[SqliteEventLogStorage]) -> None:
 def _tables(folder: Path) -> dict[str, list[tuple[object, ...]]]:
     """All that a reader of the two files can see; the events' texts hold times and process ids, so not those."""
     asked = {
-        f"{RUN}.db": ["select id, run_id, dagster_event_type, step_key, asset_key, partition from event_logs order by id"],
+        f"{RUN}.db": [
+            "select id, run_id, dagster_event_type, step_key, asset_key, partition from event_logs order by id"
+        ],
         "index.db": [
             "select id, run_id, dagster_event_type, step_key, asset_key, partition from event_logs order by id",
             "select event_id, asset_key, key, value from asset_event_tags order by event_id, key",

@@ -46,18 +46,23 @@ def open_to_all() -> Iterator[Path]:
         yield Path(folder)
 
 
-@happens("the code belongs to root, another user runs it", "it runs as it was parsed, or one sentence says who must parse it")
+@happens(
+    "the code belongs to root, another user runs it", "it runs as it was parsed, or one sentence says who must parse it"
+)
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 @pytest.mark.parametrize(
     ("parsed", "said"),
-    [("after the last change", ""), ("before the last change", "RunFailed: the dbt project changed since it was parsed, and this user cannot")],
+    [
+        ("after the last change", ""),
+        ("before the last change", "RunFailed: the dbt project changed since it was parsed, and this user cannot"),
+    ],
 )
 def test_a_project_of_another_user_is_taken_as_it_was_parsed(
     open_to_all: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, parsed: str, said: str
 ) -> None:
     manifest = open_to_all / "manifest.json"
     manifest.write_text("{}")
-    moment = time.time() + (1000 if "after" in parsed else -10**9)
+    moment = time.time() + (1000 if "after" in parsed else -(10**9))
     os.utime(manifest, (moment, moment))
     monkeypatch.setattr(runner, "MANIFEST", manifest)
     settings = load_settings({"FUNNELHOUSE_HASH_KEY": "k"}, folder=tmp_path)

@@ -54,7 +54,10 @@ def test_google_ads_needs_no_developer_token_and_is_not_switched_on_by_one(tmp_p
     assert load_settings({"GOOGLE_ADS_DEVELOPER_TOKEN": "dev-token-secret"}, folder=tmp_path).google_ads is None
 
 
-@happens("a wrong variable: plain http, a foreign id, a half-set source", "refused at load: the key, the value seen, what is allowed; secrets are not shown")
+@happens(
+    "a wrong variable: plain http, a foreign id, a half-set source",
+    "refused at load: the key, the value seen, what is allowed; secrets are not shown",
+)
 @pytest.mark.parametrize(
     ("environment", "said"),
     [
@@ -78,7 +81,10 @@ def test_wrong_variables_are_named(tmp_path: Path, environment: dict[str, str], 
         load_settings(environment, folder=tmp_path)
 
 
-@happens("a wrong rule: NaN, no currency, no cron line, a key or an id twice, an unknown KPI, CRM or web truth", "refused at load: the key, the value seen, what is allowed")
+@happens(
+    "a wrong rule: NaN, no currency, no cron line, a key or an id twice, an unknown KPI, CRM or web truth",
+    "refused at load: the key, the value seen, what is allowed",
+)
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -149,7 +155,10 @@ def test_a_truth_needs_its_source(tmp_path: Path, text: str, said: str) -> None:
 def test_a_file_of_rules_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "latin.yml").write_bytes("channels: {rules: [{channel: Büro, source: x}]}".encode("latin-1"))
     (tmp_path / "folder.yml").mkdir()
-    for name, said in (("latin.yml", "latin.yml is not UTF-8 .byte 30"), ("folder.yml", "folder.yml cannot be read .Is a directory")):
+    for name, said in (
+        ("latin.yml", "latin.yml is not UTF-8 .byte 30"),
+        ("folder.yml", "folder.yml cannot be read .Is a directory"),
+    ):
         with pytest.raises(SettingsError, match=said):
             load_rules({"FUNNELHOUSE_CONFIG": name}, folder=tmp_path)
 

@@ -20,7 +20,9 @@ from dagster_project.connectors.contract import DriftError, Stream, Tally
 _TRUE, _FALSE = {"true", "1", "y", "yes"}, {"false", "0", "n", "no"}
 # So many records of a page, all of them unreadable in one field, are no odd records: the vendor has changed it.
 RETYPED_FROM = 3
-YEARS = range(1900, 2200)  # of a business record; others are typing errors (0206, 20206), and would be days of their own
+YEARS = range(
+    1900, 2200
+)  # of a business record; others are typing errors (0206, 20206), and would be days of their own
 _UNREADABLE = (ValueError, TypeError, OverflowError, OSError, InvalidOperation)
 
 

@@ -109,10 +109,7 @@ def _channel_rules(settings: ConfigSettings) -> list[Row]:
 
 
 def _source_aliases(settings: ConfigSettings) -> list[Row]:
-    return [
-        {"alias": alias, "source": source}
-        for alias, source in settings.config.channels.source_aliases.items()
-    ]
+    return [{"alias": alias, "source": source} for alias, source in settings.config.channels.source_aliases.items()]
 
 
 def _campaign_aliases(settings: ConfigSettings) -> list[Row]:
@@ -167,17 +164,11 @@ def _targets(settings: ConfigSettings) -> list[Row]:
 
 
 def _gross_margins(settings: ConfigSettings) -> list[Row]:
-    return [
-        {"product": product, "margin": margin}
-        for product, margin in settings.config.gross_margin.products.items()
-    ]
+    return [{"product": product, "margin": margin} for product, margin in settings.config.gross_margin.products.items()]
 
 
 def _platform_motions(settings: ConfigSettings) -> list[Row]:
-    return [
-        {"platform": platform, "motion": motion}
-        for platform, motion in settings.config.platform_motions.items()
-    ]
+    return [{"platform": platform, "motion": motion} for platform, motion in settings.config.platform_motions.items()]
 
 
 def _goals(settings: ConfigSettings) -> list[Row]:
@@ -185,7 +176,11 @@ def _goals(settings: ConfigSettings) -> list[Row]:
 
 
 def _sweep(
-    rows: Rows, parts: Callable[[list[Row]], list[Part]] | None, declared: pa.Schema, settings: ConfigSettings, tally: Tally
+    rows: Rows,
+    parts: Callable[[list[Row]], list[Part]] | None,
+    declared: pa.Schema,
+    settings: ConfigSettings,
+    tally: Tally,
 ) -> Iterator[Page]:
     found = rows(settings)
     tally.parts = parts(found) if parts else None

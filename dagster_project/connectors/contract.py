@@ -254,9 +254,7 @@ class Tally:
             for name, amount in (money or {}).items():
                 self.refused_money[name] = self.refused_money.get(name, Decimal(0)) + amount
 
-    def date_refused(
-        self, rows: Mapping[date, int], cells: Mapping[date, int], money: Mapping[str, Decimal]
-    ) -> None:
+    def date_refused(self, rows: Mapping[date, int], cells: Mapping[date, int], money: Mapping[str, Decimal]) -> None:
         """Of bad rows and cells that were told without: on which days they fall, what the rows say of money."""
         with self._lock:
             for told, dated in ((self.refused_days, rows), (self.unread_cell_days, cells)):

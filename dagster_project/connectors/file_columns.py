@@ -97,7 +97,11 @@ class ColumnReader:
     def column(self, name: str, cells: Cells, problems: Problems | CellProblems) -> pa.Array:
         """One column as our stream has it. What cannot be read goes to `problems`, by the row or by the cell."""
         kind = self.stream.kinds[name]
-        if self.sources[name][0] in self.mapping.formulas and self.sources[name][0] not in cells.columns and is_number(kind):
+        if (
+            self.sources[name][0] in self.mapping.formulas
+            and self.sources[name][0] not in cells.columns
+            and is_number(kind)
+        ):
             return self._calculated(name, cells, problems)
         if name in self.mapping.counts:
             return self._counted(name, cells.columns[self.sources[name][0]], problems)
@@ -153,9 +157,7 @@ class ColumnReader:
             values, failed = parse(column, kind, self.formats)
         if pc.any(failed).as_py():
             texts = file_cells.text_of(column)
-            problems.add(
-                failed, lambda row: f"{self.label(name)} {why(texts[row].as_py() or '', kind, self.formats)}"
-            )
+            problems.add(failed, lambda row: f"{self.label(name)} {why(texts[row].as_py() or '', kind, self.formats)}")
         return values
 
     def _check_micros(self, name: str, values: pa.Array, problems: Problems | CellProblems) -> None:
@@ -163,8 +165,10 @@ class ColumnReader:
         is_part = pc.fill_null(pc.not_equal(pc.floor(values), values), False)
         problems.add(
             is_part,
-            lambda row: f"{self.label(name)} {values[row].as_py().normalize():f} is not in micros, which have no decimals; "
-            f"take unit.{name} away",
+            lambda row: (
+                f"{self.label(name)} {values[row].as_py().normalize():f} is not in micros, which have no decimals; "
+                f"take unit.{name} away"
+            ),
         )
 
     def _counted(self, name: str, column: pa.Array, problems: Problems | CellProblems) -> pa.Array:
@@ -237,7 +241,6 @@ class ColumnReader:
     def label(self, name: str) -> str:
         theirs = self.sources.get(name, ())
         return f"{name} ({' + '.join(map(column_label, theirs))})" if theirs and theirs != (name,) else name
-
 
     def has_row_numbers(self, cells: Cells) -> bool:
         """Whether rows have no id but their place in their file."""

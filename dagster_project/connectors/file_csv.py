@@ -89,9 +89,7 @@ def _open_csv(file: DropFile, mapping: FileMapping, names: Sequence[Name]) -> _C
     if not any(header):
         if file.size == 0:
             raise drift(mapping, file, "the file is empty, without even a header")
-        raise drift(
-            mapping, file, "the first line is empty; where is the header? (skip_lines skips lines above it)"
-        )
+        raise drift(mapping, file, "the first line is empty; where is the header? (skip_lines skips lines above it)")
     if not is_text("".join(header)):
         raise drift(mapping, file, f"the header is not {encoding}; set encoding (cp1251, cp1252, utf-16 …)")
     positions = positions_of(names, header, mapping, file)
@@ -165,9 +163,7 @@ def _read_csv_fast(csv_file: _Csv, bad: BadLine) -> Iterator[Cells]:
                 ignore_empty_lines=False,
                 invalid_row_handler=skip,
             ),
-            pyarrow.csv.ConvertOptions(
-                column_types=dict.fromkeys(columns, pa.string()), strings_can_be_null=False
-            ),
+            pyarrow.csv.ConvertOptions(column_types=dict.fromkeys(columns, pa.string()), strings_can_be_null=False),
         )
         next_row = first_row + 1
         for batch in reader:
@@ -225,9 +221,7 @@ def _read_csv_carefully(csv_file: _Csv, bad: BadLine) -> Iterator[Cells]:
     width, rows, numbers = len(csv_file.header), [], []
     with opened(csv_file.file) as stream:
         lines = enumerate(text_lines(stream, csv_file.encoding), start=1)
-        for number, row in _logical_rows(
-            itertools.islice(lines, csv_file.done_line, None), csv_file, bad
-        ):
+        for number, row in _logical_rows(itertools.islice(lines, csv_file.done_line, None), csv_file, bad):
             if not any(row):
                 continue
             if len(row) != width:
@@ -247,9 +241,7 @@ def _read_csv_carefully(csv_file: _Csv, bad: BadLine) -> Iterator[Cells]:
         yield _cells(csv_file, rows, numbers, bad)
 
 
-def _logical_rows(
-    lines: Iterator[tuple[int, str]], csv_file: _Csv, bad: BadLine
-) -> Iterator[tuple[int, list[str]]]:
+def _logical_rows(lines: Iterator[tuple[int, str]], csv_file: _Csv, bad: BadLine) -> Iterator[tuple[int, list[str]]]:
     """(first line, cells). A row that spans lines and is not well-formed is a quote left open: its first line
     is bad, the lines that it swallowed are read again."""
     dialect, width = csv_file.dialect, len(csv_file.header)
@@ -283,8 +275,7 @@ def _logical_rows(
 
 def _cells(csv_file: _Csv, rows: list[list[str]], numbers: list[int], bad: BadLine) -> Cells:
     columns = {
-        name: pa.array([row[position] for row in rows], pa.string())
-        for name, position in csv_file.positions.items()
+        name: pa.array([row[position] for row in rows], pa.string()) for name, position in csv_file.positions.items()
     }
     return csv_file.cells(columns, pa.array(numbers, pa.int64()), bad)
 

@@ -29,15 +29,11 @@ _EPOCHS = {r"^\d{10}(?:\.\d{1,9})?$": 1_000_000, r"^\d{13}$": 1_000, r"^\d{16}$"
 _SERIAL_DAY = r"^\d{1,7}(?:[.,]\d{1,12})?$"
 _FIRST_OF_MARCH_1900, _LAST_SERIAL_DAY, _SERIAL_OF_1970 = 61, 2_958_465, 25_569
 # hours with or without a colon, epochs, fractions of a day
-_TIME_OF_DAY = (
-    r":|^\d{4}-\d{2}-\d{2}[T ]\d{2}|[T ]\d{1,2}[.h]\d{2}|^\d{10}(?:\.\d+)?$|^\d{13,}$|^\d+[.,]\d*[1-9]\d*$"
-)
+_TIME_OF_DAY = r":|^\d{4}-\d{2}-\d{2}[T ]\d{2}|[T ]\d{1,2}[.h]\d{2}|^\d{10}(?:\.\d+)?$|^\d{13,}$|^\d+[.,]\d*[1-9]\d*$"
 _MIDNIGHT = r"[T ](?:0?0:00(?::00(?:[.,]0+)?)?|12:00(?::00)? ?AM)$"
 
 
-def days(
-    cells: pa.Array, time_zone: str, date_formats: Sequence[str], languages: Sequence[str] = ()
-) -> Parsed:
+def days(cells: pa.Array, time_zone: str, date_formats: Sequence[str], languages: Sequence[str] = ()) -> Parsed:
     """Days. A moment with an offset gives its day in `time_zone`; one without, the day as written."""
     cells = _typed_days(cells)
     if pa.types.is_date(cells.type):
@@ -94,9 +90,7 @@ def without_time(cells: pa.Array, date_formats: Sequence[str]) -> pa.Array:
     return pc.fill_null(is_day, False)
 
 
-def _moments(
-    cells: pa.Array, time_zone: str, date_formats: Sequence[str], languages: Sequence[str]
-) -> Parsed:
+def _moments(cells: pa.Array, time_zone: str, date_formats: Sequence[str], languages: Sequence[str]) -> Parsed:
     cells = _typed_days(cells)
     if pa.types.is_date(cells.type):
         cells = cells.cast(_LOCAL)
@@ -126,9 +120,7 @@ def _day_in(found: pa.Array, time_zone: str) -> pa.Array:
     return pc.floor_temporal(found, unit="day").cast(pa.date32(), safe=False)
 
 
-def _read(
-    text: pa.Array, date_formats: Sequence[str], languages: Sequence[str]
-) -> tuple[pa.Array, pa.Array]:
+def _read(text: pa.Array, date_formats: Sequence[str], languages: Sequence[str]) -> tuple[pa.Array, pa.Array]:
     """Moments without an offset, and moments in UTC; an unreadable cell is in neither."""
     local, utc = pa.nulls(len(text), _LOCAL), pa.nulls(len(text), _UTC)
     if not date_formats:

@@ -95,9 +95,7 @@ def _unzipped(drop: DropFile, fs: Any, mapping: FileMapping) -> list[DropFile]:
         raise drift(mapping, drop, f"there is no {mapping.file_format} file in it")
     if any(member.flag_bits & 1 for member in members):
         raise drift(mapping, drop, "it is encrypted; unpack it, passwords are not asked for")
-    return [
-        DropFile(f"{drop.name}/{m.filename}", f"zip://{m.filename}::{drop.url}", m.file_size) for m in members
-    ]
+    return [DropFile(f"{drop.name}/{m.filename}", f"zip://{m.filename}::{drop.url}", m.file_size) for m in members]
 
 
 def opened(file: DropFile) -> Any:

@@ -81,8 +81,7 @@ def why(cell: str, kind: pa.DataType, formats: Formats) -> str:
         return f"{seen} is not a whole number"
     if re.search(r"\d[.,]\d", cell):
         return (
-            f"{seen} can be read in two ways or in none; "
-            "set decimal (',' or '.') and thousands as the file writes them"
+            f"{seen} can be read in two ways or in none; set decimal (',' or '.') and thousands as the file writes them"
         )
     return f"{seen} is not a number"
 

@@ -26,9 +26,7 @@ ROW_NUMBER = "row_number"
 
 
 def is_number(kind: pa.DataType | None) -> bool:
-    return kind is not None and (
-        pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
-    )
+    return kind is not None and (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
 
 
 def check_keys(mapping: FileMapping, where: str, stream: FileStream) -> None:
@@ -96,7 +94,9 @@ def _check_separators(mapping: FileMapping, where: str, stream: FileStream) -> N
                 f"{where}: separator.{ours}: it holds one value; allowed are {', '.join(stream.lists) or 'none'}"
             )
         if len(mapping.columns.get(ours, ())) != 1:
-            raise ValueError(f"{where}: separator.{ours} is of a column that is not in columns, or is joined of several")
+            raise ValueError(
+                f"{where}: separator.{ours} is of a column that is not in columns, or is joined of several"
+            )
         if not separator or any(letter.isalnum() or letter == "-" for letter in separator):
             raise ValueError(
                 f"{where}: separator.{ours} = {separator!r}: allowed are signs that no value has, such as ';', ',' or '|'"

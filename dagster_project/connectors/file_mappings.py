@@ -71,9 +71,7 @@ def _encoding(name: str) -> str:
     try:
         return codecs.lookup(name).name
     except LookupError:
-        raise ValueError(
-            "not an encoding; allowed are names such as utf-8, utf-16, cp1251 or cp1252"
-        ) from None
+        raise ValueError("not an encoding; allowed are names such as utf-8, utf-16, cp1251 or cp1252") from None
 
 
 def _delimiter(sign: str) -> str:
@@ -173,9 +171,7 @@ class FileMapping(BaseModel):
     skip_lines: int = Field(0, ge=0)  # lines above the header (report titles)
     decimal: Literal[".", ","] | None = None
     thousands: Literal[".", ",", " ", "'"] | None = None
-    time_zone: Annotated[str, AfterValidator(_time_zone)] | None = (
-        None  # of moments without an offset; reporting zone
-    )
+    time_zone: Annotated[str, AfterValidator(_time_zone)] | None = None  # of moments without an offset; reporting zone
     date_format: Annotated[
         tuple[DateFormat, ...], BeforeValidator(_as_list)
     ] = ()  # tried in turn; iso and epoch where empty. excel (serial days), rfc2822, javascript, or as %d.%m.%Y
@@ -183,12 +179,8 @@ class FileMapping(BaseModel):
         tuple[Annotated[str, AfterValidator(_language)], ...], BeforeValidator(_as_list)
     ] = ()  # of the names of months; en where not given
     # --- which rows
-    key: Annotated[
-        tuple[Name, ...], BeforeValidator(_as_list)
-    ] = ()  # columns of the file; else the stream's id
-    replace_by: Annotated[
-        tuple[Name, ...], BeforeValidator(_as_list)
-    ] = ()  # a later file replaces all rows of a value
+    key: Annotated[tuple[Name, ...], BeforeValidator(_as_list)] = ()  # columns of the file; else the stream's id
+    replace_by: Annotated[tuple[Name, ...], BeforeValidator(_as_list)] = ()  # a later file replaces all rows of a value
     where: dict[Name, Values] = {}  # column of the file -> the values that its rows must have; "" is an empty cell
     where_not: dict[Name, Values] = {}  # the values that they must not have
     keep_where_in: dict[str, str] = {}  # our column -> stream of files that must have the same value in it
@@ -309,13 +301,9 @@ class FileMapping(BaseModel):
         for setting in ("columns", "otherwise", "counts", "constants", "values", "keep_where_in", "unit", "separator"):
             for name in getattr(self, setting):
                 if name not in stream.mappable:
-                    raise ValueError(
-                        f"{where}: {setting}.{name}: no such column{nearest(name, stream.mappable)}"
-                    )
+                    raise ValueError(f"{where}: {setting}.{name}: no such column{nearest(name, stream.mappable)}")
         if twice := sorted(set(self.columns) & set(self.constants)):
-            raise ValueError(
-                f"{where}: {', '.join(twice)} is both in columns and in constants; give one of them"
-            )
+            raise ValueError(f"{where}: {', '.join(twice)} is both in columns and in constants; give one of them")
         filled = set(self.columns) | set(self.constants)
         if "count" in filled and stream.record_id:
             filled.add(stream.record_id)  # rows that stand for several have no id of one
@@ -333,9 +321,7 @@ class FileMapping(BaseModel):
             )
         for name, other in self.keep_where_in.items():
             if other not in FILE_STREAMS or name not in FILE_STREAMS[other].columns:
-                allowed = [
-                    s.name for s in FILE_STREAMS.values() if name in s.columns and s.name != stream.name
-                ]
+                allowed = [s.name for s in FILE_STREAMS.values() if name in s.columns and s.name != stream.name]
                 raise ValueError(
                     f"{where}: keep_where_in.{name} = {other!r}: allowed are {', '.join(allowed) or 'none'}"
                 )
@@ -360,6 +346,8 @@ class FileMapping(BaseModel):
         numbers = [name for name, kind in stream.columns.items() if pa.types.is_integer(kind)]
         for name in self.counts:
             if name not in numbers:
-                raise ValueError(f"{where}: counts: {name} is no whole number; allowed are {', '.join(numbers) or 'none'}")
+                raise ValueError(
+                    f"{where}: counts: {name} is no whole number; allowed are {', '.join(numbers) or 'none'}"
+                )
             if len(self.columns.get(name, ())) != 1 or name in self.otherwise or name in self.values:
                 raise ValueError(f"{where}: counts: {name} needs one column of the file, without values or otherwise")

@@ -27,9 +27,7 @@ class Remade:
     notes: list[str]
 
 
-def merged(
-    rows: pa.Table, stand: np.ndarray, newest_by: str | None, money: Sequence[str], label: str
-) -> Remade | None:
+def merged(rows: pa.Table, stand: np.ndarray, newest_by: str | None, money: Sequence[str], label: str) -> Remade | None:
     """One row for the rows that share an id and a file, of those that `stand` (a mask): cell by cell the last
     one that is filled. None where no rows do.
 
@@ -93,7 +91,9 @@ def refunds_apart(rows: pa.Table, stand: np.ndarray) -> Remade | None:
     if not apart.any():
         return None
     refunds = rows.filter(pa.array(apart)).combine_chunks()
-    return Remade(apart, _named_after_their_orders(refunds), [f"{int(apart.sum())} refunds stand under their order's id"])
+    return Remade(
+        apart, _named_after_their_orders(refunds), [f"{int(apart.sum())} refunds stand under their order's id"]
+    )
 
 
 def without_sums(rows: pa.Table, stand: np.ndarray, names: Sequence[str], measures: Sequence[str]) -> Remade | None:

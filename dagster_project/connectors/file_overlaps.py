@@ -136,9 +136,7 @@ def copy_numbers(keys: pa.Array | pa.ChunkedArray) -> np.ndarray:
     """1, 2, 3 … for the rows of each key, in their order."""
     codes = codes_of(keys)
     order = np.argsort(codes, kind="stable")
-    starts = (
-        np.flatnonzero(np.r_[True, np.diff(codes[order]) != 0]) if len(codes) else np.array([], dtype=int)
-    )
+    starts = np.flatnonzero(np.r_[True, np.diff(codes[order]) != 0]) if len(codes) else np.array([], dtype=int)
     numbers = np.empty(len(codes), dtype=np.int64)
     numbers[order] = np.arange(len(codes)) - np.repeat(starts, np.diff(np.r_[starts, len(codes)])) + 1
     return numbers

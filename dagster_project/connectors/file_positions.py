@@ -10,9 +10,7 @@ from dagster_project.connectors.file_headers import header_name
 from dagster_project.connectors.file_mappings import FileMapping, Name, nearest
 
 
-def positions_of(
-    names: Iterable[Name], header: Sequence[str], mapping: FileMapping, file: DropFile
-) -> dict[Name, int]:
+def positions_of(names: Iterable[Name], header: Sequence[str], mapping: FileMapping, file: DropFile) -> dict[Name, int]:
     """Where the columns `names` stand in the header. Raises DriftError for one that is not there, or is there twice."""
     positions: dict[Name, int] = {}
     for name in mapping.present(names, header):

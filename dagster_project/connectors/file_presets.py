@@ -18,7 +18,17 @@ from dagster_project.connectors.file_arithmetic import columns_of, is_arithmetic
 from dagster_project.connectors.file_headers import header_name
 
 CURRENCY = "{currency}"  # in the name of a column: where the export writes the currency
-_SIGNS = {"₽": "RUB", "руб": "RUB", "руб.": "RUB", "р.": "RUB", "$": "USD", "€": "EUR", "£": "GBP", "₴": "UAH", "₸": "KZT"}
+_SIGNS = {
+    "₽": "RUB",
+    "руб": "RUB",
+    "руб.": "RUB",
+    "р.": "RUB",
+    "$": "USD",
+    "€": "EUR",
+    "£": "GBP",
+    "₴": "UAH",
+    "₸": "KZT",
+}
 _OF_TEXT = ("delimiter", "encoding", "escapes")  # mean nothing for a spreadsheet
 Entry = dict[str, Any]
 
@@ -102,7 +112,10 @@ def fitted(shape: Shape, header: Sequence[str], required: Iterable[str]) -> Fit:
                 fit.entry[rules][found] = values
     for setting in ("otherwise", "unit", "separator", "values"):
         fit.entry[setting] = {o: v for o, v in (entry.get(setting) or {}).items() if o in columns}
-    instead = {o: [f for n in _listed(names) if (f := _found(n, header)) is not None] for o, names in fit.entry["otherwise"].items()}
+    instead = {
+        o: [f for n in _listed(names) if (f := _found(n, header)) is not None]
+        for o, names in fit.entry["otherwise"].items()
+    }
     fit.entry["otherwise"] = {ours: names for ours, names in instead.items() if names}
     fit.entry["counts"] = [ours for ours in _listed(entry.get("counts") or []) if ours in columns]
     if "currency_code" not in columns and (currency := _currency(entry, header)):

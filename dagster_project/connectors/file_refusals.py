@@ -38,7 +38,9 @@ def tell_of_refused(
     days = columns[stream.day].cast(pa.timestamp("us")).cast(pa.date32(), safe=False)
     lines = columns["_line"].to_numpy(zero_copy_only=False)
     places = np.minimum(np.searchsorted(lines, unread), len(lines) - 1)
-    tally.date_refused(_counts(days.filter(is_bad)), _counts(days.take(pa.array(places, pa.int64()))), _money(stream, columns, is_bad))
+    tally.date_refused(
+        _counts(days.filter(is_bad)), _counts(days.take(pa.array(places, pa.int64()))), _money(stream, columns, is_bad)
+    )
 
 
 def _money(stream: FileStream, columns: Mapping[str, pa.Array], is_bad: pa.Array) -> dict[str, Decimal]:

@@ -134,9 +134,7 @@ class RowReader:
         for column, count in self.left_out.items():
             if count:
                 other = self.mapping.keep_where_in[column]
-                self.tally.note(
-                    f"{self.mapping.name}: {count} rows are not ours: their {column} is not in {other}"
-                )
+                self.tally.note(f"{self.mapping.name}: {count} rows are not ours: their {column} is not in {other}")
         for name, cells in self.unreadable.items():
             if len(cells) >= UNREADABLE_COLUMN and not self.readable.get(name):
                 raise DriftError(
@@ -215,18 +213,23 @@ class RowReader:
         if "end_date" in self.stream.asides:
             days = file_spread.day_counts(columns[self.stream.day], columns["end_date"])
             ends = self.columns.label("end_date")
-            problems.add(pc.fill_null(pc.less(days, 1), False), lambda _: f"{ends} is before {self.columns.label(self.stream.day)}")
+            problems.add(
+                pc.fill_null(pc.less(days, 1), False),
+                lambda _: f"{ends} is before {self.columns.label(self.stream.day)}",
+            )
             most = file_spread.LONGEST_DAYS
-            problems.add(pc.fill_null(pc.greater(days, most), False), lambda _: f"{ends}: the row spans more than {most} days")
+            problems.add(
+                pc.fill_null(pc.greater(days, most), False), lambda _: f"{ends}: the row spans more than {most} days"
+            )
         if "count" in self.sources:
             count, most = columns["count"], file_spread.MOST_LEADS if "count" in self.stream.asides else 10**12
             problems.add(pc.is_null(count), lambda _: self.columns.empty("count"))
             is_wrong = pc.or_(pc.less(count, 0), pc.greater(count, most))
-            problems.add(pc.fill_null(is_wrong, False), lambda _: f"{self.columns.label('count')} is not between 0 and {most}")
+            problems.add(
+                pc.fill_null(is_wrong, False), lambda _: f"{self.columns.label('count')} is not between 0 and {most}"
+            )
 
-    def _read(
-        self, name: str, cells: Cells, file: DropFile, problems: Problems, bad_cell: BadLine
-    ) -> pa.Array:
+    def _read(self, name: str, cells: Cells, file: DropFile, problems: Problems, bad_cell: BadLine) -> pa.Array:
         """One column. A cell that cannot be read costs the row where the row needs it, else only itself."""
         if name in self.stream.id and self.sources[name] == (ROW_NUMBER,) and ROW_NUMBER not in cells.columns:
             return pc.binary_join_element_wise(file.name, cells.lines.cast(pa.string()), ":")
@@ -295,6 +298,7 @@ class RowReader:
             parts = list(columns.values())
         # a row without any key keeps none: null stays null
         return pc.binary_join_element_wise(self.mapping.name, joined(parts), "\x1e") if parts else None
+
 
 class _Incomplete:
     """Rows of one file that lack what is required: line items, whose order says it on its first line."""

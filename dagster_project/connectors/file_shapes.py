@@ -40,7 +40,9 @@ def mapping_for(file: DropFile, mapping: FileMapping) -> FileMapping:
         raise drift(mapping, file, f"no line of it looks like the header of the preset {mapping.preset}")
     name = nearest_fit.lacking[0]
     raise drift(
-        mapping, file, f"it is not as the preset {mapping.preset}: there is no column {name!r}{nearest(name, nearest_header)}"
+        mapping,
+        file,
+        f"it is not as the preset {mapping.preset}: there is no column {name!r}{nearest(name, nearest_header)}",
     )
 
 

@@ -36,7 +36,9 @@ def spread(rows: pa.Table, day: str, counts: pa.Array, amounts: Sequence[str]) -
     of = counts.to_numpy(zero_copy_only=False)[at]
     new = rows.take(pa.array(at))
     days = pc.add(new.column(day).cast(pa.int32()).to_numpy(), nth)
-    new = new.set_column(new.schema.get_field_index(day), rows.schema.field(day), pa.array(days, pa.int32()).cast(pa.date32()))
+    new = new.set_column(
+        new.schema.get_field_index(day), rows.schema.field(day), pa.array(days, pa.int32()).cast(pa.date32())
+    )
     for name in amounts:
         index = new.schema.get_field_index(name)
         whole = new.column(name).combine_chunks()
@@ -55,14 +57,18 @@ def _shares(amounts: pa.Array, nth: np.ndarray, of: np.ndarray) -> pa.Array:
     units, rest = abs(whole) // unit, abs(whole) % unit
     each, left = units // of, units % of
     share = (each + (left * (nth + 1)) // of - (left * nth) // of) * unit + np.where(nth == of - 1, rest, 0)
-    shares = pa.array(list(share * sign), pa.int64() if is_whole else pa.decimal128(38, 0), mask=amounts.is_null().to_numpy(False))
+    shares = pa.array(
+        list(share * sign), pa.int64() if is_whole else pa.decimal128(38, 0), mask=amounts.is_null().to_numpy(False)
+    )
     return shares if is_whole else _from_millionths(shares, amounts.type)
 
 
 def _in_millionths(amounts: pa.Array) -> pa.Array:
     if pa.types.is_floating(amounts.type):
         amounts = pc.round(amounts, ndigits=6).cast(pa.decimal128(32, 6), safe=False)
-    return pc.multiply(amounts.cast(pa.decimal256(32, 6)), pa.scalar(1_000_000, pa.decimal256(7, 0))).cast(pa.decimal128(38, 0))
+    return pc.multiply(amounts.cast(pa.decimal256(32, 6)), pa.scalar(1_000_000, pa.decimal256(7, 0))).cast(
+        pa.decimal128(38, 0)
+    )
 
 
 def _from_millionths(amounts: pa.Array, kind: pa.DataType) -> pa.Array:

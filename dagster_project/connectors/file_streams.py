@@ -70,9 +70,7 @@ class FileStream:
 
     @property
     def raw_key(self) -> tuple[str, ...]:
-        return (
-            ("account_id", *self.id) if self.id else ("account_id", *(self.key or self.replaces_by), "_copy")
-        )
+        return ("account_id", *self.id) if self.id else ("account_id", *(self.key or self.replaces_by), "_copy")
 
     @property
     def record_id(self) -> str | None:
@@ -94,7 +92,6 @@ class FileStream:
         plain = {hashed: name for name, hashed in HASHED.items()}
         ours_only = {"filed_at", *self.lists.values()} | {n for n in self.columns if n.endswith(IS_DAY)}
         return [plain.get(name, name) for name in (*self.columns, *self.asides) if name not in ours_only]
-
 
 
 def _days(*moments: str) -> dict[str, pa.DataType]:
@@ -137,7 +134,15 @@ FILE_STREAMS: dict[str, FileStream] = {
             "One row per lead of a CRM export, with the dates of the stages that the export knows.",
             id=("lead_id",),
             replaces_by=(
-                "created_at", "email_hash", "phone_hash", "channel", *_TOUCH, "landing_page", "form", "device", "country",
+                "created_at",
+                "email_hash",
+                "phone_hash",
+                "channel",
+                *_TOUCH,
+                "landing_page",
+                "form",
+                "device",
+                "country",
                 *CLICK_IDS,
             ),
             asides={"count": INTEGER},
@@ -184,7 +189,15 @@ FILE_STREAMS: dict[str, FileStream] = {
             "One row per deal of a CRM export.",
             id=("deal_id",),
             replaces_by=(
-                "created_at", "lead_id", "customer_id", "email_hash", "phone_hash", "channel", *_TOUCH, "product", "pipeline",
+                "created_at",
+                "lead_id",
+                "customer_id",
+                "email_hash",
+                "phone_hash",
+                "channel",
+                *_TOUCH,
+                "product",
+                "pipeline",
             ),
             lists={"lead_id": "lead_ids"},
             required=("deal_id", "status"),
@@ -226,8 +239,17 @@ FILE_STREAMS: dict[str, FileStream] = {
             "One row per order, or per refund (negative amount, or is_refund).",
             id=("order_id",),
             replaces_by=(
-                "ordered_at", "customer_id", "lead_id", "deal_id", "email_hash", "phone_hash", "channel", *_TOUCH, "refund_of",
-                "product", "currency_code",
+                "ordered_at",
+                "customer_id",
+                "lead_id",
+                "deal_id",
+                "email_hash",
+                "phone_hash",
+                "channel",
+                *_TOUCH,
+                "refund_of",
+                "product",
+                "currency_code",
             ),
             required=("order_id", "ordered_at"),
             settles_after_days=1,

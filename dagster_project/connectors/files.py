@@ -124,8 +124,7 @@ def _lookups(mapping: FileMapping, settings: FilesSettings, within: tuple[str, .
     for column, other in mapping.keep_where_in.items():
         if other in within:
             raise ConfigError(
-                f"files entry {mapping.name!r}: keep_where_in goes in a circle: "
-                f"{' -> '.join((*within, other))}",
+                f"files entry {mapping.name!r}: keep_where_in goes in a circle: {' -> '.join((*within, other))}",
                 source="files",
                 stream=mapping.stream,
             )

@@ -68,13 +68,9 @@ def read_rates(settings: FxSettings, window: Window, tally: Tally) -> Iterator[P
         elif provider == "cbr":
             records = _read_cbr(settings.cbr_url, window, tally)
         else:
-            raise ConfigError(
-                f"no provider {provider!r}; there are ecb, cbr and file", source=SOURCE, stream=STREAM
-            )
+            raise ConfigError(f"no provider {provider!r}; there are ecb, cbr and file", source=SOURCE, stream=STREAM)
         _check(provider, window, records)
-        yield Page(
-            to_table(RATES, [{"provider": provider, "account_id": provider, **record} for record in records])
-        )
+        yield Page(to_table(RATES, [{"provider": provider, "account_id": provider, **record} for record in records]))
 
 
 def _check(provider: str, window: Window, records: list[dict[str, Any]]) -> None:
@@ -145,9 +141,7 @@ def _judge_ecb(response: requests.Response) -> Verdict | None:
     if response.status_code == 404:
         said = start_of(response)
         mend = "If FX_ECB_URL is right, the service is in trouble; run again later"
-        return Verdict(
-            error=VendorError(f"the ECB does not know {ECB_PATH} (404: {said}). {mend}", source=SOURCE)
-        )
+        return Verdict(error=VendorError(f"the ECB does not know {ECB_PATH} (404: {said}). {mend}", source=SOURCE))
     return None
 
 
@@ -225,9 +219,7 @@ def _day(element: ElementTree.Element) -> date:
 def _text(element: ElementTree.Element, name: str) -> str:
     text = element.findtext(name)
     if not text:
-        raise DriftError(
-            f"the Bank of Russia's <{element.tag}> has no <{name}>", source=SOURCE, stream=STREAM
-        )
+        raise DriftError(f"the Bank of Russia's <{element.tag}> has no <{name}>", source=SOURCE, stream=STREAM)
     return text.strip()
 
 

@@ -104,9 +104,7 @@ def _session_questions(stream: Stream, client_id_dimension: str | None) -> list[
 
 def _texts(stream: Stream) -> dict[str, str]:
     """The stream's dimensions other than time, by their own names."""
-    return {
-        f.name: f.name for f in stream.schema if f.type == TEXT and f.name not in ("account_id", "_extra")
-    }
+    return {f.name: f.name for f in stream.schema if f.type == TEXT and f.name not in ("account_id", "_extra")}
 
 
 def _stream(

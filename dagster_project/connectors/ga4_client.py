@@ -241,9 +241,7 @@ class Ga4Client:
                 f"is GA4_BASE_URL right? The answer: {said}",
                 **self._where,
             )
-        return VendorError(
-            f"property {property_id}: the request was refused ({error.code}): {said}", **self._where
-        )
+        return VendorError(f"property {property_id}: the request was refused ({error.code}): {said}", **self._where)
 
     def _web_page(self, property_id: str, payload: bytes) -> VendorError:
         start = redact(payload[:80].decode("utf-8", "replace"))
@@ -259,9 +257,7 @@ class Ga4Client:
         """Note what is left, and whether it pays for another call like this one."""
         several = len(self._settings.property_ids) > 1
         for name in (quota.name for quota in QUOTAS):
-            states = [
-                getattr(a.head.property_quota, name) for a in answers if a.head.property_quota.HasField(name)
-            ]
+            states = [getattr(a.head.property_quota, name) for a in answers if a.head.property_quota.HasField(name)]
             if not states:
                 continue
             left, used = min(state.remaining for state in states), sum(state.consumed for state in states)

@@ -39,10 +39,7 @@ _SCHEMA = schema(
     ("page_location", pa.string()),
     ("page_referrer", pa.string()),
     *((name, pa.string()) for name in ("source", "medium", "campaign", "term", "content", "gclid")),
-    *(
-        (name, pa.string())
-        for name in ("user_source", "user_medium", "user_campaign", "device_category", "country")
-    ),
+    *((name, pa.string()) for name in ("user_source", "user_medium", "user_campaign", "device_category", "country")),
     ("session_engaged", pa.bool_()),
     ("engagement_time_msec", pa.int64()),
     ("is_key_event", pa.bool_()),

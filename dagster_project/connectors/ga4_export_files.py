@@ -86,14 +86,15 @@ def _parquet(file: DropFile, mapping: FileMapping) -> Iterator[Nested]:
         known = parquet.schema_arrow.names
         for name in _NEEDED:
             if name not in known:
-                raise drift(
-                    mapping, file, f"there is no column {name!r}{nearest(name, known)}; is it a GA4 export?"
-                )
+                raise drift(mapping, file, f"there is no column {name!r}{nearest(name, known)}; is it a GA4 export?")
         first = 1
         wanted = [name for name in NESTED.names if name in known]
         for batch in parquet_batches(parquet, BATCH_EVENTS, wanted, mapping, file):
             columns = [as_text_or_typed(column) for column in batch.columns]
-            yield pa.RecordBatch.from_arrays(columns, batch.schema.names), pa.array(np.arange(first, first + batch.num_rows), pa.int64())
+            yield (
+                pa.RecordBatch.from_arrays(columns, batch.schema.names),
+                pa.array(np.arange(first, first + batch.num_rows), pa.int64()),
+            )
             first += batch.num_rows
 
 

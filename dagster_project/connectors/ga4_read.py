@@ -80,7 +80,9 @@ def read(
     if not questions:
         return
     stream, last_day = questions[0].stream, _last_day(settings, questions[0].stream, window)
-    periods = [p for p in whole_periods(window, stream.period, settings.week_start, settings.year_start) if p.start <= last_day]
+    periods = [
+        p for p in whole_periods(window, stream.period, settings.week_start, settings.year_start) if p.start <= last_day
+    ]
     with Ga4Client(settings, tally, stream=stream.name, sleep=sleep) as client:
         yield from read_each(
             settings.property_ids,
@@ -119,10 +121,7 @@ class _Reader:
     def _ask(self, tasks: Sequence[Task], limit: int, offset: int = 0) -> list[Report]:
         return self.client.run(
             self.property_id,
-            [
-                t.question.request(self.property_id, t.periods, self.last_day, limit=limit, offset=offset)
-                for t in tasks
-            ],
+            [t.question.request(self.property_id, t.periods, self.last_day, limit=limit, offset=offset) for t in tasks],
         )
 
     def _answer(self, task: Task, first: Report, limit: int) -> Iterator[Page]:
@@ -219,9 +218,7 @@ def _key_hashes(rows: pa.Table, key: Sequence[str]) -> np.ndarray:
     hashes = np.zeros(rows.num_rows, np.uint64)
     for name in key:
         distinct = rows.column(name).combine_chunks().dictionary_encode(null_encoding="encode")
-        values = np.array([hash(value) for value in distinct.dictionary.to_pylist()], np.int64).view(
-            np.uint64
-        )
+        values = np.array([hash(value) for value in distinct.dictionary.to_pylist()], np.int64).view(np.uint64)
         hashes = hashes * np.uint64(0x9E3779B97F4A7C15) + values[distinct.indices.to_numpy()]
     return hashes
 

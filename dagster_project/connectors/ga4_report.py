@@ -63,9 +63,7 @@ class Question:
 
     @property
     def metrics(self) -> list[str]:
-        return [
-            f.name for f in self.stream.schema if pa.types.is_integer(f.type) or pa.types.is_floating(f.type)
-        ]
+        return [f.name for f in self.stream.schema if pa.types.is_integer(f.type) or pa.types.is_floating(f.type)]
 
     @property
     def api_dimensions(self) -> list[str]:
@@ -90,8 +88,7 @@ class Question:
             date_ranges=ranges,
             dimension_filter=_exactly(*self.only) if self.only else None,
             order_bys=[
-                OrderBy(dimension=OrderBy.DimensionOrderBy(dimension_name=name))
-                for name in self.api_dimensions
+                OrderBy(dimension=OrderBy.DimensionOrderBy(dimension_name=name)) for name in self.api_dimensions
             ],
             limit=limit,
             offset=offset,
@@ -134,9 +131,7 @@ def typed_rows(
 def quality(report: Report) -> dict[str, Any]:
     """What the vendor says about the answer, as `Page.quality`."""
     said = report.head.metadata
-    shares = [
-        s.samples_read_count / s.sampling_space_size for s in said.sampling_metadatas if s.sampling_space_size
-    ]
+    shares = [s.samples_read_count / s.sampling_space_size for s in said.sampling_metadatas if s.sampling_space_size]
     remarks = {
         "sampled_share": min(shares, default=1.0),
         "is_thresholded": said.subject_to_thresholding,
@@ -212,9 +207,7 @@ def _range(first: date, last: date, name: str | None = None) -> DateRange:
 
 
 def _exactly(field_name: str, value: str) -> FilterExpression:
-    match = Filter.StringFilter(
-        match_type=Filter.StringFilter.MatchType.EXACT, value=value, case_sensitive=True
-    )
+    match = Filter.StringFilter(match_type=Filter.StringFilter.MatchType.EXACT, value=value, case_sensitive=True)
     return FilterExpression(filter=Filter(field_name=field_name, string_filter=match))
 
 
@@ -237,9 +230,7 @@ def _check_headers(question: Question, report: Report, periods: Sequence[Window]
         )
 
 
-def _times(
-    question: Question, report: Report, periods: Sequence[Window], bad: dict[int, str]
-) -> dict[str, pa.Array]:
+def _times(question: Question, report: Report, periods: Sequence[Window], bad: dict[int, str]) -> dict[str, pa.Array]:
     """The stream's time columns: the day (or first day of the period), and the minute where asked for."""
     day_column, only_period = question.stream.day, periods[0].start if len(periods) == 1 else None
     texts = report.columns.get(question.time)
@@ -261,7 +252,12 @@ def _times(
             days.append(None)
     times = {day_column: pa.array(days, pa.date32()).take(distinct.indices)}
     _put_apart(
-        question, times[day_column], f"dimension {question.time!r} has the value {{value!r}}, not a period", texts, bad, periods
+        question,
+        times[day_column],
+        f"dimension {question.time!r} has the value {{value!r}}, not a period",
+        texts,
+        bad,
+        periods,
     )
     if question.time == "dateHourMinute":
         times["dateHourMinute"] = pc.strptime(texts, format="%Y%m%d%H%M", unit="us", error_is_null=True)
@@ -284,9 +280,7 @@ def _numbers(
 ) -> pa.Array:
     vendor_type = report.metric_types[column.name]
     if vendor_type not in _KNOWN_TYPES:
-        raise _drift(
-            question, f"metric {column.name!r} is now {vendor_type}: another unit than declared", periods
-        )
+        raise _drift(question, f"metric {column.name!r} is now {vendor_type}: another unit than declared", periods)
     texts = report.columns[column.name]
     # "3.0" is a whole number, "3.5" an error
     by_way_of = pa.float64() if pa.types.is_integer(column.type) and vendor_type != "TYPE_INTEGER" else column.type

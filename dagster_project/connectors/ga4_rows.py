@@ -52,11 +52,7 @@ class Report:
     @property
     def metric_types(self) -> dict[str, str]:
         """Metric -> the vendor's type, such as TYPE_INTEGER."""
-        kinds = (
-            self.head.DESCRIPTOR.fields_by_name["metric_headers"]
-            .message_type.fields_by_name["type_"]
-            .enum_type
-        )
+        kinds = self.head.DESCRIPTOR.fields_by_name["metric_headers"].message_type.fields_by_name["type_"].enum_type
         return {
             header.name: kinds.values_by_number[header.type_].name
             if header.type_ in kinds.values_by_number
@@ -88,7 +84,9 @@ def from_json(body: bytes, *, is_batch: bool = False) -> list[Report]:
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, _UnusualLayout):
         pass  # numbers instead of texts, half a character, a body cut short: the client's own parser takes it or says no
     try:
-        message = json_format.ParseDict(parsed_json(body), _BATCH() if is_batch else _REPORT(), ignore_unknown_fields=True)
+        message = json_format.ParseDict(
+            parsed_json(body), _BATCH() if is_batch else _REPORT(), ignore_unknown_fields=True
+        )
     except (json_format.ParseError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise UnreadableAnswer("the answer is not a whole JSON report") from error
     return [plain_report(report) for report in (message.reports if is_batch else [message])]
@@ -126,9 +124,7 @@ class _UnusualLayout(Exception):
 
 def _splitter(name: str, number: int) -> type[Message]:
     """A message class whose field `number` is `parts`, repeated bytes; everything else is kept unread."""
-    file = descriptor_pb2.FileDescriptorProto(
-        name=f"funnelhouse/{name}.proto", package="funnelhouse", syntax="proto3"
-    )
+    file = descriptor_pb2.FileDescriptorProto(name=f"funnelhouse/{name}.proto", package="funnelhouse", syntax="proto3")
     kind = descriptor_pb2.FieldDescriptorProto
     file.message_type.add(name=name).field.add(
         name="parts", number=number, type=kind.TYPE_BYTES, label=kind.LABEL_REPEATED
@@ -171,9 +167,7 @@ def _walk(rows: list[bytes], dimensions: int, metrics: int) -> list[pa.Array]:
     if len(content) > 2**31 - 64:  # Arrow's offsets are 32 bit
         raise _UnusualLayout
     position = np.concatenate([np.zeros(1, np.int64), ends[:-1]]) if len(rows) else ends
-    row_bytes = np.frombuffer(
-        content + bytes(16), np.uint8
-    )  # padded: one varint past the end can be looked at
+    row_bytes = np.frombuffer(content + bytes(16), np.uint8)  # padded: one varint past the end can be looked at
     columns = []
     for field, count in (("dimension_values", dimensions), ("metric_values", metrics)):
         outer, inner = _value_tags(field)
@@ -217,9 +211,7 @@ def _cut(content: bytes, start: np.ndarray, length: np.ndarray) -> pa.Array:
         return pa.array([], pa.string())
     offsets = np.empty(2 * count, np.int32)
     offsets[0::2], offsets[1::2] = start, start + length
-    pieces = pa.Array.from_buffers(
-        pa.binary(), 2 * count - 1, [None, pa.py_buffer(offsets), pa.py_buffer(content)]
-    )
+    pieces = pa.Array.from_buffers(pa.binary(), 2 * count - 1, [None, pa.py_buffer(offsets), pa.py_buffer(content)])
     return pieces.take(pa.array(np.arange(0, 2 * count - 1, 2))).cast(pa.string())  # the cast checks UTF-8
 
 
@@ -230,9 +222,7 @@ _ROWS = pa.list_(pa.struct([("dimensionValues", _VALUES), ("metricValues", _VALU
 
 
 def _reports_from_json(body: bytes, is_batch: bool) -> list[Report]:
-    explicit = pa.schema(
-        [("reports", pa.list_(pa.struct([("rows", _ROWS)])))] if is_batch else [("rows", _ROWS)]
-    )
+    explicit = pa.schema([("reports", pa.list_(pa.struct([("rows", _ROWS)])))] if is_batch else [("rows", _ROWS)])
     parsed = pa.json.read_json(
         pa.BufferReader(body),
         read_options=pa.json.ReadOptions(block_size=len(body) + 1, use_threads=False),
@@ -251,9 +241,7 @@ def _report_from_struct(answer: pa.StructArray) -> Report:
     fields = dict(zip(names, answer.flatten(), strict=True))
     rows = fields.pop("rows").flatten()
     without_rows = {name: _present(column[0].as_py()) for name, column in fields.items()}
-    head = json_format.Parse(
-        json.dumps(_present(without_rows), default=str), _REPORT(), ignore_unknown_fields=True
-    )
+    head = json_format.Parse(json.dumps(_present(without_rows), default=str), _REPORT(), ignore_unknown_fields=True)
     columns = []
     for name, headers in (("dimensionValues", head.dimension_headers), ("metricValues", head.metric_headers)):
         columns += _strided(rows.field(name), len(headers))

@@ -104,9 +104,7 @@ _CAMPAIGN = (
     Field("campaign.id", "campaign_id", pa.string(), _NEVER),
     Field("campaign.name", "campaign_name", pa.string()),
     Field("campaign.status", "campaign_status", pa.string(), "UNSPECIFIED"),
-    Field(
-        "campaign.advertising_channel_type", "campaign_advertising_channel_type", pa.string(), "UNSPECIFIED"
-    ),
+    Field("campaign.advertising_channel_type", "campaign_advertising_channel_type", pa.string(), "UNSPECIFIED"),
 )
 _AD = (
     Field("ad_group.id", "ad_group_id", pa.string(), _NEVER),
@@ -150,9 +148,7 @@ def read_clicks(settings: GoogleAdsSettings, window: Window, tally: Tally) -> It
         has_id = pc.is_valid(page.rows["gclid"])
         if without := page.rows.num_rows - pc.sum(has_id).as_py():
             day = page.rows["date"][0].as_py()
-            tally.note(
-                f"{day}: {without} clicks have no click id (app campaigns have none) and were left out"
-            )
+            tally.note(f"{day}: {without} clicks have no click id (app campaigns have none) and were left out")
         yield Page(page.rows.filter(has_id), page.quality)
 
 
@@ -170,9 +166,7 @@ def earliest_clicks(today: date) -> date:
 # ---- accounts and days -------------------------------------------------------------------------------------
 
 
-def _read(
-    settings: GoogleAdsSettings, report: Report, windows: Sequence[Window], tally: Tally
-) -> Iterator[Page]:
+def _read(settings: GoogleAdsSettings, report: Report, windows: Sequence[Window], tally: Tally) -> Iterator[Page]:
     with GoogleAds(settings, report.name, tally) as google:
         accounts = {account.id: account for account in google.accounts()}
         off: dict[str, str] = {}
@@ -197,9 +191,7 @@ def _read(
             )
 
 
-def _whole_days(
-    google: GoogleAds, account: Account, report: Report, window: Window, tally: Tally
-) -> Iterator[Page]:
+def _whole_days(google: GoogleAds, account: Account, report: Report, window: Window, tally: Tally) -> Iterator[Page]:
     """Pages of whole days, oldest first: each row once, however often the stream breaks."""
     whole_before, failures = window.start, 0  # days before `whole_before` have been handed on
     odd: dict[str, Odd] = {}  # each once, though its day be asked again
@@ -327,9 +319,7 @@ def _message(message: Mapping[str, Any], name: str, report: Report) -> Mapping[s
     return inner
 
 
-def _column(
-    report: Report, field: Field, messages: Mapping[tuple[str, ...], Sequence[Mapping[str, Any]]]
-) -> pa.Array:
+def _column(report: Report, field: Field, messages: Mapping[tuple[str, ...], Sequence[Mapping[str, Any]]]) -> pa.Array:
     *path, name = field.path
     values = [message.get(name, field.omitted) for message in messages[tuple(path)]]
     if field.omitted is _NEVER and _NEVER in values:

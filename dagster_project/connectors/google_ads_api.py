@@ -41,9 +41,7 @@ SOURCE = "google_ads"
 TOKEN_MARGIN_SECONDS = 60  # a token is renewed this long before it expires (they live for an hour)
 
 # No WHERE: a manager without enabled accounts must not look like an account that is no manager.
-HIERARCHY_QUERY = (
-    "SELECT customer_client.id, customer_client.manager, customer_client.status FROM customer_client"
-)
+HIERARCHY_QUERY = "SELECT customer_client.id, customer_client.manager, customer_client.status FROM customer_client"
 
 _TRANSIENT = {"INTERNAL_ERROR", "TRANSIENT_ERROR", "DEADLINE_EXCEEDED"}
 _STALE_TOKEN = {None, "AUTHENTICATION_ERROR", "OAUTH_TOKEN_EXPIRED", "OAUTH_TOKEN_INVALID"}
@@ -77,9 +75,7 @@ class GoogleAds:
             settings.client_secret.get_secret_value(),
             settings.refresh_token.get_secret_value(),
         )
-        self._is_renewed = (
-            False  # a refused token is renewed once; a fresh one that is refused means something else
-        )
+        self._is_renewed = False  # a refused token is renewed once; a fresh one that is refused means something else
         self._http = Http(
             SOURCE,
             settings.base_url,
@@ -216,10 +212,7 @@ class GoogleAds:
             return self._quota(error, who, said)
         if codes.get("internalError") in _TRANSIENT:
             return Verdict()
-        if (
-            codes.get("requestError") == "UNSUPPORTED_VERSION"
-            or "Requests to this version will be blocked" in said
-        ):
+        if codes.get("requestError") == "UNSUPPORTED_VERSION" or "Requests to this version will be blocked" in said:
             return Verdict(error=self._version_is_gone(said))
         if codes.get("authorizationError") == "CUSTOMER_NOT_ENABLED":
             raise AccountOff("it is cancelled or not yet enabled (CUSTOMER_NOT_ENABLED)")
@@ -230,14 +223,8 @@ class GoogleAds:
             )
             return Verdict(error=AuthError(f"{who}{mend}", **self._where))
         if codes.get("authenticationError") == "CUSTOMER_NOT_FOUND":
-            return Verdict(
-                error=ConfigError(f"{who}there is none; correct GOOGLE_ADS_CUSTOMER_ID", **self._where)
-            )
-        if (
-            error.get("code") == 401
-            and codes.get("authenticationError") in _STALE_TOKEN
-            and not self._is_renewed
-        ):
+            return Verdict(error=ConfigError(f"{who}there is none; correct GOOGLE_ADS_CUSTOMER_ID", **self._where))
+        if error.get("code") == 401 and codes.get("authenticationError") in _STALE_TOKEN and not self._is_renewed:
             self._is_renewed = True
             self._token.forget()
             return Verdict(wait_seconds=0)
@@ -292,12 +279,8 @@ def _quota_details(failure: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _summary(error: Mapping[str, Any]) -> str:
     """The vendor's words, with its codes and the request id that its support asks for."""
-    said = [failure.get("message", "").strip() for failure in _failures(error)] or [
-        str(error.get("message", ""))
-    ]
-    codes = ", ".join(f"{kind}.{code}" for kind, code in _codes(error).items()) or error.get(
-        "status", "no status"
-    )
+    said = [failure.get("message", "").strip() for failure in _failures(error)] or [str(error.get("message", ""))]
+    codes = ", ".join(f"{kind}.{code}" for kind, code in _codes(error).items()) or error.get("status", "no status")
     request_id = next((d["requestId"] for d in error.get("details", []) if d.get("requestId")), None)
     return f"{' '.join(said)} ({codes}{f', request {request_id}' if request_id else ''})"
 
@@ -388,14 +371,11 @@ def _judge_token_answer(response: requests.Response) -> Verdict | None:
         )
     elif code in ("invalid_client", "unauthorized_client"):
         mend = (
-            "correct GOOGLE_ADS_CLIENT_ID and GOOGLE_ADS_CLIENT_SECRET: the pair that the refresh token was "
-            "made with"
+            "correct GOOGLE_ADS_CLIENT_ID and GOOGLE_ADS_CLIENT_SECRET: the pair that the refresh token was made with"
         )
     else:
         mend = "check GOOGLE_OAUTH_TOKEN_URL and the GOOGLE_ADS_* credentials"
-    return Verdict(
-        error=SignInError(f"Google refuses the refresh token ({code}: {said}); {mend}", source=SOURCE)
-    )
+    return Verdict(error=SignInError(f"Google refuses the refresh token ({code}: {said}); {mend}", source=SOURCE))
 
 
 def _token_of(answer: Any) -> tuple[str, float]:

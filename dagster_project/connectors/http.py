@@ -29,9 +29,7 @@ log = logging.getLogger(__name__)
 CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS = 10, 120
 ATTEMPTS = 6  # with the back-off below: about 16 s of trouble are ridden out, longer ones are the next run's
 LONGEST_BACKOFF_SECONDS = 60
-PATIENCE_SECONDS = (
-    120  # a vendor that asks to wait longer than this gets a QuotaError instead of a sleeping run
-)
+PATIENCE_SECONDS = 120  # a vendor that asks to wait longer than this gets a QuotaError instead of a sleeping run
 CHUNK_BYTES = 1 << 16
 _SHOWN_BYTES = 300  # of an answer, in a message
 _LONGEST_NUMBER = 1000  # digits
@@ -44,9 +42,7 @@ _BROKEN = (
     requests.exceptions.ContentDecodingError,
 )
 _SECRET_NAMES = r"(?:access_token|refresh_token|client_secret|api_token|api_key|token|key|authorization)"
-_SECRETS = re.compile(
-    rf"(?i)({_SECRET_NAMES}[\"']?\s*[=:]\s*[\"']?(?:bearer\s+)?|bearer\s+)([^\s\"'&,}}]{{6,}})"
-)
+_SECRETS = re.compile(rf"(?i)({_SECRET_NAMES}[\"']?\s*[=:]\s*[\"']?(?:bearer\s+)?|bearer\s+)([^\s\"'&,}}]{{6,}})")
 _Answer = TypeVar("_Answer")
 
 
@@ -126,9 +122,7 @@ class Http:
     def __exit__(self, *_: object) -> None:
         self.session.close()
 
-    def request(
-        self, method: str, path: str, *, base_url: str | None = None, **kwargs: Any
-    ) -> requests.Response:
+    def request(self, method: str, path: str, *, base_url: str | None = None, **kwargs: Any) -> requests.Response:
         """One good answer for `method path`, however many attempts it takes.
 
         Raises AuthError (401, 403), QuotaError (throttled for longer than we wait) or VendorError.
@@ -142,9 +136,7 @@ class Http:
     def post_json(self, path: str, *, base_url: str | None = None, **kwargs: Any) -> Any:
         return self._json("POST", self._url(path, base_url), **kwargs)
 
-    def stream(
-        self, method: str, path: str, *, base_url: str | None = None, **kwargs: Any
-    ) -> Iterator[bytes]:
+    def stream(self, method: str, path: str, *, base_url: str | None = None, **kwargs: Any) -> Iterator[bytes]:
         """The body of one good answer, in pieces as they arrive.
 
         Until the first piece this is `request`. After it, raises Interrupted when the body stops before its
@@ -159,9 +151,7 @@ class Http:
                 received += len(chunk)
                 yield chunk
         except _BROKEN as error:
-            raise Interrupted(
-                f"the connection failed after {received} bytes ({type(error).__name__})"
-            ) from None
+            raise Interrupted(f"the connection failed after {received} bytes ({type(error).__name__})") from None
         finally:
             response.close()
             self.tally.receive(received)

@@ -99,9 +99,7 @@ def sweep_deals(settings: HubspotSettings, tally: Tally) -> Iterator[Page]:
     yield from _sweep(DEALS, _DEAL, settings, tally)
 
 
-def _read(
-    stream: Stream, kind: _Object, settings: HubspotSettings, window: Window, tally: Tally
-) -> Iterator[Page]:
+def _read(stream: Stream, kind: _Object, settings: HubspotSettings, window: Window, tally: Tally) -> Iterator[Page]:
     start_ms, end_ms = milliseconds(_midnight(window.start)), milliseconds(_midnight(window.end))
     with HubSpot(settings, tally, kind.name) as portal:
         account, asked = portal.account(), kind.ask(portal.property_names(kind.name), settings.properties)
@@ -177,9 +175,7 @@ def _rows(
     return rows
 
 
-def _associations_of(
-    record: Record, of: Mapping[str, Mapping[str, list[Record]]]
-) -> dict[str, list[Record] | None]:
+def _associations_of(record: Record, of: Mapping[str, Mapping[str, list[Record]]]) -> dict[str, list[Record] | None]:
     if record.get("archived"):
         return dict.fromkeys(of)
     return {name: found.get(str(record.get("id")), []) for name, found in of.items()}
@@ -242,9 +238,7 @@ def _submissions(
                 for chunk in in_chunks(rows, CHUNK):
                     yield Page(to_table(FORM_SUBMISSIONS, chunk, required=("submittedAt",), tally=tally))
             except FormTypeNotAllowed:
-                tally.note(
-                    f"form {form_id}: HubSpot gives out no submissions of its type, {form.get('formType')}"
-                )
+                tally.note(f"form {form_id}: HubSpot gives out no submissions of its type, {form.get('formType')}")
             except NotFound:
                 tally.note(f"form {form_id} was deleted while its submissions were read")
 
@@ -278,9 +272,7 @@ def _midnight(day: date) -> datetime:
 # ---- streams -----------------------------------------------------------------------------------------------
 
 
-def _stream(
-    name: str, key: tuple[str, ...], rows: pa.Schema, day: str, description: str, **more: Any
-) -> Stream:
+def _stream(name: str, key: tuple[str, ...], rows: pa.Schema, day: str, description: str, **more: Any) -> Stream:
     return Stream(
         source=SOURCE,
         name=name,

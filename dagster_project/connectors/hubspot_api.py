@@ -210,9 +210,7 @@ class HubSpot:
             yield from fresh
             given += len(fresh)
             at_anchor = {
-                str(record["id"])
-                for record, moment in zip(results, moments, strict=True)
-                if moment == moments[-1]
+                str(record["id"]) for record, moment in zip(results, moments, strict=True) if moment == moments[-1]
             }
             anchor = moments[-1]
         if announced is not None and given < announced:
@@ -222,9 +220,7 @@ class HubSpot:
                 f"search announced {announced} {object_type} and gave {given}: they change while being read"
             )
 
-    def _search_millisecond(
-        self, path: str, cursor: str, moment: int, properties: Sequence[str]
-    ) -> Iterator[Record]:
+    def _search_millisecond(self, path: str, cursor: str, moment: int, properties: Sequence[str]) -> Iterator[Record]:
         """All records of one millisecond, by id: an import stamps tens of thousands with the same one."""
         last = "0"
         while True:
@@ -240,9 +236,7 @@ class HubSpot:
             if not more:
                 return
             if str(results[-1]["id"]) == last:
-                raise VendorError(
-                    f"{path} gives id {last} again when asked for the ids after it", **self._where
-                )
+                raise VendorError(f"{path} gives id {last} again when asked for the ids after it", **self._where)
             last = str(results[-1]["id"])
 
     def _search_page(self, path: str, body: dict[str, Any]) -> tuple[list[Record], bool, int | None]:
@@ -274,18 +268,14 @@ class HubSpot:
                 for each in self._pages(path, {"limit": LIST_PAGE, "archived": _text(archived)})
             )
             for chunk in in_chunks(ids, LIST_PAGE):
-                yield from self.batch_read(
-                    object_type, chunk, properties, history=history, archived=archived
-                ).values()
+                yield from self.batch_read(object_type, chunk, properties, history=history, archived=archived).values()
             return
         query = {
             "limit": LIST_PAGE_WITH_HISTORY if history else LIST_PAGE,
             "archived": _text(archived),
             "properties": names,
         }
-        yield from self._pages(
-            path, query | ({"propertiesWithHistory": names_with_history} if history else {})
-        )
+        yield from self._pages(path, query | ({"propertiesWithHistory": names_with_history} if history else {}))
 
     def batch_read(
         self,
@@ -368,9 +358,7 @@ class HubSpot:
         value = holder.get(name) if isinstance(holder, dict) else None
         if not isinstance(value, kind):
             wanted, seen = getattr(kind, "__name__", str(kind)), type(value).__name__
-            raise DriftError(
-                f"the answer's field {name!r} should be a {wanted}, HubSpot sent a {seen}", **self._where
-            )
+            raise DriftError(f"the answer's field {name!r} should be a {wanted}, HubSpot sent a {seen}", **self._where)
         return value
 
     def _moment_of(self, record: Record, cursor: str) -> int:
@@ -386,9 +374,7 @@ class HubSpot:
         for error in answer.get("errors") or ():
             kind = " ".join(str(error[name]) for name in ("category", "subCategory") if error.get(name))
             if not any(name in kind for name in expected):
-                raise VendorError(
-                    f"a batch failed in part: {kind}: {error.get('message')!s:.200}", **self._where
-                )
+                raise VendorError(f"a batch failed in part: {kind}: {error.get('message')!s:.200}", **self._where)
 
     # ---- the vendor's dialect ----------------------------------------------------------------------------
 
@@ -422,9 +408,7 @@ class HubSpot:
         if status == 404:
             return Verdict(error=NotFound(f"{_path(response)} is not there (404: {said})", **self._where))
         if status == 400 and b"FORM_TYPE_NOT_ALLOWED" in response.content:
-            return Verdict(
-                error=FormTypeNotAllowed(f"{_path(response)}: {start_of(response)}", **self._where)
-            )
+            return Verdict(error=FormTypeNotAllowed(f"{_path(response)}: {start_of(response)}", **self._where))
         return None
 
     def _throttled(self, response: requests.Response, said: str) -> Verdict:
@@ -434,9 +418,7 @@ class HubSpot:
                 "the account's daily limit of API calls is used up; it is reset at midnight of the account's "
                 "time zone. What was loaded before is untouched"
             )
-            return Verdict(
-                error=QuotaError(message, retry_after_seconds=retry_after_seconds(response), **self._where)
-            )
+            return Verdict(error=QuotaError(message, retry_after_seconds=retry_after_seconds(response), **self._where))
         named = next((seconds for name, seconds in WAIT_SECONDS.items() if name in policy), None)
         return Verdict(wait_seconds=retry_after_seconds(response) or named)
 
@@ -448,20 +430,13 @@ class HubSpot:
             "X-HubSpot-RateLimit-Remaining": "requests_per_interval_remaining",
         }
         seen = {ours: headers.get(theirs, "") for theirs, ours in names.items()}
-        self.tally.see_quota(
-            **{name: float(value) for name, value in seen.items() if re.fullmatch(r"\d+", value)}
-        )
+        self.tally.see_quota(**{name: float(value) for name, value in seen.items() if re.fullmatch(r"\d+", value)})
 
 
 def _query(sort: str, properties: Sequence[str], *filters: tuple[str, str, Any]) -> dict[str, Any]:
     return {
         "filterGroups": [
-            {
-                "filters": [
-                    {"propertyName": name, "operator": how, "value": str(value)}
-                    for name, how, value in filters
-                ]
-            }
+            {"filters": [{"propertyName": name, "operator": how, "value": str(value)} for name, how, value in filters]}
         ],
         "sorts": [{"propertyName": sort, "direction": "ASCENDING"}],
         "properties": list(properties),
@@ -486,11 +461,7 @@ def _error_body(response: requests.Response) -> Record:
 def _missing_scopes(body: Mapping[str, Any]) -> list[str]:
     contexts = [error.get("context") or {} for error in body.get("errors") or () if isinstance(error, dict)]
     named = [
-        scope
-        for context in contexts
-        for scopes in context.values()
-        if isinstance(scopes, list)
-        for scope in scopes
+        scope for context in contexts for scopes in context.values() if isinstance(scopes, list) for scope in scopes
     ]
     return sorted({str(scope) for scope in named})
 

@@ -200,9 +200,7 @@ class Asked:
     """The portal's properties behind the columns: each column takes the first that has a value."""
 
     columns: Mapping[str, tuple[str, ...]]
-    stages: Mapping[str, tuple[str, ...]] = field(
-        default_factory=dict
-    )  # lifecycle stage -> its date properties
+    stages: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # lifecycle stage -> its date properties
 
     @property
     def names(self) -> list[str]:
@@ -312,13 +310,9 @@ def deal_row(
     row["dealstage_history"] = _history(record, "dealstage", "deals")
     row["contacts"], row["company_ids"] = None, None
     if contacts is not None:
-        row["contacts"] = [
-            {"contact_id": each, "is_primary": primary} for each, primary in _associated(contacts)
-        ]
+        row["contacts"] = [{"contact_id": each, "is_primary": primary} for each, primary in _associated(contacts)]
     if companies is not None:
-        row["company_ids"] = [
-            each for each, _ in sorted(_associated(companies), key=lambda pair: not pair[1])
-        ]
+        row["company_ids"] = [each for each, _ in sorted(_associated(companies), key=lambda pair: not pair[1])]
     return row | _frame(record, account, "deals")
 
 
@@ -335,9 +329,7 @@ def _frame(record: Record, account: Account, stream: str) -> dict[str, Any]:
 def _properties(record: Record, stream: str) -> Mapping[str, Any]:
     properties = record.get("properties")
     if not isinstance(properties, dict):
-        raise DriftError(
-            "field 'properties' is missing in a record, or no object", source=SOURCE, stream=stream
-        )
+        raise DriftError("field 'properties' is missing in a record, or no object", source=SOURCE, stream=stream)
     return properties
 
 
@@ -405,12 +397,8 @@ def _associated(associations: Sequence[Record]) -> Iterator[tuple[str, bool]]:
 
 
 def owner_row(owner: Record, account: Account, key: bytes) -> dict[str, Any]:
-    row = {
-        name: owner.get(name) for name in ("id", "userId", "firstName", "lastName", "createdAt", "updatedAt")
-    }
-    row["userId"] = row["userId"] or owner.get(
-        "userIdIncludingInactive"
-    )  # an archived owner has only the latter
+    row = {name: owner.get(name) for name in ("id", "userId", "firstName", "lastName", "createdAt", "updatedAt")}
+    row["userId"] = row["userId"] or owner.get("userIdIncludingInactive")  # an archived owner has only the latter
     row["email_hash"] = hash_email(owner.get("email"), key)
     row["archived"] = bool(owner.get("archived"))
     return row | {"account_id": account.id, **undeclared(owner, _OF_AN_OWNER)}

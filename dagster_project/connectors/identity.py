@@ -61,7 +61,9 @@ _CALLED_OTHERWISE = re.compile(
     re.IGNORECASE,
 )
 _MONEY_FOLLOWS = re.compile(r"\s?(?:[$€£₽¥%]|[A-Z]{3}\b|руб)")
-_DATE = re.compile(r"\d{4}-\d\d-\d\d(?:[T\s]+\d\d)?.{0,6}|\d{1,2}[./-]\d{1,2}[./-]\d{4}(?:[T\s]+\d\d)?.{0,6}", re.DOTALL)
+_DATE = re.compile(
+    r"\d{4}-\d\d-\d\d(?:[T\s]+\d\d)?.{0,6}|\d{1,2}[./-]\d{1,2}[./-]\d{4}(?:[T\s]+\d\d)?.{0,6}", re.DOTALL
+)
 _PHONE_AS_VALUE = re.compile(r"=(?:\+|%2B)[1-9](?:(?:[().-]|%20|%28|%29|\+){0,2}\d){7,14}$", re.IGNORECASE)
 _NUMBER_ANYWHERE = re.compile(r"\+?\d(?:[\s().\-/]{0,2}\d){6,}")  # as long as a phone number (normalise_phone)
 # RE2 pattern of what a text must contain for `redact_text` or `redact_answer` to change it
@@ -91,7 +93,9 @@ _COUNTED_DIGITS = ("0123456789", "1234567890", "9876543210", "0987654321")
 # RE2 pattern of what a text must contain for `redact_url` to change it: columns of millions of texts are
 # searched with it by Arrow, and only what it finds goes through Python.
 MAY_BE_PERSONAL = (
-    r"(?i)@|%(?:25)?40|=(?:\+|%2B)[1-9]|[?&#](?:amp;)?(?:" + "|".join(map(re.escape, sorted(_PERSONAL_PARAMETERS))) + ")="
+    r"(?i)@|%(?:25)?40|=(?:\+|%2B)[1-9]|[?&#](?:amp;)?(?:"
+    + "|".join(map(re.escape, sorted(_PERSONAL_PARAMETERS)))
+    + ")="
 )
 
 

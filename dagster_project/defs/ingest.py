@@ -117,7 +117,9 @@ def _read(
         allow_shrink=context.run.tags.get(SHRINK_TAG) == "true",
         progress=reporter.stream,
         commit_lock=lambda: warehouse_lock(settings.home),
-        finished=ingest.Finished.of(context.run.tags[BACKFILL_TAG], settings) if BACKFILL_TAG in context.run.tags else None,
+        finished=ingest.Finished.of(context.run.tags[BACKFILL_TAG], settings)
+        if BACKFILL_TAG in context.run.tags
+        else None,
     )
     for outcome in outcomes:
         if outcome.status in FAILED:

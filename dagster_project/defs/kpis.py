@@ -27,9 +27,7 @@ KPI_KEYS = [dg.AssetKey(["kpi", table]) for table in kpis.TABLES]
     ],
     pool=WRITER_POOL,
 )
-def build_kpis(
-    installation: Installation, reporter: dg.ResourceParam[Reporter]
-) -> Iterator[dg.MaterializeResult]:
+def build_kpis(installation: Installation, reporter: dg.ResourceParam[Reporter]) -> Iterator[dg.MaterializeResult]:
     settings = installation.settings()
     manifest = dbt_project.project_dir / "target" / "semantic_manifest.json"
     with warehouse_lock(settings.home), duckdb.connect(str(settings.warehouse_path)) as connection:

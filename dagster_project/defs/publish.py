@@ -43,7 +43,10 @@ def published(context: dg.AssetExecutionContext, installation: Installation) -> 
         started = time.perf_counter()
         try:
             copied = publish_to_postgres(result.folder / DATABASE, settings.postgres_url.get_secret_value())
-            metadata |= {"postgres_rows": sum(copied.values()), "postgres_seconds": round(time.perf_counter() - started, 3)}
+            metadata |= {
+                "postgres_rows": sum(copied.values()),
+                "postgres_seconds": round(time.perf_counter() - started, 3),
+            }
         except PublishError as error:
             problems.append(str(error))
     of_postgres = {"postgres": problems[0]} if problems else {}

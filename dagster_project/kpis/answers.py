@@ -224,7 +224,9 @@ def _period(text: str, year_start: int = 1) -> tuple[str, date]:
                 return grain, day(*map(int, found.groups()))
             except ValueError as error:
                 raise QuestionError(f"{text!r} is no period: {error}") from None
-    raise QuestionError(f"{text!r} is no period; allowed are 2026-09-14, 2026-W38, 2026-09, 2026-Q3 and 2026, FY2026-Q3 and FY2026")
+    raise QuestionError(
+        f"{text!r} is no period; allowed are 2026-09-14, 2026-W38, 2026-09, 2026-Q3 and 2026, FY2026-Q3 and FY2026"
+    )
 
 
 def _rows(connection: duckdb.DuckDBPyConnection, sql: str, values: dict[str, Any]) -> list[Row]:

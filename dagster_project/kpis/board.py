@@ -81,9 +81,7 @@ def _feeding_streams(connection: duckdb.DuckDBPyConnection) -> dict[str, list[st
     return found
 
 
-def _dim_row(
-    catalogue: Catalogue, kpi: Kpi, currency: str, shown_model: str, streams: list[str]
-) -> dict[str, object]:
+def _dim_row(catalogue: Catalogue, kpi: Kpi, currency: str, shown_model: str, streams: list[str]) -> dict[str, object]:
     return {
         "kpi_id": kpi.id,
         "name": kpi.name,

@@ -77,9 +77,7 @@ def prepare(connection: duckdb.DuckDBPyConnection, grains: Sequence[str], today:
     )
 
 
-def find(
-    connection: duckdb.DuckDBPyConnection, catalogue: Catalogue, dimension: str
-) -> bool:
+def find(connection: duckdb.DuckDBPyConnection, catalogue: Catalogue, dimension: str) -> bool:
     """Make `kpi_changed` (grain, period_start, attribution_model) and `kpi_needed` (grain, period_start), its periods
     and those that they are compared with. Returns whether all rows of the dimension are made again.
     """
@@ -135,9 +133,7 @@ def remove(connection: duckdb.DuckDBPyConnection, dimension: str, grains: Sequen
         )
 
 
-def remember(
-    connection: duckdb.DuckDBPyConnection, catalogue: Catalogue, dimension: str
-) -> None:
+def remember(connection: duckdb.DuckDBPyConnection, catalogue: Catalogue, dimension: str) -> None:
     """The rows of the dimension are now made of what the temporary tables hold."""
     for table, (_, differences, key) in _REMEMBERED.items():
         same = " and ".join(f"b.{name} = d.{name}" for name in key)
@@ -197,9 +193,7 @@ def _maturing(grains: Sequence[str]) -> str:
     )
 
 
-def _definition(
-    connection: duckdb.DuckDBPyConnection, catalogue: Catalogue, dimension: str
-) -> str:
+def _definition(connection: duckdb.DuckDBPyConnection, catalogue: Catalogue, dimension: str) -> str:
     """Hash of all that rows of a dimension rest on beside measures and coverage."""
     text = rows_sql(catalogue.lines(dimension))
     tables = [

@@ -72,7 +72,9 @@ def scoreboard(settings: Settings) -> RenderableType:
             else [""] * 7
         )
         table.add_row(
-            f"{shown['name']}, {sign}" if sign else shown["name"], *cells, style.value_of(running, unit) if running else ""
+            f"{shown['name']}, {sign}" if sign else shown["name"],
+            *cells,
+            style.value_of(running, unit) if running else "",
         )
     return Group(table, *_legend(marks))
 

@@ -62,9 +62,7 @@ def _campaign(
 ) -> AdCampaign:
     since = _at("2025-06-01")
     names = [(since, name)] + ([(_at(renamed[0]), renamed[1])] if renamed else [])
-    statuses = [(since, "PAUSED"), (_at(started), "ENABLED")] + (
-        [(_at(stopped[0]), stopped[1])] if stopped else []
-    )
+    statuses = [(since, "PAUSED"), (_at(started), "ENABLED")] + ([(_at(stopped[0]), stopped[1])] if stopped else [])
     return AdCampaign(str(21_300_000_000 + number * 7_919), channel_type, tuple(names), tuple(statuses))
 
 
@@ -94,9 +92,7 @@ PLANS = (
         (("Factuurprogramma", 2),),
     ),
     Plan(
-        _campaign(
-            4, "SEARCH", "UK+US | Search | Generic", renamed=("2026-04-15T10:00", "EN | Search | Generic")
-        ),
+        _campaign(4, "SEARCH", "UK+US | Search | Generic", renamed=("2026-04-15T10:00", "EN | Search | Generic")),
         *(54.0, 5.20, 0.048),
         _ENGLISH,
         (("Invoicing software", 2), ("Point of sale", 2)),
@@ -210,9 +206,7 @@ def simulate(rng: np.random.Generator, scale: float) -> AdHistory:
     click_stat = np.repeat(np.arange(len(day)), stats[1])
     click_ms = moments_in_day(rng, day[click_stat])
     order = np.argsort(click_ms, kind="stable")
-    return AdHistory(
-        day, unit, *stats, click_stat[order], click_ms[order], click_ids(rng, len(order), "Cj0KCQ")
-    )
+    return AdHistory(day, unit, *stats, click_stat[order], click_ms[order], click_ids(rng, len(order), "Cj0KCQ"))
 
 
 def click_ids(rng: np.random.Generator, count: int, prefix: str, length: int = 40) -> npt.NDArray[np.bytes_]:
@@ -289,9 +283,7 @@ def stats_as_of(ads: AdHistory, conversions: Conversions, now: datetime) -> pa.T
     so_far = (now_ms - MIDNIGHTS_MS[today]) / DAY_MS if today < len(DAYS) else 1.0
     clicks_today = np.bincount(ads.click_stat[ads.click_ms <= now_ms], minlength=size)
     clicks = np.where(is_today, clicks_today, ads.clicks)
-    impressions = np.where(
-        is_today, np.maximum((ads.impressions * so_far).astype(np.int64), clicks), ads.impressions
-    )
+    impressions = np.where(is_today, np.maximum((ads.impressions * so_far).astype(np.int64), clicks), ads.impressions)
     cost = ads.cost_micros * np.where(is_today, clicks / np.maximum(ads.clicks, 1), 1.0)
     cost = np.round(cost * unsettled_cost_factor(np.maximum(age, 0)) / 10_000).astype(np.int64) * 10_000
     known = conversions.reported_ms <= now_ms

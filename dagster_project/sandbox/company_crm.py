@@ -320,9 +320,7 @@ def _checkout(u: Draws, at_ms: int, country: int) -> Sale:
     closed_ms = at_ms + (SECOND_MS * 40 if is_paid else 2 * DAY_MS)
     stages = [(at_ms, SELF_SERVICE_OPEN), (closed_ms, SELF_SERVICE_WON if is_paid else SELF_SERVICE_LOST)]
     amount = (149.0, 249.0, 399.0)[u.whole(3)]
-    return Sale(
-        at_ms, stages, closed_ms, is_paid, SELF_SERVICE_PIPELINE, "Add-on", amount, _currency(u, country)
-    )
+    return Sale(at_ms, stages, closed_ms, is_paid, SELF_SERVICE_PIPELINE, "Add-on", amount, _currency(u, country))
 
 
 def _currency(u: Draws, country: int) -> str:
@@ -385,9 +383,7 @@ def visits_of_known(
             person.visitor = len(strangers) + person.number
             person.browser = person.visitor * 2
     created = np.array([p.created_ms for p in people])
-    gone = np.array(
-        [min((m for m in (p.archived_ms, p.deleted_ms, p.merged_ms) if m), default=END_MS) for p in people]
-    )
+    gone = np.array([min((m for m in (p.archived_ms, p.deleted_ms, p.merged_ms) if m), default=END_MS) for p in people])
 
     sends = newsletters_ms()
     clicks = rng.random((len(sends), len(people))) < 0.026
@@ -398,16 +394,11 @@ def visits_of_known(
     customers = [p for p in people if p.wins()]
     since = np.array([p.wins()[0].closed_ms for p in customers])
     count = rng.poisson(0.03 * (END_MS - since) / DAY_MS)
-    at_ms = np.repeat(since, count) + (rng.random(count.sum()) * np.repeat(END_MS - since, count)).astype(
-        np.int64
-    )
+    at_ms = np.repeat(since, count) + (rng.random(count.sum()) * np.repeat(END_MS - since, count)).astype(np.int64)
     parts.append(("product", at_ms, np.repeat(np.array([p.number for p in customers]), count)))
 
     checkouts = [
-        (s.created_ms - 4 * MINUTE_MS, p.number, s.is_won)
-        for p in people
-        for s in p.sales
-        if s.product == "Add-on"
+        (s.created_ms - 4 * MINUTE_MS, p.number, s.is_won) for p in people for s in p.sales if s.product == "Add-on"
     ]
     paid = np.array([(at, number) for at, number, is_won in checkouts if is_won])
     parts.append(("payment", paid[:, 0], paid[:, 1]))

@@ -40,9 +40,7 @@ def demand() -> Floats:
 
 def _midnights_ms() -> Ints:
     first = datetime.combine(HISTORY_START, time(), _ZONE)
-    return np.array(
-        [int((first + timedelta(days=n)).timestamp()) * 1000 for n in range(len(DAYS) + 1)], np.int64
-    )
+    return np.array([int((first + timedelta(days=n)).timestamp()) * 1000 for n in range(len(DAYS) + 1)], np.int64)
 
 
 MIDNIGHTS_MS = _midnights_ms()  # the start of each Berlin day, and of the day after the last

@@ -76,9 +76,7 @@ def make(rng: np.random.Generator, lives: Lives, visits: Visits) -> None:
                 person.fate = name
                 fates[name] = [person]
                 return person
-        raise RuntimeError(
-            f"the sandbox company of this seed and scale has nobody for {name}; take another seed"
-        )
+        raise RuntimeError(f"the sandbox company of this seed and scale has nobody for {name}; take another seed")
 
     def is_quiet(person: Person) -> bool:
         return not person.sales and person.visitor >= 0 and visits_of[person.visitor] == 1

@@ -35,7 +35,9 @@ def write(
     mailings = _mailings(sends, visits.at_ms[rows])
     clicks = [
         (at_ms, mailing, people[person].email.strip(), _link(landings, first + row, mailing), "subscribed")
-        for at_ms, mailing, person, row in zip(clicked_ms.tolist(), mailings, came[rows].tolist(), rows.tolist(), strict=True)
+        for at_ms, mailing, person, row in zip(
+            clicked_ms.tolist(), mailings, came[rows].tolist(), rows.tolist(), strict=True
+        )
     ]
     clicks += _of_strangers(rng, sends)
     clicks.sort()

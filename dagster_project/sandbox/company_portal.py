@@ -122,9 +122,7 @@ FORMS = (
     FormPlan(_form(3, "Free trial"), 0.26, "sign_up", "lead", 0.60, True),
     FormPlan(_form(4, "E-invoice guide"), 0.17, "generate_lead", "lead", 0.36, True),
     FormPlan(_form(5, "Newsletter"), 0.10, None, "subscriber", 0.14, False),
-    FormPlan(
-        _form(6, "Demo (old page)", archived="2026-02-16T10:00"), 0.0, "generate_lead", "lead", 0.7, False
-    ),
+    FormPlan(_form(6, "Demo (old page)", archived="2026-02-16T10:00"), 0.0, "generate_lead", "lead", 0.7, False),
     FormPlan(_form(7, "Blog comments", "blog_comment"), 0.0, None, "subscriber", 0.0, False),
 )
 OLD_DEMO_FORM = 5
@@ -171,13 +169,9 @@ def _words(text: str) -> list[str]:
 
 
 FIRST_NAMES = {
-    "de": _words(
-        "Anna Jan Lena Paul Mia Ben Lea Finn Emma Luis Clara Max Ida Emil Nora Karl Greta Till Frieda"
-    ),
+    "de": _words("Anna Jan Lena Paul Mia Ben Lea Finn Emma Luis Clara Max Ida Emil Nora Karl Greta Till Frieda"),
     "nl": _words("Daan Sanne Bram Lotte Sem Femke Thijs Anouk Joost Maaike Ruben Iris"),
-    "en": _words(
-        "Oliver Amelia Jack Isla Harry Ava Noah Emily Liam Grace Mason Chloe Ethan Ruby Lucas Stella"
-    ),
+    "en": _words("Oliver Amelia Jack Isla Harry Ava Noah Emily Liam Grace Mason Chloe Ethan Ruby Lucas Stella"),
 }
 LAST_NAMES = {
     "de": _words(

@@ -24,9 +24,7 @@ def simulate(rng: np.random.Generator) -> pa.Table:
     rows = []
     for currency, start in _START.items():
         log_rate = 0.0
-        for day, step in zip(
-            DAYS.tolist(), rng.normal(0, _DAILY_VOLATILITY, len(DAYS)).tolist(), strict=True
-        ):
+        for day, step in zip(DAYS.tolist(), rng.normal(0, _DAILY_VOLATILITY, len(DAYS)).tolist(), strict=True):
             log_rate = 0.99 * log_rate + step
             if is_business_day(day):
                 rate = round(start * float(np.exp(log_rate)), _DIGITS[currency])

@@ -121,9 +121,7 @@ def write(
     companies = _companies(rng, lives, company_ids)
     submissions = _submissions(rng, lives, contacts, landings, sessions, phones, answers)
     landmarks = {
-        name: ",".join(
-            contacts[who.number].id if isinstance(who, Person) else id_of_sale[id(who)] for who in found
-        )
+        name: ",".join(contacts[who.number].id if isinstance(who, Person) else id_of_sale[id(who)] for who in found)
         for name, found in lives.fates.items()
     }
     return Written(
@@ -269,7 +267,9 @@ def _numbers(people: Sequence[Person], have_one: Sequence[bool]) -> list[tuple[s
 def _line(country: str, count: int) -> tuple[str, int]:
     areas, first = AREAS[country], FIRST_LINE.get(country, 0)
     lines = 100 if first else 1000
-    return areas[count // lines % len(areas)], first + count * 37 % lines  # 37: neighbours in the list are none on the phone
+    return areas[
+        count // lines % len(areas)
+    ], first + count * 37 % lines  # 37: neighbours in the list are none on the phone
 
 
 def _phone(country: str, number: tuple[str, int] | None, u: float) -> str | None:
@@ -498,9 +498,7 @@ def _is_shown(record: Record, now: datetime, archived: bool) -> bool:
     return archived == (record.archived_at is not None and record.archived_at <= now)
 
 
-def _properties(
-    record: Record, now: datetime
-) -> tuple[dict[str, str | None], dict[str, list[Change]], datetime]:
+def _properties(record: Record, now: datetime) -> tuple[dict[str, str | None], dict[str, list[Change]], datetime]:
     """(values, histories newest first, last change)."""
     properties: dict[str, str | None] = {"hs_object_id": record.id, "createdate": _iso(record.created_at)}
     history: dict[str, list[Change]] = {}

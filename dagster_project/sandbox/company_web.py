@@ -122,9 +122,7 @@ class Visits:
 
     @staticmethod
     def concat(parts: Sequence[Visits]) -> Visits:
-        return Visits(
-            *(np.concatenate([getattr(p, column.name) for p in parts]) for column in fields(Visits))
-        )
+        return Visits(*(np.concatenate([getattr(p, column.name) for p in parts]) for column in fields(Visits)))
 
     def __len__(self) -> int:
         return len(self.at_ms)
@@ -171,9 +169,7 @@ def draw_visits(rng: np.random.Generator, ads: AdHistory, scale: float) -> Visit
     return Visits(at_ms, kind, _variants(rng, kind), click, visitor, browser, country, submits)
 
 
-def visits_at(
-    rng: np.random.Generator, at_ms: Ints, kind: str, visitor: Ints, browser: Ints, country: Ints
-) -> Visits:
+def visits_at(rng: np.random.Generator, at_ms: Ints, kind: str, visitor: Ints, browser: Ints, country: Ints) -> Visits:
     """Visits of known people at given moments."""
     kinds = np.full(len(at_ms), KINDS.index(kind))
     submits = rng.random(len(at_ms)) < HABITS[kind].submits
@@ -270,9 +266,7 @@ def finish(
     # A path is not known where the first hit was no page view.
     no_page = (rng.random(size) < 0.012) & ~has_goal
     views = np.where(no_page, 0, 1 + np.where(engaged, rng.poisson(1.9, size), 0) + 2 * has_goal)
-    seconds = np.where(
-        engaged, np.round(10 + rng.exponential(75, size), 1), np.round(rng.random(size) * 9, 1)
-    )
+    seconds = np.where(engaged, np.round(10 + rng.exponential(75, size), 1), np.round(rng.random(size) * 9, 1))
     device = _devices(rng, visits, client)
     country = np.array([*COUNTRIES, NOT_SET], object)[np.where(rng.random(size) < 0.006, -1, visits.country)]
     seen, attributed, withdrawn = _knowledge(rng, visits, day)
@@ -281,9 +275,7 @@ def finish(
     epochs = pa.array((visits.at_ms // SECOND_MS).astype(str))
     local = local_ms(visits.at_ms) * 1000
     columns = {
-        "session_id": pc.binary_join_element_wise(
-            client_ids, epochs, pa.array(np.arange(size).astype(str)), "-"
-        ),
+        "session_id": pc.binary_join_element_wise(client_ids, epochs, pa.array(np.arange(size).astype(str)), "-"),
         "visitor_id": visits.visitor,
         "client_id": client_ids,
         "client_id_dimension": pc.if_else(pa.array(no_dimension), pa.scalar(None, pa.string()), client_ids),

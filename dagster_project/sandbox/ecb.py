@@ -69,9 +69,7 @@ class _Banks:
         if (frequency, base, kind, suffix) != ("D", "EUR", "SP00", "A"):
             return PlainTextResponse("No results found", 404)
         rates = self._company.fx_rates_as_of(self._clock.now())
-        rates = rates.filter(
-            pc.and_(pc.greater_equal(rates["date"], first), pc.less_equal(rates["date"], last))
-        )
+        rates = rates.filter(pc.and_(pc.greater_equal(rates["date"], first), pc.less_equal(rates["date"], last)))
         rows = sorted((row["currency"], row["date"], row["rate"]) for row in rates.to_pylist())
         wanted = set(currencies.split("+")) if currencies else {row[0] for row in rows}
         rows = [row for row in rows if row[0] in wanted]
@@ -100,9 +98,7 @@ class _Banks:
             f"<Nominal>{nominal}</Nominal><Name>{escape(name)}</Name>{self._value(currency, day)}</Valute>"
             for currency, (code, number, nominal, name) in _VALUTES.items()
         ]
-        return _xml(
-            f'<ValCurs Date="{day:%d.%m.%Y}" name="Foreign Currency Market">{"".join(valutes)}</ValCurs>'
-        )
+        return _xml(f'<ValCurs Date="{day:%d.%m.%Y}" name="Foreign Currency Market">{"".join(valutes)}</ValCurs>')
 
     def currency(self, request: Request) -> Response:
         query = request.query_params

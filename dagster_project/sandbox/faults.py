@@ -87,9 +87,7 @@ class Fault:
     remaining: int | None = 1
     path: str = ""  # fires only where this is part of "METHOD /path" (HTTP) or of the method name (gRPC)
     after: int = 0  # lets this many matching calls through first
-    options: dict[str, float] = field(
-        default_factory=dict
-    )  # seconds (slow), share (truncated, short_listing)
+    options: dict[str, float] = field(default_factory=dict)  # seconds (slow), share (truncated, short_listing)
 
     def option(self, name: str, default: float) -> float:
         return self.options.get(name, default)
@@ -156,9 +154,7 @@ class Faults:
         """Switch off all faults, or those of a vendor, or of a kind."""
         with self._lock:
             self._faults = [
-                fault
-                for fault in self._faults
-                if (vendor and fault.vendor != vendor) or (kind and fault.kind != kind)
+                fault for fault in self._faults if (vendor and fault.vendor != vendor) or (kind and fault.kind != kind)
             ]
 
     def active(self) -> list[Fault]:
@@ -191,9 +187,7 @@ class Faults:
         fault = self.take(vendor, "short_listing", path)
         return rows if fault is None else rows[: int(len(rows) * fault.option("share", 0.5))]
 
-    def repeat_last(
-        self, vendor: str, rows: Sequence[Row], start: int, end: int, path: str = ""
-    ) -> list[Row]:
+    def repeat_last(self, vendor: str, rows: Sequence[Row], start: int, end: int, path: str = "") -> list[Row]:
         """The page `rows[start:end]`; while duplicate_row is on, led by the last row of the page before."""
         page = list(rows[start:end])
         if start > 0 and page and self.take(vendor, "duplicate_row", path):
@@ -252,9 +246,7 @@ async def _send_answer(answer: Answer, receive: Receive, send: Send) -> None:
 async def _reset(scope: Scope, receive: Receive) -> None:
     transport = scope["state"]["transport"]
     # Linger 0: closing sends RST, which clients see as "connection reset by peer", not as a clean end.
-    transport.get_extra_info("socket").setsockopt(
-        socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
-    )
+    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     transport.abort()
     await _until_disconnected(receive)
 
@@ -273,9 +265,7 @@ async def _truncate(app: ASGIApp, scope: Scope, receive: Receive, send: Send, sh
     headers = [(name, value) for name, value in start["headers"] if name.lower() != b"content-length"]
     start["headers"] = [*headers, (b"content-length", str(len(body)).encode())]
     await send(start)
-    await send(
-        {"type": "http.response.body", "body": bytes(body[: int(len(body) * share)]), "more_body": True}
-    )
+    await send({"type": "http.response.body", "body": bytes(body[: int(len(body) * share)]), "more_body": True})
     scope["state"]["transport"].close()
     await _until_disconnected(receive)
 
@@ -327,9 +317,7 @@ class FaultInterceptor(grpc.ServerInterceptor):
                 status = "OK" if code is None else getattr(code, "name", str(code))
                 self._log(method, status, fault)
 
-        return grpc.unary_unary_rpc_method_handler(
-            behaviour, handler.request_deserializer, handler.response_serializer
-        )
+        return grpc.unary_unary_rpc_method_handler(behaviour, handler.request_deserializer, handler.response_serializer)
 
     def _next_fault(self, method: str) -> str | None:
         slow = self._faults.take(self._vendor, "slow", method)

@@ -166,9 +166,7 @@ def grpc_handlers(company: Company, clock: Clock, faults: Faults) -> list[grpc.G
 class Api:
     """The Data API of the company's one property, whatever the transport. Thread-safe."""
 
-    def __init__(
-        self, company: Company, clock: Clock, faults: Faults, quotas: dict[str, tuple[int, float]]
-    ) -> None:
+    def __init__(self, company: Company, clock: Clock, faults: Faults, quotas: dict[str, tuple[int, float]]) -> None:
         self._company, self._clock, self._faults = company, clock, faults
         self._quota = _Quota(quotas)
         self._lock = threading.Lock()
@@ -179,9 +177,7 @@ class Api:
         """The answer to a RunReportRequest (plain protobuf). Raises Refusal."""
         check_property(property_id)
         if request.property and property_id_of(request.property) != property_id:
-            raise Refusal(
-                "INVALID_ARGUMENT", "The request's property does not match the property of the batch."
-            )
+            raise Refusal("INVALID_ARGUMENT", "The request's property does not match the property of the batch.")
         query = self._switched(to_query(request, self._clock.today()), call)
         with self._quota.request(query, request) as spent:
             table = self._table(query, request)

@@ -55,16 +55,12 @@ class ReportAnswer:
         encoded = []
         for i, name in enumerate(self.page.schema.names):
             field = "dimension_values" if i < self.dimensions else "metric_values"
-            encoded.append(
-                _encoded(self.page, name, lambda v, f=field: row(**{f: [{"value": v}]}).SerializeToString())
-            )
+            encoded.append(_encoded(self.page, name, lambda v, f=field: row(**{f: [{"value": v}]}).SerializeToString()))
         rows = b""
         if self.page.num_rows:
             joined = pc.binary_join_element_wise(*encoded, b"")
             lengths = pc.binary_length(joined).dictionary_encode()
-            headers = [
-                b"\x1a" + _varint(length) for length in lengths.dictionary.to_pylist()
-            ]  # field 3: rows
+            headers = [b"\x1a" + _varint(length) for length in lengths.dictionary.to_pylist()]  # field 3: rows
             starts = pa.array(headers, pa.binary()).take(lengths.indices)
             rows = _content(pc.binary_join_element_wise(starts, joined, b""))
         unknown = b"\xfa\x3e\x05later" if self.has_unknown_field else b""  # field 1007, a text
@@ -82,9 +78,7 @@ class ReportAnswer:
             part = "dimensionValues" if i < self.dimensions else "metricValues"
             parts[part].append(_encoded(self.page, name, lambda v: json.dumps({"value": v}).encode()))
         lists = [
-            pc.binary_join_element_wise(
-                f'"{part}":['.encode(), pc.binary_join_element_wise(*columns, b","), b"]", b""
-            )
+            pc.binary_join_element_wise(f'"{part}":['.encode(), pc.binary_join_element_wise(*columns, b","), b"]", b"")
             for part, columns in parts.items()
             if columns
         ]
@@ -94,9 +88,7 @@ class ReportAnswer:
 
 def _encoded(page: pa.Table, name: str, encode: Callable[[str], bytes]) -> pa.Array:
     distinct = page.column(name).combine_chunks().dictionary_encode()
-    return pa.array([encode(value) for value in distinct.dictionary.to_pylist()], pa.binary()).take(
-        distinct.indices
-    )
+    return pa.array([encode(value) for value in distinct.dictionary.to_pylist()], pa.binary()).take(distinct.indices)
 
 
 def _content(texts: pa.Array) -> bytes:

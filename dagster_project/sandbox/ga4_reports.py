@@ -100,10 +100,7 @@ METRICS = {
     "sessionKeyEventRate": MetricKind("TYPE_FLOAT", _share("converted_session")),
 }
 _AGGREGATES = [
-    *(
-        (name, "count_distinct")
-        for name in ("session", "engaged_session", "converted_session", "user", "active_user")
-    ),
+    *((name, "count_distinct") for name in ("session", "engaged_session", "converted_session", "user", "active_user")),
     *((name, "sum") for name in ("new", "key_events", "events", "views", "seconds")),
 ]
 
@@ -156,9 +153,7 @@ def answer(facts: Facts, query: Query) -> pa.Table:
     if not chosen.num_rows:
         return pa.table({name: pa.array([], pa.string()) for name in (*query.dimensions, *query.metrics)})
     # one thread: sums of decimals in the same order, so that a day asked twice is the same to the last bit
-    sums = chosen.group_by([f"dim:{name}" for name in query.dimensions], use_threads=False).aggregate(
-        _AGGREGATES
-    )
+    sums = chosen.group_by([f"dim:{name}" for name in query.dimensions], use_threads=False).aggregate(_AGGREGATES)
     if query.is_thresholded:
         sums = sums.filter(_is_shown(sums))
     values = {name: _scaled(METRICS[name], sums, query.sampled_share) for name in query.metrics}
@@ -201,9 +196,7 @@ def _texts(query: Query, values: dict[str, pa.Array], sums: pa.Table) -> pa.Tabl
         keys = [(name, "descending" if descending else "ascending") for name, descending in order]
         table = table.take(pc.sort_indices(table, sort_keys=keys))
     columns = {name: table.column(name).combine_chunks() for name in table.schema.names}
-    return pa.table(
-        {name: _number_texts(columns[name]) if name in values else columns[name] for name in columns}
-    )
+    return pa.table({name: _number_texts(columns[name]) if name in values else columns[name] for name in columns})
 
 
 def _number_texts(values: pa.Array) -> pa.Array:
@@ -288,9 +281,7 @@ def _session_rows(sessions: pa.Table) -> pa.Table:
 def _event_rows(web: Web, session_rows: pa.Table) -> pa.Table:
     """session_start and first_visit, page_view (one row, counted), and each key event."""
     starts = _events(session_rows, "session_start", count=1)
-    first_visits = _events(
-        session_rows.filter(pc.equal(session_rows.column("new"), 1)), "first_visit", count=1, new=1
-    )
+    first_visits = _events(session_rows.filter(pc.equal(session_rows.column("new"), 1)), "first_visit", count=1, new=1)
     page_views = _events(session_rows.filter(pc.greater(session_rows.column("views"), 0)), "page_view")
     at = pc.local_timestamp(web.key_events.column("occurred_at_utc").cast(pa.timestamp("us", TIME_ZONE)))
     goals = session_rows.take(web.key_events.column("session_row").combine_chunks())

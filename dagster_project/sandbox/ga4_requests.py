@@ -63,9 +63,7 @@ def to_query(request: Any, today: date) -> Query:
     dimensions = [d.name for d in request.dimensions]
     metrics = [m.name for m in request.metrics]
     if not dimensions and not metrics:
-        raise Refusal(
-            "INVALID_ARGUMENT", "Requests require dimensions and/or metrics. Most requests include both."
-        )
+        raise Refusal("INVALID_ARGUMENT", "Requests require dimensions and/or metrics. Most requests include both.")
     if request.limit < 0 or request.offset < 0:
         raise Refusal("INVALID_ARGUMENT", "Limit and offset must be positive.")
     only, fields = _filter(request.dimension_filter) if request.HasField("dimension_filter") else (None, ())
@@ -131,9 +129,7 @@ def _filter(expression: Any) -> tuple[Mask, tuple[str, ...]]:
     if test == "in_list_filter":
         wanted = pa.array(list(expression.filter.in_list_filter.values), pa.string())
         return lambda column: pc.is_in(column(field_name), wanted), (field_name,)
-    raise Refusal(
-        "INVALID_ARGUMENT", f"The filter of field {field_name} is not one that this endpoint knows."
-    )
+    raise Refusal("INVALID_ARGUMENT", f"The filter of field {field_name} is not one that this endpoint knows.")
 
 
 def _string_filter(field_name: str, asked: Any) -> Mask:

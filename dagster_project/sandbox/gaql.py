@@ -133,9 +133,7 @@ class Query:
         try:
             return date.fromisoformat(bounds["first"]), date.fromisoformat(bounds["last"])
         except ValueError:
-            raise bad(
-                "queryError", "INVALID_DATE_FORMAT", "Invalid date format. Expected 'YYYY-MM-DD'."
-            ) from None
+            raise bad("queryError", "INVALID_DATE_FORMAT", "Invalid date format. Expected 'YYYY-MM-DD'.") from None
 
 
 def parse(text: str) -> Query:
@@ -146,9 +144,7 @@ def parse(text: str) -> Query:
     fields = [field.strip() for field in match["fields"].split(",")]
     resource = match["resource"]
     if resource not in FIELDS:
-        raise bad(
-            "queryError", "BAD_RESOURCE_TYPE_IN_FROM_CLAUSE", f"'{resource}' is not a valid resource name."
-        )
+        raise bad("queryError", "BAD_RESOURCE_TYPE_IN_FROM_CLAUSE", f"'{resource}' is not a valid resource name.")
     where = match["where"] or ""
     conditions = []
     for field, first, last in _BETWEEN.findall(where):

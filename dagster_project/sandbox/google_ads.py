@@ -52,9 +52,7 @@ def quota_refusal(retry_delay_seconds: int) -> Refusal:
         "retryDelay": f"{retry_delay_seconds}s",
     }
     message = f"Too many requests. Retry in {retry_delay_seconds} seconds."
-    return Refusal(
-        "RESOURCE_EXHAUSTED", "quotaError", "RESOURCE_EXHAUSTED", message, {"quotaErrorDetails": details}
-    )
+    return Refusal("RESOURCE_EXHAUSTED", "quotaError", "RESOURCE_EXHAUSTED", message, {"quotaErrorDetails": details})
 
 
 def _expired() -> Refusal:
@@ -256,9 +254,7 @@ class _GoogleAds:
             try:
                 query = parse(json.loads(await request.body())["query"])
             except (ValueError, KeyError, TypeError):
-                raise bad(
-                    "requestError", "REQUIRED_FIELD_MISSING", "The required field was not present."
-                ) from None
+                raise bad("requestError", "REQUIRED_FIELD_MISSING", "The required field was not present.") from None
             call = f"{request.method} {request.url.path}"
             rows = await run_in_threadpool(self._rows, query, customer_id, call)
         except Refusal as refusal:
@@ -271,9 +267,7 @@ class _GoogleAds:
             message = f" Version {version} is deprecated. Requests to this version will be blocked."
             raise bad("requestError", "UNSUPPORTED_VERSION", message)
         if number not in SERVED_VERSIONS:
-            return HTMLResponse(
-                "<!DOCTYPE html><html lang=en><title>Error 404 (Not Found)!!1</title></html>", 404
-            )
+            return HTMLResponse("<!DOCTYPE html><html lang=en><title>Error 404 (Not Found)!!1</title></html>", 404)
         return None
 
     def _authorise(self, request: Request, customer_id: str) -> None:
@@ -297,21 +291,14 @@ class _GoogleAds:
             )
             raise Refusal("PERMISSION_DENIED", "authorizationError", "USER_PERMISSION_DENIED", message)
         if customer_id == CANCELED_CUSTOMER_ID:
-            message = (
-                "The customer account can't be accessed because it is not yet enabled or has been "
-                "deactivated."
-            )
+            message = "The customer account can't be accessed because it is not yet enabled or has been deactivated."
             raise Refusal("PERMISSION_DENIED", "authorizationError", "CUSTOMER_NOT_ENABLED", message)
 
     def _rows(self, query: Query, customer_id: str, call: str) -> Iterator[dict[str, Any]]:
         """All rows of the answer, as JSON objects. Refuses before the first row, as Google does."""
         if query.resource == "customer_client":
             is_manager = customer_id == kontorra.GOOGLE_ADS_MANAGER_ID
-            clients = (
-                _clients()
-                if is_manager
-                else [c for c in _clients() if c["customer_client.id"] == customer_id]
-            )
+            clients = _clients() if is_manager else [c for c in _clients() if c["customer_client.id"] == customer_id]
             rows = [{**_customer(customer_id), **client} for client in clients]
         elif query.resource == "customer":
             rows = [_customer(customer_id)]

@@ -139,9 +139,7 @@ _UNAUTHENTICATED = Refusal(
     "details at https://developers.hubspot.com/docs/methods/auth/oauth-overview",
     "INVALID_AUTHENTICATION",
 )
-_EXPIRED = Refusal(
-    401, "The OAuth token used to make this call expired 2 hour(s) ago.", "EXPIRED_AUTHENTICATION"
-)
+_EXPIRED = Refusal(401, "The OAuth token used to make this call expired 2 hour(s) ago.", "EXPIRED_AUTHENTICATION")
 # Search has a limit of its own and another error body. Neither says how long to wait.
 _SEARCH_THROTTLED = Answer(
     429, Refusal(429, "You have reached your secondly limit.", "RATE_LIMITS").body(), _DAILY_HEADERS
@@ -276,9 +274,7 @@ def _limits(number: int, *, is_search: bool) -> dict[str, str]:
 class Portal:
     """The endpoints: query parameters, path and body in, JSON out. Raises Refusal."""
 
-    def __init__(
-        self, company: Company, clock: Clock, faults: Faults, search_cap: int, index_lag: timedelta
-    ) -> None:
+    def __init__(self, company: Company, clock: Clock, faults: Faults, search_cap: int, index_lag: timedelta) -> None:
         self._company, self._clock, self._faults = company, clock, faults
         self._search_cap, self._index_lag = search_cap, index_lag
         # To look at the whole company for each page would be slow, and its clock stands still.
@@ -375,9 +371,7 @@ class Portal:
             ]
         return answer
 
-    def associations(
-        self, _query: Mapping[str, str], from_type: str, to_type: str, body: Any
-    ) -> dict[str, Any]:
+    def associations(self, _query: Mapping[str, str], from_type: str, to_type: str, body: Any) -> dict[str, Any]:
         kind, to = _kind(from_type), _kind(to_type)
         plain, primary = ASSOCIATION_TYPES.get(to, (DEAL_TO_CONTACT, DEAL_TO_PRIMARY_CONTACT))
         _ids(body, ASSOCIATIONS_BATCH)
@@ -418,9 +412,7 @@ class Portal:
             ]
         return answer
 
-    def _views(
-        self, kind: str, *, archived: bool = False, ago: timedelta = timedelta(0)
-    ) -> Sequence[RecordView]:
+    def _views(self, kind: str, *, archived: bool = False, ago: timedelta = timedelta(0)) -> Sequence[RecordView]:
         return self._seen_at(kind, self._clock.now() - ago, archived)
 
     def _look(self, kind: str, now: datetime, archived: bool) -> Sequence[RecordView]:
@@ -449,9 +441,7 @@ class Portal:
             record["archivedAt"] = _iso(view.archived_at)
         if history:
             record["propertiesWithHistory"] = {
-                name: [_past(change) for change in view.history.get(name, ())]
-                for name in history
-                if name in known
+                name: [_past(change) for change in view.history.get(name, ())] for name in history if name in known
             }
         if self._faults.take(VENDOR, "unknown_field", f"/crm/v3/objects/{kind}"):
             record["dataQualityScore"] = 87
@@ -719,8 +709,6 @@ def _submission(submission: Submission) -> dict[str, Any]:
     return {
         "conversionId": submission.conversion_id,
         "submittedAt": _milliseconds(submission.submitted_at),
-        "values": [
-            {"name": name, "value": value, "objectTypeId": "0-1"} for name, value in submission.values
-        ],
+        "values": [{"name": name, "value": value, "objectTypeId": "0-1"} for name, value in submission.values],
         "pageUrl": submission.page_url,
     }

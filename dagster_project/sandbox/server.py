@@ -88,8 +88,7 @@ class Clock:
         last = HISTORY_END + timedelta(days=1)
         if not HISTORY_START <= to.astimezone(UTC).date() <= last:
             raise ValueError(
-                f"the sandbox company lives from {HISTORY_START} to {last}; "
-                f"its clock cannot be {to.isoformat()}"
+                f"the sandbox company lives from {HISTORY_START} to {last}; its clock cannot be {to.isoformat()}"
             )
         self._now = to.astimezone(UTC)
         for tell in self.listeners:
@@ -124,9 +123,7 @@ class CallLog:
         """Calls of a vendor (None: of all) with `path` in "METHOD /path"."""
         with self._lock:
             return [
-                call
-                for call in self._calls
-                if vendor in (None, call.vendor) and path in f"{call.method} {call.path}"
+                call for call in self._calls if vendor in (None, call.vendor) and path in f"{call.method} {call.path}"
             ]
 
     def count(self, vendor: str | None = None, path: str = "") -> int:
@@ -234,9 +231,7 @@ def serve(
             )
             if hasattr(module, "grpc_handlers"):
                 name = f"{vendor}_grpc"
-                sandbox.endpoints[name] = stack.enter_context(
-                    _grpc_server(module, vendor, sandbox, ports.get(name, 0))
-                )
+                sandbox.endpoints[name] = stack.enter_context(_grpc_server(module, vendor, sandbox, ports.get(name, 0)))
         try:
             yield sandbox
         finally:

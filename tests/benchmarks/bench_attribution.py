@@ -144,7 +144,12 @@ def ours(file: Path, seconds: Seconds) -> Credit:
             "join channels on w.number = channels.channel_number"
         ).fetchall()
     credit = {model: {row[0]: row[i] for row in by_channel} for i, model in enumerate(MODELS, start=1)}
-    return {**credit, "markov, classic total": dict(zip(*effects.select(["channel", "conversions"]).to_pydict().values(), strict=True))}
+    return {
+        **credit,
+        "markov, classic total": dict(
+            zip(*effects.select(["channel", "conversions"]).to_pydict().values(), strict=True)
+        ),
+    }
 
 
 # ---- the published way ------------------------------------------------------------------------------------------------
@@ -238,7 +243,12 @@ def test_nine_models(journeys: int, tmp_path: Path) -> None:
 
 # ---- the dbt models ---------------------------------------------------------------------------------------------------
 
-CHAIN = ("path:models/intermediate/attribution", "fct_attribution", "fct_channel_removal_effects", "fct_model_comparison")
+CHAIN = (
+    "path:models/intermediate/attribution",
+    "fct_attribution",
+    "fct_channel_removal_effects",
+    "fct_model_comparison",
+)
 WAREHOUSE = """
 attach '{file}' as given (read_only);
 insert into intermediate.int_touchpoints_unioned by name
@@ -275,10 +285,14 @@ def test_the_dbt_models(tmp_path: Path) -> None:
     result = house.build(*CHAIN)
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
-    print(f"\ndbt models over 1,000,000 journeys, {rows:,} touches: {wall:.1f} s wall {cpu:.1f} s CPU, peak {peak:.2f} GB")
+    print(
+        f"\ndbt models over 1,000,000 journeys, {rows:,} touches: {wall:.1f} s wall {cpu:.1f} s CPU, peak {peak:.2f} GB"
+    )
     tables: dict[str, Any] = {r.node.name: r for r in result.result if r.node.resource_type == "model"}
     for name, each in tables.items():
         (count,) = house.rows(f"select count(*) from {each.node.schema}.{name}")[0]
         print(f"    {name:34}{each.execution_time:7.2f} s {count:14,} rows")
-    handed_out = house.rows("select distinct credit, revenue from (select sum(credit) as credit, sum(revenue) as revenue from marts.fct_attribution group by model)")
+    handed_out = house.rows(
+        "select distinct credit, revenue from (select sum(credit) as credit, sum(revenue) as revenue from marts.fct_attribution group by model)"
+    )
     assert handed_out == house.rows("select count(*), sum(amount) from intermediate.int_orders_converted")

@@ -51,9 +51,7 @@ def test_csv_of_sessions(tmp_path: Path) -> None:
     settings = of(tmp_path, name="web", stream="sessions", path="sessions.csv", columns=columns)
     stream = next(stream for stream in files.STREAMS if stream.name == "sessions")
     print()
-    measure(
-        "files, CSV of sessions", count, lambda: sum(p.rows.num_rows for p in stream.sweep(settings, Tally()))
-    )
+    measure("files, CSV of sessions", count, lambda: sum(p.rows.num_rows for p in stream.sweep(settings, Tally())))
     one_thread = pyarrow.csv.ReadOptions(use_threads=False)
     measure(
         "floor, Arrow's CSV reader",

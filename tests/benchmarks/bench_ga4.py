@@ -65,9 +65,7 @@ def page_of(number: int) -> ReportAnswer:
     for name in METRICS:
         head.metric_headers.add(name=name, type_=MetricType.TYPE_FLOAT.value)
     head.metadata.time_zone = "Europe/Berlin"
-    return ReportAnswer(
-        head, pa.table(dict(zip([*DIMENSIONS, *METRICS], columns, strict=True))), len(DIMENSIONS)
-    )
+    return ReportAnswer(head, pa.table(dict(zip([*DIMENSIONS, *METRICS], columns, strict=True))), len(DIMENSIONS))
 
 
 def serve(pipe: Connection, pages: int) -> None:
@@ -81,9 +79,7 @@ def serve(pipe: Connection, pages: int) -> None:
         protocol_version = "HTTP/1.1"
 
         def do_POST(self) -> None:
-            request = json_format.Parse(
-                self.rfile.read(int(self.headers["Content-Length"])), RunReportRequest.pb()()
-            )
+            request = json_format.Parse(self.rfile.read(int(self.headers["Content-Length"])), RunReportRequest.pb()())
             content = as_json[request.offset // PAGE_ROWS]
             self.send_response(200)
             self.send_header("Content-Type", "application/json")

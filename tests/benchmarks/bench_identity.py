@@ -94,6 +94,4 @@ def put(house: House, stream_id: str, sql: str) -> None:
     ]
     house.on.add(stream.source)
     page = Page(pa.Table.from_arrays(columns, schema=stream.schema))
-    house.zone.replace_all(
-        stream, [page], extracted_at=house._moment(), checked_on=house.today, allow_shrink=True
-    )
+    house.zone.replace_all(stream, [page], extracted_at=house._moment(), checked_on=house.today, allow_shrink=True)

@@ -27,7 +27,9 @@ def pages(days: int, rows_a_day: int) -> Iterator[Page]:
         columns = {}
         for field in ga4.TRAFFIC.schema:
             if field.name == "date":
-                columns[field.name] = pa.array((numbers // rows_a_day) + (FIRST - date(1970, 1, 1)).days, pa.int32()).cast(pa.date32())
+                columns[field.name] = pa.array(
+                    (numbers // rows_a_day) + (FIRST - date(1970, 1, 1)).days, pa.int32()
+                ).cast(pa.date32())
             elif field.name == "landingPage":  # makes the key unique
                 columns[field.name] = pa.array([f"/page/{n % rows_a_day}" for n in numbers])
             elif field.name == "_extra":
@@ -50,7 +52,12 @@ def test_rows_per_second_into_days(days: int, rows_a_day: int, tmp_path: Path) -
     for what, more in works.items():
         started, cpu_started = time.perf_counter(), time.process_time()
         written = zone.replace_days(
-            ga4.TRAFFIC, window, ready, extracted_at=datetime(2027, 1, 2, tzinfo=UTC), checked_on=date(2027, 1, 2), **more
+            ga4.TRAFFIC,
+            window,
+            ready,
+            extracted_at=datetime(2027, 1, 2, tzinfo=UTC),
+            checked_on=date(2027, 1, 2),
+            **more,
         )
         seconds, cpu = time.perf_counter() - started, time.process_time() - cpu_started
         print(

@@ -185,7 +185,15 @@ def run_dbt(place: Place) -> Cost:
     assert result.success, explain(result)
     return clock.cost(
         statements=[
-            (n.resource_type, n.config.materialized, n.language, n.schema, n.name, n.compiled_code, n.original_file_path)
+            (
+                n.resource_type,
+                n.config.materialized,
+                n.language,
+                n.schema,
+                n.name,
+                n.compiled_code,
+                n.original_file_path,
+            )
             for n in (r.node for r in result.result)
         ]
     )

@@ -84,7 +84,9 @@ EXPECTED = (
         "ad_cost",
         _costs(("2026-09-01", "111", "10"), ("2026-09-02", "111", "12.5"), ("2026-09-03", "111", "9")),
     ),
-    Expected("07_excel_serial", "leads", _leads(("3", "2024-10-16 00:00:00")), bad_rows=2, says="set date_format: excel"),
+    Expected(
+        "07_excel_serial", "leads", _leads(("3", "2024-10-16 00:00:00")), bad_rows=2, says="set date_format: excel"
+    ),
     Expected(
         "07_excel_serial",
         "leads",
@@ -97,8 +99,15 @@ EXPECTED = (
         _costs(("2026-09-01", "77", "12.5"), ("2026-09-02", "77", "14")),
         says="2 rows of totals were left out",
     ),
-    Expected("08_preamble_varies", "ad_cost", _costs(("2026-09-01", "77", "12.5"), ("2026-09-02", "77", "14")), change={"skip_lines": 0}),
-    Expected("09_meta_summary_row", "ad_cost", _costs(("2026-09-01", "c:120001", "30"), ("2026-09-01", "c:120002", "12.5"))),
+    Expected(
+        "08_preamble_varies",
+        "ad_cost",
+        _costs(("2026-09-01", "77", "12.5"), ("2026-09-02", "77", "14")),
+        change={"skip_lines": 0},
+    ),
+    Expected(
+        "09_meta_summary_row", "ad_cost", _costs(("2026-09-01", "c:120001", "30"), ("2026-09-01", "c:120002", "12.5"))
+    ),
     Expected("11_bom_and_encoding", "leads", _leads(("1", "2026-09-01 14:05:00"))),
     Expected("12_hubspot_export_multi", "leads", ({"lead_id": "501"}, {"lead_id": "502"})),
     Expected(
@@ -110,12 +119,21 @@ EXPECTED = (
         ),
     ),
     Expected(
-        "13_month_names", "leads", _leads(("4", "2026-09-14 00:00:00"), ("5", "2026-09-14 00:00:00")), bad_rows=3, says="language"
+        "13_month_names",
+        "leads",
+        _leads(("4", "2026-09-14 00:00:00"), ("5", "2026-09-14 00:00:00")),
+        bad_rows=3,
+        says="language",
     ),
     Expected(
         "13_month_names",
         "leads",
-        _leads(*((str(lead), f"2026-{month}-14 00:00:00") for lead, month in enumerate(("09", "03", "08", "09", "09"), start=1))),
+        _leads(
+            *(
+                (str(lead), f"2026-{month}-14 00:00:00")
+                for lead, month in enumerate(("09", "03", "08", "09", "09"), start=1)
+            )
+        ),
         change={"language": ["ru", "de", "fr", "en"]},
     ),
     Expected("14b_zip_two", "leads", _leads(("1", "2026-09-01 00:00:00"), ("2", "2026-09-01 00:00:00"))),
@@ -126,7 +144,13 @@ EXPECTED = (
         ({"event_date": "2026-09-01", "event_name": "session_start", "user_pseudo_id": "1.2", "ga_session_id": "77"},),
     ),
     Expected("17_yandex_direct_report", "ad_cost", _DIRECT, change={"unit": {"cost": 1e-6}}),
-    Expected("17_yandex_direct_report", "ad_cost", _DIRECT, change={"unit": {"cost": "micros"}}, says="1 rows of totals were left out"),
+    Expected(
+        "17_yandex_direct_report",
+        "ad_cost",
+        _DIRECT,
+        change={"unit": {"cost": "micros"}},
+        says="1 rows of totals were left out",
+    ),
     Expected(
         "22_backslash_quotes",
         "ad_cost",
@@ -137,7 +161,13 @@ EXPECTED = (
         ),
         change={"escapes": "backslash"},
     ),
-    Expected("22_backslash_quotes", "ad_cost", ({"campaign_name": "Plain", "cost": "9"},), bad_rows=2, says="escapes: backslash"),
+    Expected(
+        "22_backslash_quotes",
+        "ad_cost",
+        ({"campaign_name": "Plain", "cost": "9"},),
+        bad_rows=2,
+        says="escapes: backslash",
+    ),
     Expected("23_dates_as_programs_write", "leads", _leads(*_PROGRAMS), bad_rows=3, says="set date_format: rfc2822"),
     Expected(
         "23_dates_as_programs_write",
@@ -182,8 +212,12 @@ EXPECTED = (
             }
         },
     ),
-    Expected("29_lone_surrogate", "leads", ({"lead_id": "1", "source": "Promo \ufffd"}, {"lead_id": "2", "source": "ok"})),
-    Expected("30_parquet_not_utf8", "leads", ({"lead_id": "1", "source": "\ufffd" * 6}, {"lead_id": "2", "source": "ok"})),
+    Expected(
+        "29_lone_surrogate", "leads", ({"lead_id": "1", "source": "Promo \ufffd"}, {"lead_id": "2", "source": "ok"})
+    ),
+    Expected(
+        "30_parquet_not_utf8", "leads", ({"lead_id": "1", "source": "\ufffd" * 6}, {"lead_id": "2", "source": "ok"})
+    ),
     Expected(
         "30_parquet_not_utf8",
         "leads",

@@ -63,7 +63,9 @@ def read(scripted: ScriptedServer) -> tuple[list[str], Tally]:
     return sorted(itertools.chain(*(page.rows["account_id"].to_pylist() for page in pages))), tally
 
 
-@happens("one of three Google Ads accounts is denied", "the two others are stored, the run ends red and names the third")
+@happens(
+    "one of three Google Ads accounts is denied", "the two others are stored, the run ends red and names the third"
+)
 @pytest.mark.parametrize("where", ["listing_2", "report_2"])
 def test_a_denied_account_of_google_ads_stops_no_other(scripted: ScriptedServer, where: str) -> None:
     scripted.rule(google_with(**{where: Reply([DENIED], 403)}))

@@ -55,7 +55,9 @@ def test_the_row_of_settings(tmp_path: Path) -> None:
         revenue_truth="files",
         gross_margin={"default": 0.4},
         attribution={
-            "default_model": "linear", "lookback_days": {"lead": 30}, "half_life_days": 3.5,
+            "default_model": "linear",
+            "lookback_days": {"lead": 30},
+            "half_life_days": 3.5,
             "models_by_grain": {"week": ["markov", "linear"], "year": "default"},
         },
         maturity={"stage_window_days": 20, "stage_windows_days": {"sql>opportunity": 60}},
@@ -106,7 +108,10 @@ def test_the_row_of_settings(tmp_path: Path) -> None:
 def test_lists_of_rules(tmp_path: Path) -> None:
     settings = loaded(
         tmp_path,
-        crm={"stages_from": "nothing", "stages": [{"value": "demo", "stage": "sql", "object": "deal", "pipeline": "p1"}]},
+        crm={
+            "stages_from": "nothing",
+            "stages": [{"value": "demo", "stage": "sql", "object": "deal", "pipeline": "p1"}],
+        },
         channels={
             "own": ["Partners", "Events"],
             "rules": [
@@ -135,17 +140,13 @@ def test_lists_of_rules(tmp_path: Path) -> None:
     assert rows(settings, "stage_map") == [
         {"crm": "hubspot", "object": "deal", "pipeline": "p1", "stage_value": "demo", "stage": "sql"}
     ]
-    assert [
-        (r["position"], r["channel"], r["source"], r["medium"]) for r in rows(settings, "channel_rules")
-    ] == [
+    assert [(r["position"], r["channel"], r["source"], r["medium"]) for r in rows(settings, "channel_rules")] == [
         (1, "Partners", "partner-.*", None),
         (2, "Events", None, "event"),
     ]
     assert rows(settings, "own_channels") == [{"channel": "Partners"}, {"channel": "Events"}]
     assert rows(settings, "source_aliases") == [{"alias": "fb", "source": "facebook"}]
-    assert rows(settings, "campaign_aliases") == [
-        {"alias": "spring", "platform": "google_ads", "campaign": "123"}
-    ]
+    assert rows(settings, "campaign_aliases") == [{"alias": "spring", "platform": "google_ads", "campaign": "123"}]
     assert rows(settings, "gross_margins") == [{"product": "basic", "margin": 0.5}]
     assert rows(settings, "platform_motions") == [{"platform": "vk", "motion": "inbound"}]
     (line,) = rows(settings, "ledger")

@@ -36,7 +36,9 @@ def settings_of(case: Path, home: Path, expected: Expected) -> Settings:
         if entry["stream"] == expected.stream:
             entry.update(expected.change)
     (folder / "funnelhouse.yml").write_text(yaml.safe_dump(rules, allow_unicode=True), encoding="utf-8")
-    return load_settings({"FUNNELHOUSE_HOME": str(home / "home"), "FUNNELHOUSE_CONFIG": str(folder / "funnelhouse.yml")})
+    return load_settings(
+        {"FUNNELHOUSE_HOME": str(home / "home"), "FUNNELHOUSE_CONFIG": str(folder / "funnelhouse.yml")}
+    )
 
 
 def swept(settings: Settings, stream: str) -> tuple[list[dict[str, Any]], Tally]:
@@ -60,7 +62,8 @@ def as_written(value: Any) -> Any:
 @pytest.mark.parametrize(
     "expected",
     [
-        pytest.param(e, id="-".join((e.case, e.stream, *e.change)), marks=happens(*WHAT_HAPPENS[e.case])) for e in EXPECTED
+        pytest.param(e, id="-".join((e.case, e.stream, *e.change)), marks=happens(*WHAT_HAPPENS[e.case]))
+        for e in EXPECTED
     ],
 )
 def test_a_case_gives_the_right_rows(cases: Path, tmp_path: Path, expected: Expected) -> None:

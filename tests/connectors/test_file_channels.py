@@ -23,7 +23,9 @@ ADS = {
 }  # fmt: skip
 
 
-def channels(folder: Path, mapping: dict[str, Any], lines: list[str], header: str) -> tuple[list[str | None], list[str]]:
+def channels(
+    folder: Path, mapping: dict[str, Any], lines: list[str], header: str
+) -> tuple[list[str | None], list[str]]:
     """The channels of the rows that were taken, and the bad rows."""
     (folder / mapping["path"]).write_text("\n".join([header, *lines]) + "\n")
     files = settings(folder, mapping)
@@ -43,12 +45,16 @@ def channels(folder: Path, mapping: dict[str, Any], lines: list[str], header: st
     ],
     ids=["leads", "costs", "ads"],
 )
-def test_a_declared_channel_stands_as_it_is_declared_and_another_is_a_bad_row(tmp_path: Path, mapping, header, row) -> None:
+def test_a_declared_channel_stands_as_it_is_declared_and_another_is_a_bad_row(
+    tmp_path: Path, mapping, header, row
+) -> None:
     names = ["Webinar", "webinar", " trade  FAIR ", "paid search", "Offline", "(not set)", "", "Webiner"]
     taken, bad = channels(tmp_path, mapping, [row.format(name, n) for n, name in enumerate(names)], header)
     assert taken == ["Webinar", "Webinar", "Trade fair", "Paid Search", "Offline", "(not set)", None]
     (said,) = bad
-    start = f"{mapping['name']}: {mapping['path']}, line 9: channel (ch) 'Webiner' is none of Paid Search, Paid Social, "
+    start = (
+        f"{mapping['name']}: {mapping['path']}, line 9: channel (ch) 'Webiner' is none of Paid Search, Paid Social, "
+    )
     assert said.startswith(start)
     assert said.endswith(", Webinar, Trade fair; translate it under values.channel, or declare it under channels.own")
 
@@ -58,13 +64,20 @@ def test_a_crm_may_have_other_words_and_a_ledger_may_not(tmp_path: Path) -> None
     leads = LEADS | {"columns": {**LEADS["columns"], "channel": "ch"}}
     taken, bad = channels(tmp_path, leads, [f"{word},{n},2026-03-01" for n, word in enumerate(words)], "ch,id,created")
     assert (taken, bad) == (words, [])
-    _, bad = channels(tmp_path, COSTS, [f"{word},{n},2026-03-01,5,agency" for n, word in enumerate([*words, "Email"])], "ch,id,day,sum,type")
+    _, bad = channels(
+        tmp_path,
+        COSTS,
+        [f"{word},{n},2026-03-01,5,agency" for n, word in enumerate([*words, "Email"])],
+        "ch,id,day,sum,type",
+    )
     assert len(bad) == len(words)
 
 
 def test_translated_names_and_constants_are_channels_too(tmp_path: Path) -> None:
     mapping = COSTS | {"values": {"channel": {"Messe": "Trade fair", "x": "Nowhere"}}}
-    taken, bad = channels(tmp_path, mapping, ["Messe,1,2026-03-01,5,agency", "x,2,2026-03-01,5,agency"], "ch,id,day,sum,type")
+    taken, bad = channels(
+        tmp_path, mapping, ["Messe,1,2026-03-01,5,agency", "x,2,2026-03-01,5,agency"], "ch,id,day,sum,type"
+    )
     assert taken == ["Trade fair"]
     assert "'Nowhere' is none of" in bad[0]
     everywhere = {k: v for k, v in COSTS["columns"].items() if k != "channel"}

@@ -85,7 +85,9 @@ def test_the_date_in_a_name_is_the_last_day(tmp_path: Path, name: str, pattern: 
 
 def test_a_name_without_the_date_is_told(tmp_path: Path) -> None:
     write(tmp_path, "leads_final.csv", "id,created", "1,2024-01-03")
-    with pytest.raises(ConfigError, match=r"files entry 'crm': the name 'leads_final.csv' has no date as '%Y-%m-%d' says"):
+    with pytest.raises(
+        ConfigError, match=r"files entry 'crm': the name 'leads_final.csv' has no date as '%Y-%m-%d' says"
+    ):
         parts(tmp_path, leads(covers="file_date", file_date="%Y-%m-%d"))
 
 
@@ -106,7 +108,13 @@ def test_a_wrong_word_is_refused_at_load(more: dict[str, Any], message: str) -> 
 
 def test_stages_and_updates_are_days_of_a_lead_too(tmp_path: Path) -> None:
     """The last lead is of 20 August; the export knows of an MQL of 5 September and a change of 7 September."""
-    write(tmp_path, "leads.csv", "id,created,mql,changed", "1,2026-08-20,2026-09-05,2026-09-01", "2,2026-08-01,,2026-09-07")
+    write(
+        tmp_path,
+        "leads.csv",
+        "id,created,mql,changed",
+        "1,2026-08-20,2026-09-05,2026-09-01",
+        "2,2026-08-01,,2026-09-07",
+    )
     [part] = parts(tmp_path, leads(columns={"mql_at": "mql", "updated_at": "changed"}))
     assert (part.first_day, part.last_day) == (date(2026, 8, 1), date(2026, 9, 7))
     [part] = parts(tmp_path, leads(columns={"mql_at": "mql"}))
@@ -122,14 +130,28 @@ def test_the_hoped_for_close_of_an_open_deal_is_no_day_of_a_file(tmp_path: Path)
     mapping = {"name": "crm", "stream": "deals", "path": "deals.csv", "columns": columns}
     [part] = parts(tmp_path, mapping)
     assert (part.first_day, part.last_day) == (date(2024, 2, 1), TODAY)  # the lost one's year is a mistake
-    write(tmp_path, "deals.csv", "id,status,created,closed", "1,open,2024-03-01,2027-12-31", "2,won,2024-02-01,2024-04-09")
+    write(
+        tmp_path, "deals.csv", "id,status,created,closed", "1,open,2024-03-01,2027-12-31", "2,won,2024-02-01,2024-04-09"
+    )
     assert parts(tmp_path, mapping)[0].last_day == date(2024, 4, 9)
 
 
 def test_a_cost_line_covers_its_whole_time(tmp_path: Path) -> None:
-    write(tmp_path, "costs.csv", "from,to,cost,kind", "2026-01-01,2026-12-31,1200,technology", "2026-03-01,2026-03-31,5,labour")
+    write(
+        tmp_path,
+        "costs.csv",
+        "from,to,cost,kind",
+        "2026-01-01,2026-12-31,1200,technology",
+        "2026-03-01,2026-03-31,5,labour",
+    )
     columns = {"start_date": "from", "end_date": "to", "amount": "cost", "cost_type": "kind"}
-    mapping = {"name": "books", "stream": "other_costs", "path": "costs.csv", "columns": columns, "constants": {"currency_code": "EUR"}}
+    mapping = {
+        "name": "books",
+        "stream": "other_costs",
+        "path": "costs.csv",
+        "columns": columns,
+        "constants": {"currency_code": "EUR"},
+    }
     [part] = parts(tmp_path, mapping)
     assert (part.feeds, part.first_day, part.last_day) == (("cost",), date(2026, 1, 1), date(2026, 12, 31))
     write(tmp_path, "costs.csv", "from,to,cost,kind", "2026-01-01,2026-12-31,1200,Media")

@@ -76,7 +76,9 @@ def test_what_is_no_date_is_no_day(tmp_path: Path) -> None:
 
 
 def test_days_in_parquet(tmp_path: Path) -> None:
-    written = pa.table({"id": ["1", "2"], "created": pa.array([datetime(2026, 9, 1), datetime(2026, 9, 2)], pa.timestamp("ns"))})
+    written = pa.table(
+        {"id": ["1", "2"], "created": pa.array([datetime(2026, 9, 1), datetime(2026, 9, 2)], pa.timestamp("ns"))}
+    )
     pq.write_table(written, tmp_path / "leads.parquet")
     rows, _ = swept(tmp_path, {**LEADS, "path": "leads.parquet"}, time_zone="America/New_York")
     assert rows["created_at"].to_pylist() == [datetime(2026, 9, day, 4, tzinfo=UTC) for day in (1, 2)]

@@ -103,9 +103,7 @@ def test_setting_the_decimal_point_settles_what_was_open() -> None:
     st.sampled_from([(".", ","), (",", "."), (",", " "), (".", "'"), (".", " ")]),
     st.sampled_from(["", "€ ", "R$", " ₽", " EUR"]),
 )
-def test_amounts_as_a_locale_writes_them_come_back(
-    amount: Decimal, marks: tuple[str, str], sign: str
-) -> None:
+def test_amounts_as_a_locale_writes_them_come_back(amount: Decimal, marks: tuple[str, str], sign: str) -> None:
     decimal, thousands = marks
     written = f"{amount:,.2f}".translate(str.maketrans({",": thousands, ".": decimal}))
     written = written + sign if sign.startswith(" ") else sign + written
@@ -166,9 +164,7 @@ def test_epochs_are_told_by_their_length() -> None:
     assert read(["1517515134", "1517515134000", "1517515134000000"], MOMENT) == [expected] * 3
 
 
-@pytest.mark.parametrize(
-    "cell", ["2018-02-30", "2018-13-01", "2018-02-01 25:00", "01.02.2018", "2/1/2018", "tomorrow"]
-)
+@pytest.mark.parametrize("cell", ["2018-02-30", "2018-13-01", "2018-02-01 25:00", "01.02.2018", "2/1/2018", "tomorrow"])
 def test_what_is_no_iso_date_is_not_guessed(cell: str) -> None:
     assert read([cell], MOMENT) == [UNREADABLE]
     assert read([cell], DAY) == [UNREADABLE]
@@ -231,18 +227,12 @@ def test_the_day_of_a_moment_is_that_of_the_zone_if_it_has_an_offset_else_the_on
 
 def test_typed_moments() -> None:
     naive = read([datetime(2018, 2, 1, 12)], MOMENT, pa.timestamp("ns"), time_zone="America/Sao_Paulo")
-    aware = read(
-        [datetime(2018, 2, 1, 12)], MOMENT, pa.timestamp("ns", tz="UTC"), time_zone="America/Sao_Paulo"
-    )
+    aware = read([datetime(2018, 2, 1, 12)], MOMENT, pa.timestamp("ns", tz="UTC"), time_zone="America/Sao_Paulo")
     assert (naive, aware) == ([utc(2018, 2, 1, 14)], [utc(2018, 2, 1, 12)])
-    assert read([date(2018, 2, 1)], MOMENT, pa.date32(), time_zone="Asia/Tehran") == [
-        utc(2018, 1, 31, 20, 30)
-    ]
+    assert read([date(2018, 2, 1)], MOMENT, pa.date32(), time_zone="Asia/Tehran") == [utc(2018, 1, 31, 20, 30)]
 
 
-@pytest.mark.parametrize(
-    "date_format", ["%d.%m", "%H:%M", "%d.%m.%Y %j", "%d.%d.%Y", "%d.%m.%Y %I:%M", "plain"]
-)
+@pytest.mark.parametrize("date_format", ["%d.%m", "%H:%M", "%d.%m.%Y %j", "%d.%d.%Y", "%d.%m.%Y %I:%M", "plain"])
 def test_formats_that_give_no_whole_date_are_refused(date_format: str) -> None:
     with pytest.raises(ValueError):
         check_date_format(date_format)
@@ -282,7 +272,9 @@ def test_formats_that_give_no_whole_date_are_refused(date_format: str) -> None:
         ("Monday, 14 September 2026", "%A, %d %B %Y", utc(2026, 9, 14)),
     ],
 )
-def test_dates_of_programs_are_read_by_their_setting(cell: str, setting: str | tuple[str, ...], expected: datetime) -> None:
+def test_dates_of_programs_are_read_by_their_setting(
+    cell: str, setting: str | tuple[str, ...], expected: datetime
+) -> None:
     formats = (setting,) if isinstance(setting, str) else setting
     assert read([cell], MOMENT, date_formats=formats) == [expected]
     assert read([cell], DAY, date_formats=formats) == [expected.date()]
@@ -347,7 +339,11 @@ def test_every_month_of_a_language_has_its_number() -> None:
         assert read(cells, DAY, date_formats=("%d %b %Y",), languages=(language,)) == expected, language
     for word, languages in (("jui", ("fr",)), ("листопада", ("ru",)), ("ja", ("de",))):
         assert month_number(word, languages) is None
-    assert (month_number("Mrz", ("de",)), month_number("fevr", ("fr",)), month_number("März", ("fr", "de"))) == (3, 2, 3)
+    assert (month_number("Mrz", ("de",)), month_number("fevr", ("fr",)), month_number("März", ("fr", "de"))) == (
+        3,
+        2,
+        3,
+    )
 
 
 # ---- ids, personal data, messages
@@ -375,9 +371,7 @@ def test_ids_that_lost_their_digits_are_found() -> None:
 
 def test_addresses_become_hashes_or_vanish() -> None:
     key = b"k" * 32
-    text = pa.array(
-        [" Joe@Example.com", "ask joe@example.com or ann%40example.com", "no address @ all", None]
-    )
+    text = pa.array([" Joe@Example.com", "ask joe@example.com or ann%40example.com", "no address @ all", None])
     cleaned = file_cells.without_addresses(file_cells.text_of(text), key).to_pylist()
     assert cleaned == [
         hash_email("joe@example.com", key),
@@ -398,9 +392,7 @@ def test_translation() -> None:
     assert file_cells.translate(text, {"a": "A"}).to_pylist() == ["A", "b", "c", None]
 
 
-@pytest.mark.parametrize(
-    "cell", ["joe@example.com", "joe%40example.com", "+49 170 1234567", "(0170) 123-45-67"]
-)
+@pytest.mark.parametrize("cell", ["joe@example.com", "joe%40example.com", "+49 170 1234567", "(0170) 123-45-67"])
 def test_messages_do_not_repeat_personal_data(cell: str) -> None:
     for kind in (MOMENT, MONEY, pa.bool_(), pa.int64()):
         assert cell not in why(cell, kind, Formats())

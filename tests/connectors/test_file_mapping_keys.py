@@ -70,7 +70,10 @@ def test_a_line_item_is_chosen_as_its_order_is(tmp_path: Path) -> None:
         "2,2026-09-01,,,d\n3,2026-09-01,,,e\n",
     )
     columns = with_columns(ORDERS, product="item")
-    for rule, others in (({"where": {"Status": "paid"}}, {}), ({"where_not": {"Status": "voided"}}, {"3": (None, "e")})):
+    for rule, others in (
+        ({"where": {"Status": "paid"}}, {}),
+        ({"where_not": {"Status": "voided"}}, {"3": (None, "e")}),
+    ):
         table, _ = swept(tmp_path, {**columns, **rule})
         rows = {row["order_id"]: (row["amount"], row["product"]) for row in table.to_pylist()}
         assert rows == {"1": (100, "b"), **others}
@@ -108,7 +111,9 @@ def test_numbers_in_other_units(tmp_path: Path) -> None:
 
 def test_columns_by_position(tmp_path: Path) -> None:
     put(tmp_path, leads="id,created,,created\n1,2026-09-01,google,2020-01-01\n")
-    with pytest.raises(DriftError, match="'created' is there 2 times; name the one that is meant by its position: 2 or 4"):
+    with pytest.raises(
+        DriftError, match="'created' is there 2 times; name the one that is meant by its position: 2 or 4"
+    ):
         swept(tmp_path, LEADS)
     table, _ = swept(tmp_path, with_columns(LEADS, created_at=4, source=3))
     assert (table["created_at"][0].as_py().year, table["source"].to_pylist()) == (2020, ["google"])
@@ -123,7 +128,11 @@ def test_a_file_without_a_header(tmp_path: Path) -> None:
     put(tmp_path, leads='1,2026-09-01,"a\nb"\n2,2026-09-02,c\n3\n4,2026-09-04,d\n')
     mapping = {**LEADS, "header": False, "columns": {"lead_id": 1, "created_at": 2, "source": 3}}
     table, tally = swept(tmp_path, mapping)
-    assert list(zip(table["lead_id"].to_pylist(), table["_line"].to_pylist(), strict=True)) == [("1", 1), ("2", 3), ("4", 5)]
+    assert list(zip(table["lead_id"].to_pylist(), table["_line"].to_pylist(), strict=True)) == [
+        ("1", 1),
+        ("2", 3),
+        ("4", 5),
+    ]
     assert tally.bad_rows == ["crm: leads.csv, line 4: 1 cells where the header has 3"]
     (tmp_path / "leads.csv").write_bytes(b"title\n1;2026-09-01;x\n2;2026-09-02;\xff\n3;2026-09-03;y\n")
     table, _ = swept(tmp_path, {**mapping, "delimiter": ";", "skip_lines": 1})
@@ -161,7 +170,9 @@ def test_arithmetic(text: str, value: str) -> None:
 
 
 @given(
-    a=st.decimals(-(10**9), 10**9, places=6), b=st.decimals(-(10**6), 10**6, places=6), c=st.decimals(1, 10**4, places=4)
+    a=st.decimals(-(10**9), 10**9, places=6),
+    b=st.decimals(-(10**6), 10**6, places=6),
+    c=st.decimals(1, 10**4, places=4),
 )
 @rounds(max_examples=100, deadline=None)
 def test_arithmetic_is_exact(a: Decimal, b: Decimal, c: Decimal) -> None:
@@ -223,7 +234,10 @@ def test_rows_without_an_id_are_numbered_and_a_later_file_replaces_the_same_rows
 
 
 def test_several_leads_of_a_deal(tmp_path: Path) -> None:
-    put(tmp_path, deals="id,state,made,contacts\n1,won,2026-09-01,501; 502;501\n2,won,2026-09-01,502\n3,won,2026-09-01,;\n")
+    put(
+        tmp_path,
+        deals="id,state,made,contacts\n1,won,2026-09-01,501; 502;501\n2,won,2026-09-01,502\n3,won,2026-09-01,;\n",
+    )
     table, _ = swept(tmp_path, DEALS)
     assert table.select(["lead_id", "lead_ids"]).to_pylist() == [
         {"lead_id": "501", "lead_ids": ["501", "502"]},
@@ -315,7 +329,10 @@ def test_visits_that_are_counted_keep_their_count(tmp_path: Path) -> None:
 
 
 def test_leads_that_are_counted_become_as_many_leads(tmp_path: Path) -> None:
-    put(tmp_path, leads="Day,Origin,Leads\n2026-09-01,Referral,3\n2026-09-01,Email,0\n2026-09-02,Email,1\n2026-09-03,Email,-1\n")
+    put(
+        tmp_path,
+        leads="Day,Origin,Leads\n2026-09-01,Referral,3\n2026-09-01,Email,0\n2026-09-02,Email,1\n2026-09-03,Email,-1\n",
+    )
     mapping = {
         "name": "crm", "stream": "leads", "path": "leads.csv",
         "columns": {"created_at": "Day", "channel": "Origin", "count": "Leads"},
@@ -338,7 +355,9 @@ def test_a_column_of_which_nothing_can_be_read_is_a_wrong_mapping(tmp_path: Path
     table, tally = swept(tmp_path, ORDERS)
     assert (table["amount"].to_pylist(), tally.bad_cell_count) == ([None] * 3, 2)
     put(tmp_path, orders='id,day,total\n1,2026-09-01,"1,234"\n2,2026-09-01,"2,345"\n3,2026-09-01,"3,456"\n')
-    with pytest.raises(DriftError, match=r"not one cell of amount \(total\) can be read; orders.csv, line 2.*set decimal"):
+    with pytest.raises(
+        DriftError, match=r"not one cell of amount \(total\) can be read; orders.csv, line 2.*set decimal"
+    ):
         swept(tmp_path, ORDERS)
 
 

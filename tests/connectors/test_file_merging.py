@@ -172,9 +172,7 @@ def test_refunds_of_a_later_file_add_to_the_order_and_repeat_nothing(tmp_path: P
     assert sorted(table["amount"].to_pylist()) == [-30, -20, -1, 100]
 
 
-@given(
-    lines=st.lists(st.tuples(st.integers(1, 3), st.integers(-9, 9), st.integers(1, 3)), min_size=1, max_size=15)
-)
+@given(lines=st.lists(st.tuples(st.integers(1, 3), st.integers(-9, 9), st.integers(1, 3)), min_size=1, max_size=15))
 @rounds(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_refunds_are_conserved(tmp_path: Path, lines: list[tuple[int, int, int]]) -> None:
     """All negative amounts of an id that also has another one are rows; no row of a file counts twice."""
@@ -263,7 +261,9 @@ def test_lines_of_totals_are_told_and_are_no_bad_rows(tmp_path: Path) -> None:
     table, tally = swept(tmp_path, COSTS)
     assert sum(table["cost"].to_pylist()) == 15
     assert tally.notes == ["ads: 4 rows of totals were left out, first cost_1.csv, line 4"]
-    assert tally.bad_rows == ["ads: cost_1.csv, line 8: date (Day) is empty"]  # a campaign's cost without a day is lost money
+    assert tally.bad_rows == [
+        "ads: cost_1.csv, line 8: date (Day) is empty"
+    ]  # a campaign's cost without a day is lost money
 
 
 # ---- sessions

@@ -128,7 +128,10 @@ def test_choices_are_checked_after_translation(tmp_path: Path) -> None:
 
 
 def test_the_first_column_that_says_something_is_taken(tmp_path: Path) -> None:
-    write(tmp_path, leads_csv="id,created,tag,engine,kind\na,2026-01-01,,ya,ad\nb,2026-01-01,x,ya,\nc,2026-01-01, ,,direct\nd,2026-01-01,none,,\n")
+    write(
+        tmp_path,
+        leads_csv="id,created,tag,engine,kind\na,2026-01-01,,ya,ad\nb,2026-01-01,x,ya,\nc,2026-01-01, ,,direct\nd,2026-01-01,none,,\n",
+    )
     mapping = {
         **LEADS,
         "columns": {**LEADS["columns"], "source": "tag", "medium": "kind", "content": "tag"},
@@ -159,7 +162,9 @@ def test_lists_are_counted(tmp_path: Path) -> None:
         f"visits.tsv, line {line}: key_events (goals) {goals!r} is not a list such as [12,34]; counts takes lists only"
         for line, goals in ((7, "7"), (8, "[1,2"), (9, "[[1],[2]]"))
     ]
-    typed = pa.table({"id": ["a", "b"], "at": ["2026-01-01"] * 2, "goals": pa.array([[1, 2], []], pa.list_(pa.int32()))})
+    typed = pa.table(
+        {"id": ["a", "b"], "at": ["2026-01-01"] * 2, "goals": pa.array([[1, 2], []], pa.list_(pa.int32()))}
+    )
     pq.write_table(typed, tmp_path / "visits.parquet")
     table, _ = swept(tmp_path, {**visits, "path": "visits.parquet"})
     assert table["key_events"].to_pylist() == [2, 0]
@@ -227,7 +232,11 @@ def test_counts_need_one_plain_column() -> None:
         "counts": "key_events",
     }
     assert FileMapping.model_validate(mapping).counts == ("key_events",)
-    for change in ({"otherwise": {"key_events": "x"}}, {"values": {"key_events": {"a": "1"}}}, {"counts": ["page_views"]}):
+    for change in (
+        {"otherwise": {"key_events": "x"}},
+        {"values": {"key_events": {"a": "1"}}},
+        {"counts": ["page_views"]},
+    ):
         with pytest.raises(ValidationError, match="needs one column of the file, without values or otherwise"):
             FileMapping.model_validate({**mapping, **change})
 
@@ -273,9 +282,7 @@ def test_the_latest_update_stands_above_the_order_of_files(tmp_path: Path) -> No
         a_csv="id,created,changed\n1,2026-01-01,2026-03-01\n2,2026-01-01,\n3,2026-01-01,2026-02-01\n",
         b_csv="id,created,changed\n1,2026-01-01,2026-02-01\n2,2026-01-01,2026-02-01\n3,2026-01-01,2026-02-01\n",
     )
-    table, _ = swept(
-        tmp_path, {**LEADS, "path": "?.csv", "columns": {**LEADS["columns"], "updated_at": "changed"}}
-    )
+    table, _ = swept(tmp_path, {**LEADS, "path": "?.csv", "columns": {**LEADS["columns"], "updated_at": "changed"}})
     assert dict(zip(table["lead_id"].to_pylist(), table["_file"].to_pylist(), strict=True)) == {
         "1": "a.csv",
         "2": "b.csv",
@@ -349,7 +356,15 @@ def test_a_key_that_lets_rows_share_an_id_is_refused(tmp_path: Path) -> None:
 
 def test_which_row_is_last_of_its_key() -> None:
     keys = pa.array(["a", "b", None, "a", None, "b", "c"])
-    assert last_of_each(codes_of(keys), np.arange(7), np.ones(7, dtype=bool)).tolist() == [False, False, True, True, True, True, True]
+    assert last_of_each(codes_of(keys), np.arange(7), np.ones(7, dtype=bool)).tolist() == [
+        False,
+        False,
+        True,
+        True,
+        True,
+        True,
+        True,
+    ]
     assert copy_numbers(keys).tolist() == [1, 1, 1, 2, 2, 2, 1]
 
 
@@ -592,7 +607,7 @@ def test_one_id_is_one_id_however_pandas_wrote_it(tmp_path: Path) -> None:
 
 
 def test_control_characters_do_not_reach_the_store(tmp_path: Path) -> None:
-    write(tmp_path, leads_csv="id,created,form\n1,2026-01-01,\"De\x00mo\x1b\tform\nnew\x85\"\n")
+    write(tmp_path, leads_csv='id,created,form\n1,2026-01-01,"De\x00mo\x1b\tform\nnew\x85"\n')
     table, _ = swept(tmp_path, {**LEADS, "columns": {**LEADS["columns"], "form": "form"}})
     assert table["form"].to_pylist() == ["Demo\tform\nnew"]
 
@@ -708,7 +723,11 @@ def test_clicks_in_emails_need_an_address_and_keep_none(tmp_path: Path) -> None:
     )
     rows, tally = swept(tmp_path, mapping)
     (row,) = rows.to_pylist()
-    assert (row["email_hash"], row["campaign"], row["_copy"]) == (hash_email("ann@x.org", b"a key that is long enough"), "News", 1)
+    assert (row["email_hash"], row["campaign"], row["_copy"]) == (
+        hash_email("ann@x.org", b"a key that is long enough"),
+        "News",
+        1,
+    )
     assert row["url"] == "https://s.example/?utm_source=n&email=(redacted)"
     assert row["clicked_at"] == datetime(2026, 3, 1, 10, tzinfo=UTC)
     assert tally.bad_row_count == 1

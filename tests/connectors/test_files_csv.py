@@ -46,9 +46,7 @@ def test_lines_are_counted_through_blank_lines_quoted_breaks_and_bad_rows(tmp_pa
     assert "lead_id (id) is empty" in bad[2]
 
 
-@hypothesis_settings(
-    max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
-)
+@hypothesis_settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(
     rows=st.lists(
         st.one_of(
@@ -187,9 +185,7 @@ def test_rows_in_another_encoding_are_bad_and_the_others_are_read(tmp_path: Path
     content = b"id,created,note\na,2026-01-01,ok\nb,2026-01-01,\xcf\xf0\xe8\nc,2026-01-01,caf\xc3\xa9\n"
     lines, bad = lead_lines(tmp_path, content, columns={**LEADS["columns"], "source": "note"})
     assert lines == {"a": 2, "c": 4}
-    assert bad == [
-        "crm: leads.csv, line 3: bytes that are not utf-8; set encoding if the file is in another one"
-    ]
+    assert bad == ["crm: leads.csv, line 3: bytes that are not utf-8; set encoding if the file is in another one"]
 
 
 def test_a_header_in_another_encoding_is_one_clear_error(tmp_path: Path) -> None:
@@ -198,16 +194,12 @@ def test_a_header_in_another_encoding_is_one_clear_error(tmp_path: Path) -> None
 
 
 def test_the_wrong_delimiter_is_named(tmp_path: Path) -> None:
-    with pytest.raises(
-        DriftError, match=r"no column 'id'; its header is one column, 'id;created': set delimiter"
-    ):
+    with pytest.raises(DriftError, match=r"no column 'id'; its header is one column, 'id;created': set delimiter"):
         lead_lines(tmp_path, "id;created\na;2026-01-01\n")
 
 
 def test_a_column_that_the_file_lacks_is_named_with_its_neighbours(tmp_path: Path) -> None:
-    with pytest.raises(
-        DriftError, match=r"crm.*leads.csv: there is no column 'created' \(did you mean 'Created'\?\)"
-    ):
+    with pytest.raises(DriftError, match=r"crm.*leads.csv: there is no column 'created' \(did you mean 'Created'\?\)"):
         lead_lines(tmp_path, "id,Created\na,2026-01-01\n")
 
 
@@ -249,7 +241,12 @@ def test_a_byte_order_mark_goes_before_the_header_is_parsed(tmp_path: Path, mark
 def test_names_of_a_header_are_compared_as_people_see_them(tmp_path: Path) -> None:
     header = "  Gro\u0308\u00dfe ;Erstellt\u00a0 am;\u200bNr\u202f;Nr 2"
     (tmp_path / "l.csv").write_text(f"{header}\nx;2026-01-01;7;8\n", encoding="utf-8")
-    mapping = {**LEADS, "path": "l.csv", "delimiter": ";", "columns": {"lead_id": "Nr", "created_at": "Erstellt am", "form": "Gr\u00f6\u00dfe"}}
+    mapping = {
+        **LEADS,
+        "path": "l.csv",
+        "delimiter": ";",
+        "columns": {"lead_id": "Nr", "created_at": "Erstellt am", "form": "Gr\u00f6\u00dfe"},
+    }
     table, _ = swept(tmp_path, mapping)
     assert table.select(["lead_id", "form"]).to_pylist() == [{"lead_id": "7", "form": "x"}]
 
@@ -306,16 +303,12 @@ def test_files_without_rows(tmp_path: Path) -> None:
 
 
 def test_a_file_with_bad_rows_only_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(
-        DriftError, match=r"none of its 2 rows can be read; line 2: .*'01.02.2026'.*set date_format"
-    ):
+    with pytest.raises(DriftError, match=r"none of its 2 rows can be read; line 2: .*'01.02.2026'.*set date_format"):
         lead_lines(tmp_path, "id,created\na,01.02.2026\nb,02.02.2026\n")
 
 
 def test_strict_mappings_stop_at_the_first_bad_row(tmp_path: Path) -> None:
-    with pytest.raises(
-        DriftError, match=r"leads.csv: line 3: lead_id \(id\) is empty \(the mapping is strict"
-    ):
+    with pytest.raises(DriftError, match=r"leads.csv: line 3: lead_id \(id\) is empty \(the mapping is strict"):
         lead_lines(tmp_path, "id,created\na,2026-01-01\n,2026-01-01\n", strict=True)
 
 

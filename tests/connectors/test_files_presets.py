@@ -176,7 +176,9 @@ def test_google_ads_report(tmp_path: Path) -> None:
 def test_meta_ads_export(tmp_path: Path, header: str, row: str, spent: list[tuple[date, Decimal]]) -> None:
     found, tally = read(tmp_path, "meta_ads_export", f"\ufeff{header}\n{row}\n")
     assert of(found, "date", "cost") == spent
-    assert {(each["currency_code"], each["platform"], each["campaign_name"]) for each in found} == {("EUR", "meta_ads", "Prospecting")}
+    assert {(each["currency_code"], each["platform"], each["campaign_name"]) for each in found} == {
+        ("EUR", "meta_ads", "Prospecting")
+    }
     assert (tally.bad_row_count, tally.bad_cell_count) == (0, 0)
 
 
@@ -193,7 +195,9 @@ def test_yandex_direct_report(tmp_path: Path) -> None:
     in_rubles = service.replace("125500000", "125.50")
     found, _ = read(tmp_path, "yandex_direct_report", in_rubles, "direct.tsv", **rubles, unit=None)
     assert of(found, *names) == expected
-    with pytest.raises(DriftError, match=r"cost \(Cost\) 125.5 is not in micros, which have no decimals; take unit.cost away"):
+    with pytest.raises(
+        DriftError, match=r"cost \(Cost\) 125.5 is not in micros, which have no decimals; take unit.cost away"
+    ):
         read(tmp_path, "yandex_direct_report", in_rubles, "direct.tsv", **rubles)
     with pytest.raises(DriftError, match="cost has no currency"):
         read(tmp_path, "yandex_direct_report", service, "direct.tsv")
@@ -217,8 +221,18 @@ def _readme_block(marker: str) -> str:
 
 
 def test_metrica_visits(tmp_path: Path) -> None:
-    names = [name for names in presets()["metrica_visits"]["columns"].values() for name in (names if isinstance(names, list) else [names])]
-    names += ["ym:s:lastAdvEngine", "ym:s:lastSearchEngineRoot", "ym:s:lastSocialNetwork", "ym:s:lastMessenger", "ym:s:lastTrafficSource"]
+    names = [
+        name
+        for names in presets()["metrica_visits"]["columns"].values()
+        for name in (names if isinstance(names, list) else [names])
+    ]
+    names += [
+        "ym:s:lastAdvEngine",
+        "ym:s:lastSearchEngineRoot",
+        "ym:s:lastSocialNetwork",
+        "ym:s:lastMessenger",
+        "ym:s:lastTrafficSource",
+    ]
     cells = dict.fromkeys(names, "") | {
         "ym:s:date": "2026-03-02", "ym:s:visitID": "1", "ym:s:dateTime": "2026-03-02 00:30:00", "ym:s:clientID": "1650000000000000001",
         "ym:s:goalsID": "[12,34]", "ym:s:bounce": "0", "ym:s:lastTrafficSource": "ad", "ym:s:lastAdvEngine": "ya_direct",
@@ -247,7 +261,21 @@ def test_hubspot_deals_export(tmp_path: Path) -> None:
     own = {"values": {"status": {"A stage of our own": "lost"}}}
     found, tally = read(tmp_path, "hubspot_deals_export", "\n".join([header, *rows]), **own)
     assert [row["status"] for row in found] == ["won", "open", "lost"]
-    xlsx = [header.split(","), [9001, "A", "Closed Won", 1200.5, "EUR", datetime(2026, 9, 2, 10), datetime(2026, 9, 5, 10), "Sam", "P", "501;502"]]
+    xlsx = [
+        header.split(","),
+        [
+            9001,
+            "A",
+            "Closed Won",
+            1200.5,
+            "EUR",
+            datetime(2026, 9, 2, 10),
+            datetime(2026, 9, 5, 10),
+            "Sam",
+            "P",
+            "501;502",
+        ],
+    ]
     save(tmp_path / "deals.xlsx", Deals=xlsx)
     table, _ = swept(tmp_path, {"preset": "hubspot_deals_export", "path": "deals.xlsx"}, stream="deals")
     assert of(table.to_pylist(), "deal_id", "amount", "closed_at") == [("9001", Decimal("1200.5"), utc(2026, 9, 5, 10))]
@@ -327,7 +355,10 @@ def test_every_key_can_be_overridden_or_taken_away(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
-        ({"preset": "shopify", "path": "x.csv"}, "preset 'shopify': there is none; allowed are amocrm_export, bitrix24_export"),
+        (
+            {"preset": "shopify", "path": "x.csv"},
+            "preset 'shopify': there is none; allowed are amocrm_export, bitrix24_export",
+        ),
         ({"preset": "shopify_orders", "path": "x.csv", "stream": "leads"}, "is of the stream orders, not leads"),
         ({"preset": "shopify_orders", "path": "x.parquet"}, "is of text and spreadsheets"),
         ({"preset": "shopify_orders", "path": "x.csv", "columns": {"total": "x"}}, "columns.total: no such column"),

@@ -70,9 +70,7 @@ def test_olist_leads_by_origin_and_month(olist: Settings, shared_dir: Path) -> N
 def test_olist_keeps_an_empty_origin_apart_from_one_that_says_unknown(olist: Settings) -> None:
     leads, _ = rows_of(olist, "leads")
     rows = ask("select source, channel, count(*) from leads group by all order by all", leads=leads)
-    assert {
-        (source, channel): count for source, channel, count in rows if channel in (None, "Unassigned")
-    } == {
+    assert {(source, channel): count for source, channel, count in rows if channel in (None, "Unassigned")} == {
         (None, None): 60,
         ("unknown", "Unassigned"): 1099,
         ("other", "Unassigned"): 150,
@@ -117,9 +115,7 @@ def test_olist_deals(olist: Settings, shared_dir: Path) -> None:
     counted = ask(ours, deals=deals, leads=rows_of(olist, "leads")[0])
     assert counted == ask(directly)
     assert counted[0][0] == 842
-    assert (
-        round(counted[0][-1] / 842, 2) == 48.44
-    )  # the published mean of the sales cycle; one of them is negative
+    assert round(counted[0][-1] / 842, 2) == 48.44  # the published mean of the sales cycle; one of them is negative
     assert tally.bad_rows == []
 
 
@@ -210,9 +206,7 @@ def test_visitor_ids_of_64_bits_stay_whole(shared_dir: Path) -> None:
     sessions, tally = swept(folder, mapping)
     file = folder / "ga360_sessions_flat.csv"
     assert tally.bad_rows == []
-    ours = ask(
-        "select client_id, started_at, coalesce(page_views, 0) from sessions order by all", sessions=sessions
-    )
+    ours = ask("select client_id, started_at, coalesce(page_views, 0) from sessions order by all", sessions=sessions)
     theirs = ask(
         "select fullVisitorId, to_timestamp(visitStartTime::bigint), coalesce(pageviews::double::bigint, 0) "
         f"from read_csv('{file}', all_varchar = true) order by all"

@@ -44,7 +44,9 @@ def save(path: Path, **sheets: list[list[Any]]) -> Path:
     }  # fmt: skip
     for n, rows in enumerate(sheets.values(), 1):
         cells = "".join(
-            f"<row r='{at}'>" + "".join(_cell(value, f"{chr(64 + column)}{at}") for column, value in enumerate(row, 1)) + "</row>"
+            f"<row r='{at}'>"
+            + "".join(_cell(value, f"{chr(64 + column)}{at}") for column, value in enumerate(row, 1))
+            + "</row>"
             for at, row in enumerate(rows, 1)
         )
         parts[f"xl/worksheets/sheet{n}.xml"] = f"<worksheet {_MAIN}><sheetData>{cells}</sheetData></worksheet>"
@@ -85,7 +87,13 @@ def test_typed_cells_are_what_they_are_whatever_the_settings_for_text_say(tmp_pa
         "sheet": "Orders  2026",
         "decimal": ",",
         "date_format": "%d.%m.%Y",
-        "columns": {"order_id": "id", "ordered_at": "Ordered at", "amount": "total", "is_refund": "back", "product": "item"},
+        "columns": {
+            "order_id": "id",
+            "ordered_at": "Ordered at",
+            "amount": "total",
+            "is_refund": "back",
+            "product": "item",
+        },
     }
     table, tally = swept(tmp_path, mapping)
     assert table.select(["order_id", "ordered_at", "amount", "is_refund", "_line"]).to_pylist() == [
@@ -98,7 +106,13 @@ def test_typed_cells_are_what_they_are_whatever_the_settings_for_text_say(tmp_pa
 
 
 def test_numbers_and_dates_among_texts_are_read_as_the_texts_are(tmp_path: Path) -> None:
-    rows = [["id", "day", "total"], ["1", date(2026, 9, 1), 1234.5], ["2", "02.09.2026", "1.000,25"], ["3", "Total", "--"], ["4", "?", 1]]
+    rows = [
+        ["id", "day", "total"],
+        ["1", date(2026, 9, 1), 1234.5],
+        ["2", "02.09.2026", "1.000,25"],
+        ["3", "Total", "--"],
+        ["4", "?", 1],
+    ]
     save(tmp_path / "orders.xlsx", Orders=rows)
     table, tally = swept(tmp_path, {**ORDERS, "path": "*.xlsx", "decimal": ",", "date_format": "%d.%m.%Y"})
     assert table["amount"].to_pylist() == [Decimal("1234.5"), Decimal("1000.25")]
@@ -107,7 +121,10 @@ def test_numbers_and_dates_among_texts_are_read_as_the_texts_are(tmp_path: Path)
     serial = [["id", "created"], ["a", 45581], ["b", 45581.5]]
     save(tmp_path / "leads.xlsx", Leads=serial)
     leads, _ = swept(tmp_path, {**LEADS, "path": "leads.xlsx", "date_format": "excel"})
-    assert leads["created_at"].to_pylist() == [datetime(2024, 10, 16, tzinfo=UTC), datetime(2024, 10, 16, 12, tzinfo=UTC)]
+    assert leads["created_at"].to_pylist() == [
+        datetime(2024, 10, 16, tzinfo=UTC),
+        datetime(2024, 10, 16, 12, tzinfo=UTC),
+    ]
 
 
 def test_what_is_wrong_with_a_spreadsheet_is_said(tmp_path: Path) -> None:

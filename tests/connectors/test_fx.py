@@ -62,10 +62,7 @@ def test_ecb_rows_are_units_per_euro_and_what_is_not_fixed_is_no_row(scripted: S
     assert {(r["provider"], r["account_id"], r["_extra"]) for r in rows} == {("ecb", "ecb", None)}
     assert tally.api_calls == 1
     assert scripted.asked[0].path == "/service/data/EXR/D..EUR.SP00.A"
-    assert (
-        scripted.asked[0].query
-        == "startPeriod=2026-01-09&endPeriod=2026-01-12&format=csvdata&detail=dataonly"
-    )
+    assert scripted.asked[0].query == "startPeriod=2026-01-09&endPeriod=2026-01-12&format=csvdata&detail=dataonly"
 
 
 def test_a_weekend_is_answered_with_nothing_and_is_no_error(scripted: ScriptedServer) -> None:
@@ -104,9 +101,7 @@ def test_what_is_no_rate_is_refused_by_name(scripted: ScriptedServer, body: str,
 
 def test_a_new_column_of_the_ecb_is_kept_in_extra(scripted: ScriptedServer) -> None:
     scripted.reply(
-        Reply(
-            "CURRENCY,CURRENCY_DENOM,TIME_PERIOD,OBS_VALUE,OBS_NOTE\nUSD,EUR,2026-01-09,1.1712,provisional\n"
-        )
+        Reply("CURRENCY,CURRENCY_DENOM,TIME_PERIOD,OBS_VALUE,OBS_NOTE\nUSD,EUR,2026-01-09,1.1712,provisional\n")
     )
     rows, _ = read(scripted.url, JANUARY, "ecb")
     assert rows[0]["_extra"] == '{"OBS_NOTE": "provisional"}'
@@ -131,9 +126,7 @@ def test_the_table_of_an_earlier_day_is_not_taken_for_the_day_asked(scripted: Sc
     [b"<html><title>DDoS-Guard</title>", b"<ValCurs>Error in parameters</ValCurs>", CBR_DAY[:200]],
     ids=["guard's page", "parameter error", "cut"],
 )
-def test_what_the_bank_of_russia_says_instead_of_rates_is_shown(
-    scripted: ScriptedServer, body: bytes
-) -> None:
+def test_what_the_bank_of_russia_says_instead_of_rates_is_shown(scripted: ScriptedServer, body: bytes) -> None:
     scripted.reply(Reply(body))
     with pytest.raises(VendorError, match="FX_CBR_URL"):
         read(scripted.url, Window.of_day(date(2025, 4, 4)), "cbr")
@@ -176,8 +169,7 @@ def test_roubles_by_day_and_by_currency_are_the_same_and_take_the_fewer_calls(sa
 def test_both_providers_can_be_asked(sandbox: Sandbox) -> None:
     rows, _ = read(sandbox.endpoints["ecb"], Window(date(2026, 3, 2), date(2026, 3, 9)), "ecb", "cbr")
     assert {
-        (row["provider"], row["base_currency"] if row["provider"] == "ecb" else row["currency"])
-        for row in rows
+        (row["provider"], row["base_currency"] if row["provider"] == "ecb" else row["currency"]) for row in rows
     } == {
         ("ecb", "EUR"),
         ("cbr", "RUB"),

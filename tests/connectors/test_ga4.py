@@ -216,9 +216,7 @@ def test_weeks_may_start_on_sunday(sandbox: Sandbox, transport: str) -> None:
             f"""select date - (dayofweek(date))::int, '{cut}', {column}, count(distinct client_id)
                 from s where date between '2026-08-02' and '2026-09-12' group by all""",
         )
-    assert sorted_rows(table, ["period_start", "dimension", "member", "totalUsers"]) == sorted(
-        expected, key=repr
-    )
+    assert sorted_rows(table, ["period_start", "dimension", "member", "totalUsers"]) == sorted(expected, key=repr)
 
 
 def test_a_period_without_a_whole_day_is_not_asked(reader: Reader) -> None:
@@ -286,9 +284,7 @@ def test_values_stay_the_vendors(reader: Reader) -> None:
     table = reader.rows("traffic", YEAR)
     campaigns = set(table.column("sessionCampaignName").to_pylist())
     assert {"(not set)", "(organic)"} <= campaigns
-    assert any("%20" in name or "+" in name for name in campaigns), (
-        "no percent-encoded campaign in the company"
-    )
+    assert any("%20" in name or "+" in name for name in campaigns), "no percent-encoded campaign in the company"
 
 
 # ---- calls and pages ---------------------------------------------------------------------------------------
@@ -350,12 +346,8 @@ def test_a_row_that_moves_between_pages_makes_the_report_read_again(sandbox: San
     assert any("read again" in note for note in reader.tally.notes)
 
 
-@pytest.mark.parametrize(
-    ("fault", "said"), [("duplicate_row", "rows were promised"), ("short_listing", "came")]
-)
-def test_a_report_that_never_comes_whole_is_an_error(
-    sandbox: Sandbox, transport: str, fault: str, said: str
-) -> None:
+@pytest.mark.parametrize(("fault", "said"), [("duplicate_row", "rows were promised"), ("short_listing", "came")])
+def test_a_report_that_never_comes_whole_is_an_error(sandbox: Sandbox, transport: str, fault: str, said: str) -> None:
     sandbox.faults.set("ga4", fault, None)
     with pytest.raises(VendorError, match=said) as raised:
         Reader(sandbox, transport).pages("traffic", JUNE, page_rows=1500)

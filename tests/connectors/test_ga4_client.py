@@ -46,8 +46,7 @@ def answer(*rows: list[str], **changes: Any) -> dict[str, Any]:
         "dimensionHeaders": [{"name": name} for name in CAMPAIGN_DIMENSIONS],
         "metricHeaders": [{"name": "sessions", "type": "TYPE_INTEGER"}],
         "rows": [
-            {"dimensionValues": [{"value": v} for v in row[:-1]], "metricValues": [{"value": row[-1]}]}
-            for row in rows
+            {"dimensionValues": [{"value": v} for v in row[:-1]], "metricValues": [{"value": row[-1]}]} for row in rows
         ],
         "rowCount": len(rows),
         "metadata": {"currencyCode": "EUR", "timeZone": "Europe/Berlin"},
@@ -155,9 +154,7 @@ def test_pages_are_asked_by_offset(scripted: ScriptedServer) -> None:
 def test_several_properties_are_told_apart(scripted: ScriptedServer) -> None:
     quota = {"tokensPerDay": {"consumed": 1, "remaining": 5}}
     scripted.reply(Reply(answer(ROW, propertyQuota=quota)), path=RUN_REPORT)
-    scripted.reply(
-        Reply(answer(ROW, [*ROW[:3], "b", "12", "Paid Search", "1"])), path=RUN_REPORT.replace("1234", "99")
-    )
+    scripted.reply(Reply(answer(ROW, [*ROW[:3], "b", "12", "Paid Search", "1"])), path=RUN_REPORT.replace("1234", "99"))
     tally = Tally()
     pages = read(settings(scripted, property_ids=["1234", "99"]), tally=tally)
     assert [page.rows.column("account_id").to_pylist() for page in pages] == [["1234"], ["99", "99"]]
@@ -170,9 +167,7 @@ def test_several_properties_are_told_apart(scripted: ScriptedServer) -> None:
 @pytest.fixture
 def key_file(tmp_path: Path) -> Path:
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    pem = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
+    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     path = tmp_path / "key.json"
     path.write_text(
         json.dumps(
@@ -201,17 +196,13 @@ def test_a_service_account_signs_its_own_token(scripted: ScriptedServer, key_fil
 
 
 def test_a_refused_token_is_signed_anew_once(scripted: ScriptedServer, key_file: Path) -> None:
-    scripted.rule(
-        lambda _: refused(401, "Request had invalid authentication credentials.", "UNAUTHENTICATED")
-    )
+    scripted.rule(lambda _: refused(401, "Request had invalid authentication credentials.", "UNAUTHENTICATED"))
     with pytest.raises(AuthError, match="GA4_CREDENTIALS_FILE"):
         read(settings(scripted, credentials_file=str(key_file)))
 
 
 def test_a_missing_permission_names_the_account(scripted: ScriptedServer, key_file: Path) -> None:
-    scripted.reply(
-        refused(403, "User does not have sufficient permissions for this property.", "PERMISSION_DENIED")
-    )
+    scripted.reply(refused(403, "User does not have sufficient permissions for this property.", "PERMISSION_DENIED"))
     with pytest.raises(AuthError, match=r"Add reader@p\.iam\.gserviceaccount\.com .* role Viewer"):
         read(settings(scripted, credentials_file=str(key_file)))
 
@@ -333,9 +324,7 @@ def test_a_call_that_the_quota_cannot_pay_for_is_not_made(scripted: ScriptedServ
 def test_an_hourly_shortage_is_waited_for_where_patience_allows(scripted: ScriptedServer) -> None:
     rows = [[*ROW[:3], f"campaign {i}", *ROW[4:]] for i in range(4)]
     quota = {"tokensPerProjectPerHour": {"consumed": 6, "remaining": 0}}
-    scripted.reply(
-        Reply(answer(*rows[:2], rowCount=4, propertyQuota=quota)), Reply(answer(*rows[2:], rowCount=4))
-    )
+    scripted.reply(Reply(answer(*rows[:2], rowCount=4, propertyQuota=quota)), Reply(answer(*rows[2:], rowCount=4)))
     waits: list[float] = []
     pages = read(settings(scripted, quota_patience_seconds=400), page_rows=2, waits=waits)
     assert [page.rows.num_rows for page in pages] == [2, 2]
@@ -439,9 +428,7 @@ def test_a_row_that_comes_twice_in_place_of_another_is_noticed(scripted: Scripte
     assert [name for page in pages for name in page.rows.column("sessionCampaignName").to_pylist()] == [
         f"campaign {i}" for i in range(4)
     ]
-    assert tally.notes == [
-        "campaigns 2026-02-03..2026-02-03: 1 of 4 rows came twice; the report was read again"
-    ]
+    assert tally.notes == ["campaigns 2026-02-03..2026-02-03: 1 of 4 rows came twice; the report was read again"]
 
 
 def test_source_and_medium_come_apart_again(scripted: ScriptedServer) -> None:
@@ -457,8 +444,7 @@ def test_source_and_medium_come_apart_again(scripted: ScriptedServer) -> None:
                 "rows": [
                     {
                         "dimensionValues": [
-                            {"value": v}
-                            for v in ("202602032359", "1.2", text, "c", "t", "x", "/p?q=1", "mobile")
+                            {"value": v} for v in ("202602032359", "1.2", text, "c", "t", "x", "/p?q=1", "mobile")
                         ],
                         "metricValues": [{"value": "1"}, {"value": "0"}, {"value": "0"}],
                     }
@@ -511,9 +497,7 @@ def test_rows_that_become_equal_by_redaction_are_added_up(scripted: ScriptedServ
     assert tally.notes == ["traffic: personal data in addresses or campaign names was redacted"]
 
 
-def test_errors_and_logs_hold_no_credentials(
-    scripted: ScriptedServer, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_errors_and_logs_hold_no_credentials(scripted: ScriptedServer, caplog: pytest.LogCaptureFixture) -> None:
     secret = "ya29.a0AfH6SMBx-secret"
     for _ in range(5):
         scripted.reply(refused(503, f"upstream said Authorization: Bearer {secret}", "UNAVAILABLE"))
@@ -539,9 +523,7 @@ class GrpcVendor:
         )
         self._server = grpc.server(ThreadPoolExecutor(2))
         name = "google.analytics.data.v1beta.BetaAnalyticsData"
-        self._server.add_generic_rpc_handlers(
-            (grpc.method_handlers_generic_handler(name, {"RunReport": handler}),)
-        )
+        self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(name, {"RunReport": handler}),))
         self.address = f"127.0.0.1:{self._server.add_insecure_port('127.0.0.1:0')}"
         self._server.start()
 

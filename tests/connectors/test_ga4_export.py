@@ -148,9 +148,12 @@ def wrapped(lists: pa.ListArray, inner: str | None, outer: str | None) -> pa.Arr
 
 
 @pytest.mark.parametrize(
-    ("inner", "outer"), [(None, None), ("element", "list"), ("element", None), (None, "array"), ("item", None), ("array", "bag")]
+    ("inner", "outer"),
+    [(None, None), ("element", "list"), ("element", None), (None, "array"), ("item", None), ("array", "bag")],
 )
-def test_parameters_are_found_however_the_writer_nested_them(tmp_path: Path, inner: str | None, outer: str | None) -> None:
+def test_parameters_are_found_however_the_writer_nested_them(
+    tmp_path: Path, inner: str | None, outer: str | None
+) -> None:
     write(tmp_path, "events_1.jsonl", *(event(at_us=1_767_225_600_000_000 + n) for n in range(3)))
     expected, _ = swept(tmp_path)
     record = json.loads((tmp_path / "events_1.jsonl").read_text().splitlines()[0])
@@ -260,9 +263,7 @@ def test_the_sessions_own_record_stands_above_what_the_event_was_sent_with(tmp_p
         parameter("medium", string_value="m"),
     ]
     collected = {"manual_source": "c", "manual_campaign_name": "cc", "manual_term": "ct", "gclid": "G"}
-    manual = {
-        "manual_campaign": {"source": "s", "medium": "sm", "campaign_name": "sc", "content": "scontent"}
-    }
+    manual = {"manual_campaign": {"source": "s", "medium": "sm", "campaign_name": "sc", "content": "scontent"}}
     cross = {"cross_channel_campaign": {"source": "google", "medium": "cpc", "campaign_name": "brand"}}
     write(
         tmp_path,
@@ -281,10 +282,7 @@ def test_the_sessions_own_record_stands_above_what_the_event_was_sent_with(tmp_p
     table, _ = swept(tmp_path)
     assert list(
         zip(
-            *(
-                table[name].to_pylist()
-                for name in ("source", "medium", "campaign", "term", "content", "gclid")
-            ),
+            *(table[name].to_pylist() for name in ("source", "medium", "campaign", "term", "content", "gclid")),
             strict=True,
         )
     ) == [
@@ -341,7 +339,9 @@ DAY = 1_767_225_600_000_000  # 1 January 2026
     ],
 )
 @pytest.mark.parametrize("tables", ["daily fresh intraday", "daily intraday", "fresh intraday", "intraday"])
-def test_a_daily_table_stands_above_fresh_above_intraday(tmp_path: Path, daily: str, fresh: str, intraday: str, tables: str) -> None:
+def test_a_daily_table_stands_above_fresh_above_intraday(
+    tmp_path: Path, daily: str, fresh: str, intraday: str, tables: str
+) -> None:
     """Whatever the order of names: of a day only its best table counts, also for events that only a lesser one has."""
     names = {"daily": daily, "fresh": fresh, "intraday": intraday}
     for n, (table, file) in enumerate(names.items(), start=1):

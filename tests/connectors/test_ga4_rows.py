@@ -17,18 +17,14 @@ from dagster_project.connectors.ga4_rows import Report, UnreadableAnswer, from_j
 # Lengths around 128 and 16,384 are where protobuf's length prefix grows by a byte.
 TEXTS = st.one_of(
     st.text(max_size=12),
-    st.sampled_from(
-        ["", "(not set)", '}]}]"rows":[', "größe №5 🚲", "x" * 127, "ß" * 64, "y" * 16_383, "z" * 16_384]
-    ),
+    st.sampled_from(["", "(not set)", '}]}]"rows":[', "größe №5 🚲", "x" * 127, "ß" * 64, "y" * 16_383, "z" * 16_384]),
 )
 
 
 @st.composite
 def tables(draw: st.DrawFn) -> tuple[int, int, list[list[str]]]:
     dimensions, metrics = draw(st.sampled_from([(1, 1), (9, 7), (2, 0), (0, 3)]))
-    rows = draw(
-        st.lists(st.lists(TEXTS, min_size=dimensions + metrics, max_size=dimensions + metrics), max_size=4)
-    )
+    rows = draw(st.lists(st.lists(TEXTS, min_size=dimensions + metrics, max_size=dimensions + metrics), max_size=4))
     return dimensions, metrics, rows
 
 
@@ -99,12 +95,8 @@ def test_json_rows_are_the_rows_sent(table: tuple[int, int, list[list[str]]], in
 def test_a_batch_keeps_its_reports_apart() -> None:
     first, second, empty = (2, 1, [["a", "b", "1"], ["c", "d", "2"]]), (1, 1, [["e", "3"]]), (1, 1, [])
     tables_sent = [first, second, empty]
-    payload = BatchRunReportsResponse.serialize(
-        BatchRunReportsResponse(reports=[message(*t) for t in tables_sent])
-    )
-    text = json.dumps(
-        {"reports": [body(*t) for t in tables_sent], "kind": "analyticsData#batchRunReports"}
-    ).encode()
+    payload = BatchRunReportsResponse.serialize(BatchRunReportsResponse(reports=[message(*t) for t in tables_sent]))
+    text = json.dumps({"reports": [body(*t) for t in tables_sent], "kind": "analyticsData#batchRunReports"}).encode()
     for reports in (from_protobuf(payload, is_batch=True), from_json(text, is_batch=True)):
         assert [rows_of(report) for report in reports] == [t[2] for t in tables_sent]
         assert [report.row_count for report in reports] == [9, 8, 7]

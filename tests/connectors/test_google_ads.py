@@ -90,9 +90,7 @@ def keys(stream: Stream, table: pa.Table) -> list[tuple]:
 
 
 def test_the_recorded_answer_becomes_typed_rows(shared_dir: Path, scripted: ScriptedServer) -> None:
-    recorded = json.loads((shared_dir / "fixtures/google_ads/searchstream_synthetic.json").read_text())[
-        "body"
-    ]
+    recorded = json.loads((shared_dir / "fixtures/google_ads/searchstream_synthetic.json").read_text())["body"]
     scripted.rule(google(recorded))
     table, _ = read(CAMPAIGNS, at(scripted), AUGUST)
     assert table.to_pylist() == [
@@ -116,13 +114,9 @@ def test_the_recorded_answer_becomes_typed_rows(shared_dir: Path, scripted: Scri
 
 
 def test_the_recorded_quota_error_names_when_to_come_back(shared_dir: Path, scripted: ScriptedServer) -> None:
-    recorded = json.loads((shared_dir / "fixtures/google_ads/errors_doc_derived.json").read_text())[
-        "quota_429"
-    ]
+    recorded = json.loads((shared_dir / "fixtures/google_ads/errors_doc_derived.json").read_text())["quota_429"]
     scripted.rule(google(Reply(recorded, 429)))
-    with pytest.raises(
-        QuotaError, match=r"Number of operations for explorer access.*Run again in 2\.5 hours"
-    ) as error:
+    with pytest.raises(QuotaError, match=r"Number of operations for explorer access.*Run again in 2\.5 hours") as error:
         read(CAMPAIGNS, at(scripted), AUGUST)
     assert error.value.retry_after_seconds == 8962
     assert len(scripted.asked) == 3  # token, hierarchy, and one report: no use in asking again
@@ -139,9 +133,7 @@ def test_campaigns_of_a_year_equal_what_the_company_spent(sandbox: Sandbox) -> N
         if row["date"] in YEAR:
             sums = expected[row["date"], row["campaign_id"]]
             sums[:] = [total + row[measure] for total, measure in zip(sums, measures, strict=True)]
-    got = {
-        (row["date"], row["campaign_id"]): [row[measure] for measure in measures] for row in table.to_pylist()
-    }
+    got = {(row["date"], row["campaign_id"]): [row[measure] for measure in measures] for row in table.to_pylist()}
     expected = {key: sums for key, sums in expected.items() if any(sums)}
     assert got.keys() == expected.keys()
     for key, sums in expected.items():
@@ -170,9 +162,9 @@ def test_a_click_id_belongs_to_its_campaign_and_ad(sandbox: Sandbox) -> None:
     window = Window(date(2026, 9, 21), date(2026, 9, 28))
     table, _ = read(CLICKS, settings(sandbox.env), window)
     known = [row for row in sandbox.company.ad_clicks.to_pylist() if row["date"] in window]
-    assert {
-        (r["gclid"], r["date"], r["campaign_id"], r["ad_group_id"], r["ad_id"]) for r in table.to_pylist()
-    } == {(r["gclid"], r["date"], r["campaign_id"], r["ad_group_id"], r["ad_id"]) for r in known}
+    assert {(r["gclid"], r["date"], r["campaign_id"], r["ad_group_id"], r["ad_id"]) for r in table.to_pylist()} == {
+        (r["gclid"], r["date"], r["campaign_id"], r["ad_group_id"], r["ad_id"]) for r in known
+    }
     assert table.num_rows == len(known) > 50
 
 
@@ -189,9 +181,7 @@ def test_clicks_are_one_query_a_day_because_the_vendor_takes_no_more(sandbox: Sa
 
 
 def test_all_streams_sign_in_once(sandbox: Sandbox) -> None:
-    of = settings(
-        sandbox.env, GOOGLE_OAUTH_TOKEN_URL=sandbox.endpoints["google_ads"]
-    )  # host only: /token is implied
+    of = settings(sandbox.env, GOOGLE_OAUTH_TOKEN_URL=sandbox.endpoints["google_ads"])  # host only: /token is implied
     for stream in ads.STREAMS:
         read(stream, of, Window.of_day(date(2026, 9, 15)))
     assert sandbox.calls.count("google_ads", "/token") == 1
@@ -252,7 +242,10 @@ def test_what_is_stored_of_an_account_outlives_its_cancellation(sandbox: Sandbox
     last_month = zone.extracted_days(CAMPAIGNS)
     before = {day: zone.read_day(CAMPAIGNS, day) for day in last_month}
     for day, rows in before.items():  # as if the account had been read every night before it was cancelled
-        of_both = [rows, rows.set_column(rows.schema.get_field_index("account_id"), "account_id", pa.array([cancelled] * len(rows)))]
+        of_both = [
+            rows,
+            rows.set_column(rows.schema.get_field_index("account_id"), "account_id", pa.array([cancelled] * len(rows))),
+        ]
         page = Page(pa.concat_tables(of_both).select(CAMPAIGNS.schema.names))
         zone.replace_days(CAMPAIGNS, [day], [page], extracted_at=datetime.now(UTC), checked_on=day)
     assert refresh(both).written.quality["unread_accounts"] == [cancelled]
@@ -264,9 +257,7 @@ def test_what_is_stored_of_an_account_outlives_its_cancellation(sandbox: Sandbox
 
 def test_no_readable_account_is_an_error_and_not_an_empty_month(sandbox: Sandbox) -> None:
     of = settings(sandbox.env, GOOGLE_ADS_CUSTOMER_ID=vendor.CANCELED_CUSTOMER_ID)
-    with pytest.raises(
-        ConfigError, match=r"no account of GOOGLE_ADS_CUSTOMER_ID can be read .*CUSTOMER_NOT_ENABLED"
-    ):
+    with pytest.raises(ConfigError, match=r"no account of GOOGLE_ADS_CUSTOMER_ID can be read .*CUSTOMER_NOT_ENABLED"):
         read(CAMPAIGNS, of, AUGUST)
 
 
@@ -325,9 +316,7 @@ def test_earliest_days_by_the_calendar() -> None:
 
 @pytest.mark.parametrize("fault", ["throttle", "server_error", "reset", "truncated", "expired_token", "slow"])
 @pytest.mark.parametrize("stream", ads.STREAMS, ids=lambda stream: stream.name)
-def test_passing_faults_change_nothing(
-    sandbox: Sandbox, waits: list[float], stream: Stream, fault: str
-) -> None:
+def test_passing_faults_change_nothing(sandbox: Sandbox, waits: list[float], stream: Stream, fault: str) -> None:
     window = Window(date(2026, 9, 20), date(2026, 9, 27))
     unharmed, _ = read(stream, settings(sandbox.env), window)
     count = 1 if fault == "expired_token" else 2
@@ -340,9 +329,7 @@ def test_passing_faults_change_nothing(
 
 
 @pytest.mark.parametrize("share", [0.02, 0.3, 0.55, 0.8, 0.999])
-def test_a_stream_that_breaks_goes_on_where_it_was_whole(
-    sandbox: Sandbox, waits: list[float], share: float
-) -> None:
+def test_a_stream_that_breaks_goes_on_where_it_was_whole(sandbox: Sandbox, waits: list[float], share: float) -> None:
     unharmed, _ = read(CAMPAIGNS, settings(sandbox.env), YEAR)
     sandbox.faults.set("google_ads", "truncated", 4, after=1, share=share)
     table, tally = read(CAMPAIGNS, settings(sandbox.env), YEAR)
@@ -492,9 +479,7 @@ def test_pages_are_handed_on_while_the_answer_still_comes(scripted: ScriptedServ
     scripted.rule(google(Reply(body())))
     assert CAMPAIGNS.read
     pages = CAMPAIGNS.read(at(scripted), AUGUST, Tally())
-    assert next(pages).rows["date"].to_pylist() == [
-        date(2026, 8, 1)
-    ]  # would hang here if the answer were read whole
+    assert next(pages).rows["date"].to_pylist() == [date(2026, 8, 1)]  # would hang here if the answer were read whole
     page_is_read.send(b".")
     assert [str(key[1:]) for page in pages for key in keys(CAMPAIGNS, page.rows)] == [
         "(datetime.date(2026, 8, 2), '1')",
@@ -552,22 +537,14 @@ def test_a_field_that_changed_is_named_with_its_day(
     for each in rows:
         damage(each)
     scripted.rule(google([batch(*rows)]))
-    with pytest.raises(
-        DriftError, match=rf"google_ads/campaign_performance: field {says}.*day (2026-08-02|next week)"
-    ):
+    with pytest.raises(DriftError, match=rf"google_ads/campaign_performance: field {says}.*day (2026-08-02|next week)"):
         read(CAMPAIGNS, at(scripted), AUGUST)
 
 
-@pytest.mark.parametrize(
-    "days", [("2026-08-02", "2026-07-31"), ("2026-08-02", "2026-08-01"), ("2026-09-01",)]
-)
-def test_days_out_of_order_or_out_of_the_window_are_refused(
-    scripted: ScriptedServer, days: tuple[str, ...]
-) -> None:
+@pytest.mark.parametrize("days", [("2026-08-02", "2026-07-31"), ("2026-08-02", "2026-08-01"), ("2026-09-01",)])
+def test_days_out_of_order_or_out_of_the_window_are_refused(scripted: ScriptedServer, days: tuple[str, ...]) -> None:
     scripted.rule(google([batch(row(day)) for day in days]))
-    with pytest.raises(
-        VendorError, match=r"asked for 2026-08-0\d\.\.2026-08-31 in order of day, got rows of"
-    ):
+    with pytest.raises(VendorError, match=r"asked for 2026-08-0\d\.\.2026-08-31 in order of day, got rows of"):
         read(CAMPAIGNS, at(scripted), AUGUST)
 
 
@@ -627,12 +604,8 @@ def test_errors_say_what_happened_and_what_to_do(
     assert len(days_asked(scripted)) == 1  # none of these is asked again
 
 
-def test_an_error_object_without_its_array_is_understood_too(
-    scripted: ScriptedServer, waits: list[float]
-) -> None:
-    throttled = failure(
-        429, "quotaError", "RESOURCE_TEMPORARILY_EXHAUSTED", quotaErrorDetails={"retryDelay": "7s"}
-    )
+def test_an_error_object_without_its_array_is_understood_too(scripted: ScriptedServer, waits: list[float]) -> None:
+    throttled = failure(429, "quotaError", "RESOURCE_TEMPORARILY_EXHAUSTED", quotaErrorDetails={"retryDelay": "7s"})
     scripted.rule(google(Reply(throttled, 429), [batch(row("2026-08-01"))]))
     table, _ = read(CAMPAIGNS, at(scripted), AUGUST)
     assert (table.num_rows, waits) == (1, [7.0])
@@ -640,16 +613,12 @@ def test_an_error_object_without_its_array_is_understood_too(
 
 def test_quota_inside_the_stream_is_waited_for(scripted: ScriptedServer, waits: list[float]) -> None:
     throttled = failure(429, "quotaError", "RESOURCE_EXHAUSTED", quotaErrorDetails={"retryDelay": "30s"})
-    scripted.rule(
-        google([batch(row("2026-08-01"), row("2026-08-02")), throttled], [batch(row("2026-08-02"))])
-    )
+    scripted.rule(google([batch(row("2026-08-01"), row("2026-08-02")), throttled], [batch(row("2026-08-02"))]))
     table, _ = read(CAMPAIGNS, at(scripted), AUGUST)
     assert (table.num_rows, waits) == (2, [30.0])
 
 
-def test_a_token_that_expires_inside_the_stream_is_renewed(
-    scripted: ScriptedServer, waits: list[float]
-) -> None:
+def test_a_token_that_expires_inside_the_stream_is_renewed(scripted: ScriptedServer, waits: list[float]) -> None:
     expired = failure(401, "authenticationError", "OAUTH_TOKEN_EXPIRED")
     scripted.rule(google([batch(row("2026-08-01"), row("2026-08-02")), expired], [batch(row("2026-08-02"))]))
     table, _ = read(CAMPAIGNS, at(scripted), AUGUST)
@@ -683,9 +652,7 @@ def test_clicks_without_an_id_are_counted_and_left_out(scripted: ScriptedServer)
         ("abc", "88"),
         ("def", None),
     ]
-    assert tally.notes == [
-        "2026-09-01: 1 clicks have no click id (app campaigns have none) and were left out"
-    ]
+    assert tally.notes == ["2026-09-01: 1 clicks have no click id (app campaigns have none) and were left out"]
     scripted.rule(google([batch(*[click(gclid=name, adGroupAd="ads/88") for name in "abc"])]))
     with pytest.raises(DriftError, match=r"click_view\.ad_group_ad should end in /adGroupAds/"):
         read(CLICKS, at(scripted), Window.of_day(date(2026, 9, 1)))
@@ -706,9 +673,7 @@ def test_requests_carry_what_google_wants(scripted: ScriptedServer) -> None:
     assert report.headers["authorization"] == "Bearer ya29.s3cr3t"
     assert report.headers["developer-token"] == "dev-s3cr3t"
     assert report.headers["login-customer-id"] == "9876543210"
-    assert report.json["query"].endswith(
-        "ORDER BY segments.date PARAMETERS omit_unselected_resource_names=true"
-    )
+    assert report.json["query"].endswith("ORDER BY segments.date PARAMETERS omit_unselected_resource_names=true")
 
 
 def test_without_a_developer_token_its_header_is_not_sent(scripted: ScriptedServer) -> None:
@@ -721,9 +686,7 @@ def test_without_a_developer_token_its_header_is_not_sent(scripted: ScriptedServ
 @pytest.mark.parametrize(
     "reply",
     [
-        Reply(
-            [failure(403, "authorizationError", "X", "developer-token: dev-s3cr3t, Bearer ya29.s3cr3t")], 403
-        ),
+        Reply([failure(403, "authorizationError", "X", "developer-token: dev-s3cr3t, Bearer ya29.s3cr3t")], 403),
         Reply("<html>refresh_token=refresh-s3cr3t</html>"),
         Reply([failure(500, "internalError", "INTERNAL_ERROR", "client_secret=client-s3cr3t")], 500),
     ],

@@ -65,17 +65,13 @@ def test_passing_trouble_is_ridden_out(
     assert 0.5 <= waits[0] <= 1.0 <= waits[1] <= 1.5  # doubles, with up to half a second of chance
 
 
-def test_the_vendors_own_waiting_time_is_kept(
-    http: Http, scripted: ScriptedServer, waits: list[float]
-) -> None:
+def test_the_vendors_own_waiting_time_is_kept(http: Http, scripted: ScriptedServer, waits: list[float]) -> None:
     scripted.reply(Reply("slow down", 429, {"Retry-After": "17"}), GOOD)
     http.get_json("/v1/things")
     assert waits == [17.0]
 
 
-def test_a_long_waiting_time_ends_in_a_quota_error(
-    http: Http, scripted: ScriptedServer, waits: list[float]
-) -> None:
+def test_a_long_waiting_time_ends_in_a_quota_error(http: Http, scripted: ScriptedServer, waits: list[float]) -> None:
     scripted.reply(Reply("slow down", 429, {"Retry-After": str(int(PATIENCE_SECONDS) + 1)}))
     with pytest.raises(QuotaError, match="run again after that") as caught:
         http.get_json("/v1/things")
@@ -85,9 +81,7 @@ def test_a_long_waiting_time_ends_in_a_quota_error(
 
 def test_lasting_trouble_ends_in_one_error(http: Http, scripted: ScriptedServer, tally: Tally) -> None:
     scripted.reply(*[Reply("down for repair", 503)] * ATTEMPTS)
-    with pytest.raises(
-        VendorError, match=rf"/v1/things still fails after {ATTEMPTS} attempts.*503.*down for repair"
-    ):
+    with pytest.raises(VendorError, match=rf"/v1/things still fails after {ATTEMPTS} attempts.*503.*down for repair"):
         http.get_json("/v1/things")
     assert (tally.api_calls, tally.retries) == (ATTEMPTS, ATTEMPTS - 1)
 
@@ -104,9 +98,7 @@ def test_what_no_retry_mends_is_not_retried(
     assert tally.api_calls == 1
 
 
-def test_a_web_page_instead_of_json_says_so_at_once(
-    http: Http, scripted: ScriptedServer, tally: Tally
-) -> None:
+def test_a_web_page_instead_of_json_says_so_at_once(http: Http, scripted: ScriptedServer, tally: Tally) -> None:
     scripted.reply(Reply("<html>Welcome to our proxy</html>"))
     with pytest.raises(VendorError, match=r"not JSON \(starts '<html>Welcome.*is the base URL right\?"):
         http.get_json("/v1/things")
@@ -132,9 +124,7 @@ def test_a_number_of_thousands_of_digits_is_handed_on_as_text(http: Http, script
     assert http.get_json("/v1/things") == {"rows": [1, "9" * 5000]}
 
 
-def test_nobody_is_asked_for_a_read_that_was_given_up(
-    http: Http, scripted: ScriptedServer, tally: Tally
-) -> None:
+def test_nobody_is_asked_for_a_read_that_was_given_up(http: Http, scripted: ScriptedServer, tally: Tally) -> None:
     tally.give_up()
     with pytest.raises(GivenUp):
         http.get_json("/v1/things")
@@ -181,9 +171,7 @@ def test_a_server_that_hangs_is_given_up_and_asked_again(
 # ---- the vendor's dialect ----------------------------------------------------------------------------------
 
 
-def test_the_judge_can_call_a_200_throttled(
-    scripted: ScriptedServer, tally: Tally, waits: list[float]
-) -> None:
+def test_the_judge_can_call_a_200_throttled(scripted: ScriptedServer, tally: Tally, waits: list[float]) -> None:
     scripted.reply(Reply({"code": 40100}), Reply({"code": 0}))
     judge = lambda response: Verdict(wait_seconds=3) if response.json()["code"] == 40100 else None  # noqa: E731
     with Http("shop", scripted.url, tally, judge=judge) as http:
@@ -263,9 +251,7 @@ def test_no_secret_reaches_a_message_or_a_traceback(
 ) -> None:
     scripted.reply(*replies)
     with caplog.at_level("DEBUG", logger="dagster_project"), pytest.raises(SourceError) as caught:
-        http.get_json(
-            "/v1/things", params={"access_token": SECRET}, headers={"Authorization": f"Bearer {SECRET}"}
-        )
+        http.get_json("/v1/things", params={"access_token": SECRET}, headers={"Authorization": f"Bearer {SECRET}"})
     assert SECRET not in "".join(traceback.format_exception(caught.value))
     assert SECRET not in caplog.text
 

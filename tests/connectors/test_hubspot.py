@@ -109,9 +109,7 @@ def test_a_contact_becomes_a_typed_row_without_personal_data(monkeypatch: pytest
     assert row["phone_hash"] == hash_phone("+491711234567", KEY)
     assert (row["utm_source"], row["utm_medium"], row["utm_content"]) == ("google", None, "for (redacted)")
     assert row["gclid"] == "EAIaIQobChMI"  # the form's own field is empty: HubSpot's last ad click stands in
-    assert row["hs_analytics_first_url"].startswith(
-        "https://www.kontorra.example/demo?utm_source=google&email="
-    )
+    assert row["hs_analytics_first_url"].startswith("https://www.kontorra.example/demo?utm_source=google&email=")
     assert row["hs_analytics_first_timestamp"] == at("2026-09-02T08:00:00")
     assert row["hs_merged_object_ids"] == "17;18"
     assert row["lifecyclestage_history"] == [
@@ -221,9 +219,7 @@ def test_a_contact_that_leaves_the_window_while_it_is_read_stays_until_its_new_d
         contacts=[contact(7, at("2026-09-29T10:00:00"), lifecyclestage="lead")],
         later_contacts=[(start, contact(7, start, lifecyclestage="customer"))],
     )
-    with serve_company(
-        company, monkeypatch, clock=TickingClock(start), index_lag=timedelta(minutes=5)
-    ) as sandbox:
+    with serve_company(company, monkeypatch, clock=TickingClock(start), index_lag=timedelta(minutes=5)) as sandbox:
         pages = hubspot.read_contacts(
             settings_for(sandbox.endpoints["hubspot"]), Window.of_day(date(2026, 9, 29)), Tally()
         )
@@ -237,9 +233,7 @@ def test_a_contact_that_is_erased_while_it_is_read_is_left_out(monkeypatch: pyte
         contacts=[contact(1, at("2026-09-29T10:00:00")), contact(2, at("2026-09-29T11:00:00"))],
         gone_contacts=[(start, "2")],
     )
-    with serve_company(
-        company, monkeypatch, clock=TickingClock(start), index_lag=timedelta(minutes=5)
-    ) as sandbox:
+    with serve_company(company, monkeypatch, clock=TickingClock(start), index_lag=timedelta(minutes=5)) as sandbox:
         tally = Tally()
         pages = hubspot.read_contacts(
             settings_for(sandbox.endpoints["hubspot"]), Window.of_day(date(2026, 9, 29)), tally
@@ -269,13 +263,9 @@ def test_an_archived_contact_is_a_version_of_the_day_it_was_archived(monkeypatch
     assert [swept[n]["archived"] for n in "123"] == [True, True, False]
 
 
-def test_a_restored_contact_is_live_again_after_a_sweep(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_restored_contact_is_live_again_after_a_sweep(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     zone, day = RawZone(tmp_path / "raw"), date(2026, 10, 1)
-    company = FewRecords(
-        contacts=[contact(1, at("2026-09-02T10:00:00"), archived_at=at("2026-09-12T09:30:00"))]
-    )
+    company = FewRecords(contacts=[contact(1, at("2026-09-02T10:00:00"), archived_at=at("2026-09-12T09:30:00"))])
     for restored in (False, True):
         if restored:
             company.contacts = [contact(1, at("2026-09-02T10:00:00"))]
@@ -290,9 +280,7 @@ def test_a_restored_contact_is_live_again_after_a_sweep(
 def test_a_sweep_and_the_windows_give_the_same_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     history = {"lifecyclestage": [Change(at("2026-09-01T08:00:00"), "lead", "FORM")]}
     contacts = [
-        contact(
-            n, at("2026-09-01T00:00:00") + timedelta(hours=3 * n), history=history, email=f"{n}@example.com"
-        )
+        contact(n, at("2026-09-01T00:00:00") + timedelta(hours=3 * n), history=history, email=f"{n}@example.com")
         for n in range(1, 180)
     ]
     contacts.append(contact(500, at("2026-09-01T10:00:00"), archived_at=at("2026-09-20T10:00:00")))
@@ -368,9 +356,7 @@ def test_only_properties_that_the_portal_has_are_asked_for() -> None:
 
 def test_configured_property_names_make_the_columns() -> None:
     configured = HubspotProperties(utm_source="source_of_lead", product="product_line")
-    assert contact_properties(CORE | {"source_of_lead"}, configured).columns["utm_source"] == (
-        "source_of_lead",
-    )
+    assert contact_properties(CORE | {"source_of_lead"}, configured).columns["utm_source"] == ("source_of_lead",)
     assert deal_properties(DEAL_CORE | {"product_line"}, configured).columns["product"] == ("product_line",)
 
 
@@ -553,9 +539,7 @@ def test_submissions_of_a_window_are_read_until_its_start(monkeypatch: pytest.Mo
         forms=[DEMO, OLD, COMMENTS],
         submissions=[
             *[submission(n, DEMO, moment) for n, moment in enumerate(moments)],
-            submission(
-                900, OLD, at("2026-09-03T00:00:00.001"), email="Old@Example.com", phone="0171 1234567"
-            ),
+            submission(900, OLD, at("2026-09-03T00:00:00.001"), email="Old@Example.com", phone="0171 1234567"),
             submission(901, COMMENTS, at("2026-09-03T00:00:00")),
         ],
     )
@@ -568,9 +552,7 @@ def test_submissions_of_a_window_are_read_until_its_start(monkeypatch: pytest.Mo
         assert sandbox.calls.count(path="/submissions/forms/form-comments") == 0
         swept = rows_of(hubspot.sweep_submissions(settings, Tally()))
     rows = {row["conversionId"]: row for row in rows_of(pages)}
-    expected = {
-        f"conversion-{n}" for n, moment in enumerate(moments) if at("2026-09-03") <= moment < at("2026-09-13")
-    }
+    expected = {f"conversion-{n}" for n, moment in enumerate(moments) if at("2026-09-03") <= moment < at("2026-09-13")}
     assert set(rows) == expected | {"conversion-900"}
     assert len(swept) == 401
     old = rows["conversion-900"]
@@ -622,9 +604,7 @@ def test_a_passing_fault_is_ridden_out(
         assert waits == [1.0, 1.0]
 
 
-def test_a_fault_that_does_not_pass_is_one_clear_error(
-    monkeypatch: pytest.MonkeyPatch, waits: list[float]
-) -> None:
+def test_a_fault_that_does_not_pass_is_one_clear_error(monkeypatch: pytest.MonkeyPatch, waits: list[float]) -> None:
     with serve_company(FewRecords(contacts=contacts_by_minute(3)), monkeypatch) as sandbox:
         sandbox.faults.set("hubspot", "server_error", None)
         with pytest.raises(VendorError, match="still fails after 6 attempts"):
@@ -632,9 +612,7 @@ def test_a_fault_that_does_not_pass_is_one_clear_error(
 
 
 @pytest.mark.parametrize("token", ["wrong-token", None])
-def test_a_token_that_is_wrong_or_has_expired_is_named(
-    monkeypatch: pytest.MonkeyPatch, token: str | None
-) -> None:
+def test_a_token_that_is_wrong_or_has_expired_is_named(monkeypatch: pytest.MonkeyPatch, token: str | None) -> None:
     with serve_company(FewRecords(contacts=contacts_by_minute(3)), monkeypatch) as sandbox:
         if token is None:
             sandbox.faults.set("hubspot", "expired_token", None, path="/search")
@@ -679,9 +657,7 @@ def test_the_quota_is_read_from_the_headers(monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_field_that_nobody_declared_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     with serve_company(FewRecords(contacts=contacts_by_minute(1)), monkeypatch) as sandbox:
         sandbox.faults.set("hubspot", "unknown_field", None)
-        row = by_id(hubspot.read_contacts(settings_for(sandbox.endpoints["hubspot"]), SEPTEMBER, Tally()))[
-            "1"
-        ]
+        row = by_id(hubspot.read_contacts(settings_for(sandbox.endpoints["hubspot"]), SEPTEMBER, Tally()))["1"]
     assert json.loads(row["_extra"]) == {"dataQualityScore": 87}
 
 

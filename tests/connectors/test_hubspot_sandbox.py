@@ -189,9 +189,7 @@ def test_equal_values_come_in_no_order_to_rely_on(monkeypatch: pytest.MonkeyPatc
 
 def test_a_sweep_of_the_company_is_what_its_crm_shows(sandbox: Sandbox) -> None:
     settings, now = settings_for(sandbox.endpoints["hubspot"]), sandbox.clock.now()
-    contacts = {
-        row["id"]: row for page in hubspot.sweep_contacts(settings, Tally()) for row in page.rows.to_pylist()
-    }
+    contacts = {row["id"]: row for page in hubspot.sweep_contacts(settings, Tally()) for row in page.rows.to_pylist()}
     live = {view.id: view for view in sandbox.company.contacts_as_of(now)}
     archived = {view.id: view for view in sandbox.company.contacts_as_of(now, archived=True)}
     assert contacts.keys() == live.keys() | archived.keys()
@@ -201,29 +199,19 @@ def test_a_sweep_of_the_company_is_what_its_crm_shows(sandbox: Sandbox) -> None:
         assert row["lifecyclestage"] == view.properties["lifecyclestage"]
         history = [(change.value, change.at) for change in reversed(view.history["lifecyclestage"])]
         assert [(each["value"], each["timestamp"]) for each in row["lifecyclestage_history"]] == history
-    deals = {
-        row["id"]: row for page in hubspot.sweep_deals(settings, Tally()) for row in page.rows.to_pylist()
-    }
+    deals = {row["id"]: row for page in hubspot.sweep_deals(settings, Tally()) for row in page.rows.to_pylist()}
     shown = {view.id: view for view in sandbox.company.deals_as_of(now)}
-    assert deals.keys() == shown.keys() | {
-        view.id for view in sandbox.company.deals_as_of(now, archived=True)
-    }
+    assert deals.keys() == shown.keys() | {view.id for view in sandbox.company.deals_as_of(now, archived=True)}
     for id, view in shown.items():
         linked = {each.to_id: each.is_primary for each in view.associations.get("contacts", ())}
         assert {each["contact_id"]: each["is_primary"] for each in deals[id]["contacts"]} == linked
-        assert set(deals[id]["company_ids"]) == {
-            each.to_id for each in view.associations.get("companies", ())
-        }
+        assert set(deals[id]["company_ids"]) == {each.to_id for each in view.associations.get("companies", ())}
 
 
 def test_the_companys_special_cases_arrive(sandbox: Sandbox) -> None:
     settings, known = settings_for(sandbox.endpoints["hubspot"]), sandbox.company.landmarks
-    contacts = {
-        row["id"]: row for page in hubspot.sweep_contacts(settings, Tally()) for row in page.rows.to_pylist()
-    }
-    deals = {
-        row["id"]: row for page in hubspot.sweep_deals(settings, Tally()) for row in page.rows.to_pylist()
-    }
+    contacts = {row["id"]: row for page in hubspot.sweep_contacts(settings, Tally()) for row in page.rows.to_pylist()}
+    deals = {row["id"]: row for page in hubspot.sweep_deals(settings, Tally()) for row in page.rows.to_pylist()}
     assert known["deleted_contact"] not in contacts
     assert known["merged_contact"] not in contacts
     assert known["merged_contact"] in contacts[known["merged_survivor"]]["hs_merged_object_ids"].split(";")
@@ -265,9 +253,7 @@ def test_nightly_windows_that_include_the_running_day_lead_to_what_a_sweep_shows
         extract(Window(day - timedelta(days=hubspot.RESTATE_DAYS), day + timedelta(days=1)))
     nightly = {name: days.newest() for name, days in stored.items()}
     swept = {
-        stream.name: {
-            row["id"]: row for page in stream.sweep(settings, Tally()) for row in page.rows.to_pylist()
-        }
+        stream.name: {row["id"]: row for page in stream.sweep(settings, Tally()) for row in page.rows.to_pylist()}
         for stream in streams
         if stream.sweep
     }

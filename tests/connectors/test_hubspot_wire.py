@@ -102,9 +102,7 @@ def test_a_ten_secondly_limit_is_waited_for_ten_seconds(scripted: ScriptedServer
 
 
 def test_the_daily_limit_ends_the_read_at_once(scripted: ScriptedServer, waits: list[float]) -> None:
-    daily = refusal(
-        429, message="You have reached your daily limit.", errorType="RATE_LIMIT", policyName="DAILY"
-    )
+    daily = refusal(429, message="You have reached your daily limit.", errorType="RATE_LIMIT", policyName="DAILY")
     searches = script_portal(scripted, [daily])
     with pytest.raises(QuotaError, match=r"daily limit .* untouched"):
         read(scripted)
@@ -217,17 +215,13 @@ def test_a_difference_to_the_announced_number_is_told(scripted: ScriptedServer) 
 
 
 def test_results_outside_the_window_are_left_out(scripted: ScriptedServer) -> None:
-    results = [
-        found(str(n), moment) for n, moment in enumerate(["2026-08-31T23:59:59.999Z", "2026-09-02T00:00:00Z"])
-    ]
+    results = [found(str(n), moment) for n, moment in enumerate(["2026-08-31T23:59:59.999Z", "2026-09-02T00:00:00Z"])]
     script_portal(scripted, [{"total": 2, "results": results}])
     assert [row["id"] for row in read(scripted)] == ["1"]
 
 
 @pytest.mark.parametrize("moments", [("2026-09-03", "2026-08-03"), ("2026-09-03", "2026-09-01")])
-def test_a_search_that_ignores_its_order_is_an_error(
-    scripted: ScriptedServer, moments: tuple[str, str]
-) -> None:
+def test_a_search_that_ignores_its_order_is_an_error(scripted: ScriptedServer, moments: tuple[str, str]) -> None:
     """Otherwise it would be asked for the same page for ever."""
     page = {
         "total": 9,
@@ -247,9 +241,7 @@ def test_a_list_that_turns_in_a_circle_is_an_error(scripted: ScriptedServer) -> 
 
 def test_a_batch_that_fails_in_part_for_another_reason_is_an_error(scripted: ScriptedServer) -> None:
     errors = [{"category": "INTERNAL_ERROR", "message": "something broke"}]
-    scripted.rule(
-        lambda asked: Reply({"status": "COMPLETE", "results": [], "numErrors": 1, "errors": errors}, 207)
-    )
+    scripted.rule(lambda asked: Reply({"status": "COMPLETE", "results": [], "numErrors": 1, "errors": errors}, 207))
     portal = HubSpot(settings_for(scripted.url), Tally(), "deals")
     with pytest.raises(VendorError, match="INTERNAL_ERROR: something broke"):
         portal.batch_read("deals", ["1"], NAMES)
@@ -361,9 +353,7 @@ def test_a_captured_owner_is_parsed(shared_dir: Path) -> None:
 def test_captured_pipeline_stages_are_parsed(shared_dir: Path) -> None:
     """The capture has the older endpoint's names for ids; the stages are otherwise those of v3."""
     captured = recorded(shared_dir, "estuary_capture_deal_pipelines")
-    stages = [
-        {**stage, "id": stage["stageId"], "archived": not stage["active"]} for stage in captured["stages"]
-    ]
+    stages = [{**stage, "id": stage["stageId"], "archived": not stage["active"]} for stage in captured["stages"]]
     pipeline = {**captured, "id": captured["pipelineId"], "stages": stages}
     rows = to_table(hubspot.PIPELINES, list(pipeline_rows(pipeline, ACCOUNT))).to_pylist()
     by_stage = {row["stage_id"]: row for row in rows}
@@ -388,9 +378,7 @@ def test_sample_contacts_are_parsed(shared_dir: Path, name: str) -> None:
 def test_sample_deals_are_parsed(shared_dir: Path) -> None:
     records = recorded(shared_dir, "dlt_mock_deals_data")["results"]
     asked = deal_properties({*records[0]["properties"]}, HubspotProperties())
-    rows = to_table(
-        hubspot.DEALS, [deal_row(record, asked, ACCOUNT, None, None) for record in records]
-    ).to_pylist()
+    rows = to_table(hubspot.DEALS, [deal_row(record, asked, ACCOUNT, None, None) for record in records]).to_pylist()
     assert [(row["id"], str(row["amount"])) for row in rows] == [
         ("6744192456", "500.000000"),
         ("6744457152", "3233.000000"),

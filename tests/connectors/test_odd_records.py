@@ -49,7 +49,9 @@ ODD_CELL = "the deal is stored without it; counted, shown with the record's id, 
         ("amount", "NaN"),
         ("amount", 10**18),  # fits no decimal(24, 6)
         ("amount", {"value": 1}),
-        pytest.param("closedate", "+275760-09-13T00:00:00Z", marks=happens("a close date in the year 275760", ODD_CELL)),
+        pytest.param(
+            "closedate", "+275760-09-13T00:00:00Z", marks=happens("a close date in the year 275760", ODD_CELL)
+        ),
         pytest.param("closedate", "0206-09-13T00:00:00Z", marks=happens("a close date in the year 206", ODD_CELL)),
         ("closedate", "9" * 40),
         ("closedate", 10**30),
@@ -71,7 +73,9 @@ def test_an_unreadable_cell_costs_the_cell(cell: str, value: Any, tmp_path: Path
 
     from dagster_project.connectors import Page
 
-    zone.replace_days(DEALS, [date(2026, 9, 2)], [Page(table)], extracted_at=datetime.now(UTC), checked_on=date(2026, 9, 3))
+    zone.replace_days(
+        DEALS, [date(2026, 9, 2)], [Page(table)], extracted_at=datetime.now(UTC), checked_on=date(2026, 9, 3)
+    )
     assert zone.read_day(DEALS, date(2026, 9, 2)).num_rows == 3
 
 
@@ -88,7 +92,10 @@ def test_a_record_that_cannot_be_filed_is_left_out(change: dict[str, Any]) -> No
     assert tally.refused_money == {"amount EUR": Decimal("100.50")}
 
 
-@happens("a field that no record has any longer, or in another form", "an error of the stream that names it; what was stored stays")
+@happens(
+    "a field that no record has any longer, or in another form",
+    "an error of the stream that names it; what was stored stays",
+)
 @pytest.mark.parametrize("change", [{"createdate": None}, {"createdate": {"ms": 1}}, {"amount": "lots"}])
 def test_a_field_that_all_records_lack_or_have_otherwise_is_drift(change: dict[str, Any]) -> None:
     with pytest.raises(DriftError, match=rf"hubspot/deals: field '{next(iter(change))}'"):
@@ -120,7 +127,11 @@ def test_half_an_emoji_is_a_replacement_character(scripted: ScriptedServer) -> N
 
 
 def test_bytes_that_are_no_text_spoil_their_value_only() -> None:
-    assert parsed_json(b'{"a": "caf\xe9", "b": "\\uD83D\\uDE00", "c": "\\udc00"}') == {"a": "caf\ufffd", "b": "😀", "c": "\ufffd"}
+    assert parsed_json(b'{"a": "caf\xe9", "b": "\\uD83D\\uDE00", "c": "\\udc00"}') == {
+        "a": "caf\ufffd",
+        "b": "😀",
+        "c": "\ufffd",
+    }
 
 
 def test_a_hubspot_history_that_cannot_be_read_costs_its_record(scripted: ScriptedServer) -> None:
@@ -134,7 +145,10 @@ def test_a_hubspot_history_that_cannot_be_read_costs_its_record(scripted: Script
 # ---- Google Ads --------------------------------------------------------------------------------------------
 
 
-@happens("one row of Google Ads with an unreadable figure, id or day", "left out, counted with its cost; the others are stored")
+@happens(
+    "one row of Google Ads with an unreadable figure, id or day",
+    "left out, counted with its cost; the others are stored",
+)
 @pytest.mark.parametrize(
     ("part", "field", "value"),
     [
@@ -206,9 +220,7 @@ def test_an_odd_row_of_ga4_is_left_out(scripted: ScriptedServer, place: int, val
 def test_odd_rows_of_a_paged_report_do_not_make_it_incomplete(scripted: ScriptedServer) -> None:
     odd = [*ROW[:4], "12", "Paid Search", "many"]
     more = [*ROW[:4], "13", "Paid Search", "3"]
-    scripted.reply(
-        Reply(answer(ROW, odd, rowCount=3)), Reply(answer(more, rowCount=3)), path=RUN_REPORT
-    )
+    scripted.reply(Reply(answer(ROW, odd, rowCount=3)), Reply(answer(more, rowCount=3)), path=RUN_REPORT)
     tally = Tally()
     window = Window(date(2026, 2, 3), date(2026, 2, 4))
     pages = list(ga4.read("campaigns", ga4_settings(scripted), window, tally, page_rows=2))
@@ -269,7 +281,10 @@ def corrupt_parquet() -> bytes:
     return content.replace(b"\4\0\0\x004711", b"\4\0\0\x7f4711")
 
 
-@happens("a file is cut short between two rows of its list, nests beyond reason, or has a page of other bytes", "named; nothing raw")
+@happens(
+    "a file is cut short between two rows of its list, nests beyond reason, or has a page of other bytes",
+    "named; nothing raw",
+)
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [

@@ -88,7 +88,10 @@ def test_phones_are_e164_where_the_country_is_given(value: str | None, expected:
         ("https://joe:pw@a.com/p", "https://a.com/p"),
         ("https://a.com/unsubscribe/joe@x.org", "https://a.com/unsubscribe/(redacted)"),
         ("https://a.com/p#email=joe@x.org&utm_term=%D0%BA%2Bx", "https://a.com/p#email=(redacted)&utm_term=%D0%BA%2Bx"),
-        ("https://a.com/p?to=%2B49%20171-1234567&utm_term=%2B491711234567", "https://a.com/p?to=(redacted)&utm_term=%2B491711234567"),
+        (
+            "https://a.com/p?to=%2B49%20171-1234567&utm_term=%2B491711234567",
+            "https://a.com/p?to=(redacted)&utm_term=%2B491711234567",
+        ),
         ("https://a.com/p?to=+491711234567#x", "https://a.com/p?to=(redacted)#x"),
         ("https://a.com/p?order=491711234567&q=%2B7+tips", "https://a.com/p?order=491711234567&q=%2B7+tips"),
         ("https://a.com/p?amp;phone=123&x=%zz", "https://a.com/p?amp;phone=(redacted)&x=%zz"),
@@ -116,7 +119,9 @@ def test_an_open_question_keeps_words_but_no_addresses_and_numbers(answer: str |
     assert redact_answer(answer) == kept
 
 
-@pytest.mark.parametrize("value", ["", "  ", "0", "0000", "undefined", "NULL", "(not set)", "guest", "[object Object]", "{{user_id}}"])
+@pytest.mark.parametrize(
+    "value", ["", "  ", "0", "0000", "undefined", "NULL", "(not set)", "guest", "[object Object]", "{{user_id}}"]
+)
 def test_a_user_id_of_nobody_has_no_hash(value: str) -> None:
     assert hash_user_id(value, KEY) is None
 
@@ -134,7 +139,10 @@ def test_a_user_id_that_is_an_address_has_its_hash() -> None:
     ("cell", "expected"),
     [
         ("jane@one.example.org, j.doe@two.example.org", ["jane@one.example.org", "j.doe@two.example.org"]),
-        ("jane@one.example.org;J.Doe@two.example.org;jane@one.example.org", ["jane@one.example.org", "j.doe@two.example.org"]),
+        (
+            "jane@one.example.org;J.Doe@two.example.org;jane@one.example.org",
+            ["jane@one.example.org", "j.doe@two.example.org"],
+        ),
         ("jane@one.example.org ::: j@two.example.org", ["jane@one.example.org", "j@two.example.org"]),
         ("jane@one.example.org\nj@two.example.org", ["jane@one.example.org", "j@two.example.org"]),
         ("Jane <jane@one.example.org>", ["jane@one.example.org"]),

@@ -87,7 +87,9 @@ def lost(deal_id: str, created: str, closed: str, **more: Any) -> Row:
     return deal(deal_id, created, ("qualified", created), ("closedlost", closed), **more)
 
 
-def portal(contacts: Sequence[Row] = (), deals: Sequence[Row] = (), **streams: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def portal(
+    contacts: Sequence[Row] = (), deals: Sequence[Row] = (), **streams: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
     """Raw tables of a portal for the `warehouse` fixture; `streams` are further HubSpot streams by name."""
     named = {"contacts": contacts, "deals": deals, "pipelines": PIPELINE, **streams}
     return {f"hubspot/{name}": rows for name, rows in named.items()}

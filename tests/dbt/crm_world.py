@@ -192,11 +192,15 @@ SUBMISSIONS = [
     # another visit of the same browser, three days later, sends a form again: that visit did not make the lead
     submission("of_session_later", "2026-03-05T08:10", "by_session", ga_client_id="client_1"),
     submission("form_utm", "2026-03-04T12:00", "by_form_utm", utm_source="partner", utm_medium="referral"),
-    submission("page_url", "2026-03-04T13:00", "by_page_url", pageUrl=f"{SITE}/demo?utm_source=partner&amp;utm_medium=referral"),
+    submission(
+        "page_url", "2026-03-04T13:00", "by_page_url", pageUrl=f"{SITE}/demo?utm_source=partner&amp;utm_medium=referral"
+    ),
     submission("form_alone", "2026-03-07T12:00", "form_alone"),
     submission("form_and_record", "2026-03-07T13:03", "form_and_record"),
     submission("form_after", "2026-03-08T13:00", "form_after"),
-    submission("newsletter", "2026-02-20", "two_forms", form_id="newsletter", utm_source="partner", utm_medium="referral"),
+    submission(
+        "newsletter", "2026-02-20", "two_forms", form_id="newsletter", utm_source="partner", utm_medium="referral"
+    ),
     submission("demo", "2026-03-09T11:59", "two_forms", utm_source="bing", utm_medium="cpc"),
     submission("of_merged", "2026-01-01", "merge_1"),
     submission("of_forgotten", "2026-01-01", "merge_0"),
@@ -236,10 +240,27 @@ SESSIONS = [
     session("client_3", "2026-03-03T09:10", "(direct)", "(none)"),
 ]
 OWNERS = [
-    {"id": "o1", "firstName": "Olga", "lastName": "Owner", "archived": False, "createdAt": "2025-01-01", "updatedAt": "2025-01-01"},
-    {"id": "o2", "firstName": "Otto", "lastName": None, "archived": True, "createdAt": "2025-01-01", "updatedAt": "2025-01-01"},
+    {
+        "id": "o1",
+        "firstName": "Olga",
+        "lastName": "Owner",
+        "archived": False,
+        "createdAt": "2025-01-01",
+        "updatedAt": "2025-01-01",
+    },
+    {
+        "id": "o2",
+        "firstName": "Otto",
+        "lastName": None,
+        "archived": True,
+        "createdAt": "2025-01-01",
+        "updatedAt": "2025-01-01",
+    },
 ]
-OWNED = [lead("of_archived_owner", "2026-01-01", hubspot_owner_id="o2"), lead("of_unknown_owner", "2026-01-01", hubspot_owner_id="o9")]
+OWNED = [
+    lead("of_archived_owner", "2026-01-01", hubspot_owner_id="o2"),
+    lead("of_unknown_owner", "2026-01-01", hubspot_owner_id="o9"),
+]
 OWNED_DEALS = [won("of_owner", "2026-03-01", "2026-03-02", contacts=["of_archived_owner"], hubspot_owner_id="o1")]
 
 
@@ -249,4 +270,3 @@ def world() -> dict[str, list[Row]]:
     people = [*PEOPLE, *STAGES, *BUYERS, *ORIGINS, *OWNED]
     hubspot = portal(people, deals, forms=FORMS, form_submissions=SUBMISSIONS, owners=OWNERS)
     return {**hubspot, "fx/rates": RATES, "ga4/sessions": SESSIONS}
-

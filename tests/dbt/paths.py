@@ -47,7 +47,9 @@ def attribute(house: House, rules: Row | None = None, **tables: Sequence[Row]) -
     return house
 
 
-def touch(touch_id: str, at: datetime, channel: str, person: str | None = None, visitor: str | None = None, **more: Any) -> Row:
+def touch(
+    touch_id: str, at: datetime, channel: str, person: str | None = None, visitor: str | None = None, **more: Any
+) -> Row:
     return {"touch_id": touch_id, "touch_kind": "session", "person_id": person, "visitor_id": visitor, "touched_at": at,
             "channel": channel, "source": channel.lower(), "medium": "any", "campaign_key": f"key of {channel}", **more}  # fmt: skip
 
@@ -88,9 +90,13 @@ def company(seed: int, people: int = 40, visitors: int = 30) -> dict[str, list[R
         tables["leads"].append({"lead_id": name, "lead_at": lead_at, "opportunity_at": created if has_deal else None})
         if not has_deal:
             continue
-        tables["deals"].append({"deal_key": f"d-{name}", "lead_id": name, "created_at": created, "is_truth": True, "is_refund": False})
+        tables["deals"].append(
+            {"deal_key": f"d-{name}", "lead_id": name, "created_at": created, "is_truth": True, "is_refund": False}
+        )
         contacts = {name, rng.choice(travellers[:people])[1]}
-        tables["deal_people"] += [{"deal_key": f"d-{name}", "person_id": each, "is_primary": each == name} for each in sorted(contacts)]
+        tables["deal_people"] += [
+            {"deal_key": f"d-{name}", "person_id": each, "is_primary": each == name} for each in sorted(contacts)
+        ]
         if rng.random() < 0.7:
             at = created + timedelta(seconds=rng.randrange(90 * 86400))
             amount = rng.choice([None, 0, 10, 99.999999, 1234.56])
@@ -104,7 +110,9 @@ def company(seed: int, people: int = 40, visitors: int = 30) -> dict[str, list[R
 # ---- the models, from their definitions ------------------------------------------------------------------------
 
 
-def expected_shares(path: Sequence[Row], at: datetime, lead_at: datetime | None, opportunity_at: datetime | None) -> dict[str, dict[str, float]]:
+def expected_shares(
+    path: Sequence[Row], at: datetime, lead_at: datetime | None, opportunity_at: datetime | None
+) -> dict[str, dict[str, float]]:
     """model -> touch_id -> share of one conversion; `path` is in order. Without markov."""
     n, ids = len(path), [row["touch_id"] for row in path]
 

@@ -76,7 +76,9 @@ def kpi_rows(house: House, manifest: Path) -> dict[tuple[Any, ...], tuple[Any, .
     return {row[:4]: row[4:] for row in rows}
 
 
-def test_a_lookback_of_180_days_moves_cac_and_romi_of_the_clicks_month(dbt_project, tmp_path: Path, semantic_manifest: Path) -> None:
+def test_a_lookback_of_180_days_moves_cac_and_romi_of_the_clicks_month(
+    dbt_project, tmp_path: Path, semantic_manifest: Path
+) -> None:
     """Click and 300 EUR of spend in February, 900 EUR in July at a gross margin of 0.5. By hand: 300 / 1 customer, and
     (450 - 300) / 300, in February by the touch; by the conversion, July has the revenue and no spend."""
     house = House(tmp_path / "home", dbt_project, date(2026, 7, 31))
@@ -105,10 +107,14 @@ def test_a_lookback_of_180_days_moves_cac_and_romi_of_the_clicks_month(dbt_proje
         assert before["romi_accrual", "02", dimension, member] == (-1, None), dimension
         assert after["romi_accrual", "02", dimension, member] == (0.5, None), dimension
         # the cash view of the click's month has the spend alone, before and after
-        assert before["romi", "02", dimension, member] == after["romi", "02", dimension, member] == (-1, None), dimension
+        assert before["romi", "02", dimension, member] == after["romi", "02", dimension, member] == (-1, None), (
+            dimension
+        )
     assert before["revenue", "07", "channel", "(unattributed)"] == (900, None)
     assert ("revenue", "07", "channel", "Paid Search") not in before
-    assert after["revenue", "07", "channel", "Paid Search"] == after["revenue", "07", "campaign", "Spring"] == (900, None)
+    assert (
+        after["revenue", "07", "channel", "Paid Search"] == after["revenue", "07", "campaign", "Spring"] == (900, None)
+    )
     assert after["romi", "07", "channel", "Paid Search"] == (None, "no_spend")
     assert after["cac_media", "07", "channel", "Paid Search"] == (None, "no_spend")
     assert before["revenue", "07", "total", "all"] == after["revenue", "07", "total", "all"] == (900, None)
@@ -206,8 +212,15 @@ def test_ga4_key_events_are_credited_to_the_visits_before_them(dbt_project, shar
     goals = ["view_item", "view_search_results", "view_promotion", "add_payment_info"]
     house = House(tmp_path / "home", dbt_project, date(2021, 2, 28))
     stream = house.streams["ga4_export/events"]
-    mapping = FileMapping.model_validate({"name": "shop", "stream": "ga4_export", "path": file.name, "key_events": goals})
-    export = FilesSettings(mappings=(mapping,), base_folder=str(file.parent), reporting_time_zone="UTC", hash_key="a key that is long enough")
+    mapping = FileMapping.model_validate(
+        {"name": "shop", "stream": "ga4_export", "path": file.name, "key_events": goals}
+    )
+    export = FilesSettings(
+        mappings=(mapping,),
+        base_folder=str(file.parent),
+        reporting_time_zone="UTC",
+        hash_key="a key that is long enough",
+    )
     read_at = datetime.combine(house.today, time(3), UTC)
     house.zone.replace_all(stream, stream.sweep(export, Tally()), extracted_at=read_at, checked_on=house.today)
     house.on.add("ga4_export")

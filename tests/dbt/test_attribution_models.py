@@ -74,9 +74,13 @@ def test_the_reference_journeys_are_credited_exactly(synthetic: House, reference
         (row["model"].replace("shapley_sum", "shapley"), row["channel"]): (float(row["conversions"]), float(row["value"]))
         for row in read_csv(reference / "expected.csv") if row["model"] != "markov1"
     }  # fmt: skip
-    assert {key: credited[key][0] for key in expected} == pytest.approx({k: v[0] for k, v in expected.items()}, abs=1e-9)
+    assert {key: credited[key][0] for key in expected} == pytest.approx(
+        {k: v[0] for k, v in expected.items()}, abs=1e-9
+    )
     # money has six decimals, so that it adds up: a channel's 250 rows may differ by half of the last one each
-    assert {key: credited[key][1] for key in expected} == pytest.approx({k: v[1] for k, v in expected.items()}, abs=125e-6)
+    assert {key: credited[key][1] for key in expected} == pytest.approx(
+        {k: v[1] for k, v in expected.items()}, abs=125e-6
+    )
     assert {model for model, _ in expected} <= {model for model, _ in credited}
 
 
@@ -103,7 +107,9 @@ def snowplow(new_house, shared_dir: Path) -> tuple[House, Callable[[str], list[d
         return read_csv(folder / f"snowplow_fractribution_{name}_expected.csv")
 
     touches = [
-        touch(f"{i:03d}", moment(row["visit_start_tstamp"]), row["channel"], row["customer_id"], campaign_key="(not set)")
+        touch(
+            f"{i:03d}", moment(row["visit_start_tstamp"]), row["channel"], row["customer_id"], campaign_key="(not set)"
+        )
         for i, row in enumerate(table("sessions_by_customer_id"))
     ]
     orders = [
@@ -148,7 +154,11 @@ def test_last_touch_of_snowplows_own_test_set(snowplow) -> None:
         "select channel, cast(sum(spend) as double), cast(sum(revenue_last) / sum(spend) as double) from marts.fct_model_comparison "
         "where conversion_type = 'order' group by 1 having sum(spend) > 0 order by 1"
     )
-    report = sorted((row["CHANNEL"], float(row["SPEND"]), float(row["ROAS"])) for row in table("report_table") if row["ATTRIBUTION_TYPE"] == "last_touch")
+    report = sorted(
+        (row["CHANNEL"], float(row["SPEND"]), float(row["ROAS"]))
+        for row in table("report_table")
+        if row["ATTRIBUTION_TYPE"] == "last_touch"
+    )
     assert returns == [(channel, spend, pytest.approx(roas)) for channel, spend, roas in report]
     assert [roas for *_, roas in report].count(0) == 3
 
@@ -157,12 +167,20 @@ def test_paths_of_snowplows_own_test_set(snowplow) -> None:
     """Agrees: the paths, how many converted by each and with what revenue; and of the 61 that came to nothing, where
     they began and ended, which is what a Markov fit counts."""
     house, table = snowplow
-    paths = house.rows("select conversion_id, path, full_path from marts.fct_conversion_paths where conversion_type = 'order' order by 1")
-    assert paths == sorted((row["customer_id"], row["transformed_path"], row["path"]) for row in table("paths_to_conversion"))
+    paths = house.rows(
+        "select conversion_id, path, full_path from marts.fct_conversion_paths where conversion_type = 'order' order by 1"
+    )
+    assert paths == sorted(
+        (row["customer_id"], row["transformed_path"], row["path"]) for row in table("paths_to_conversion")
+    )
     summary = table("path_summary")
-    converting = house.rows("select path, count(*), cast(sum(revenue) as double) from marts.fct_conversion_paths group by 1 order by 1")
+    converting = house.rows(
+        "select path, count(*), cast(sum(revenue) as double) from marts.fct_conversion_paths group by 1 order by 1"
+    )
     assert converting == sorted(
-        (row["transformed_path"], int(row["conversions"]), float(row["revenue"])) for row in summary if int(row["conversions"])
+        (row["transformed_path"], int(row["conversions"]), float(row["revenue"]))
+        for row in summary
+        if int(row["conversions"])
     )
     begun, lost = Counter(), Counter()
     for row in summary:
@@ -196,22 +214,34 @@ def conversions(tables: dict[str, list[dict[str, Any]]]) -> list[dict[str, Any]]
     contacts = defaultdict(set)
     for row in tables["deal_people"]:
         contacts[row["deal_key"]].add(row["person_id"])
-    found = [("lead", row["lead_id"], row["lead_at"], {row["lead_id"]}, row["lead_id"], None) for row in tables["leads"]]
+    found = [
+        ("lead", row["lead_id"], row["lead_at"], {row["lead_id"]}, row["lead_id"], None) for row in tables["leads"]
+    ]
     for row in tables["deals"]:
-        found.append(("opportunity", row["deal_key"], row["created_at"], contacts[row["deal_key"]], row["lead_id"], None))
+        found.append(
+            ("opportunity", row["deal_key"], row["created_at"], contacts[row["deal_key"]], row["lead_id"], None)
+        )
     for row in tables["orders"]:
         if not row["is_refund"]:
-            found.append(("order", row["order_key"], row["ordered_at"], contacts[row["deal_key"]], row["lead_id"], row["amount"]))
+            found.append(
+                ("order", row["order_key"], row["ordered_at"], contacts[row["deal_key"]], row["lead_id"], row["amount"])
+            )
     result = []
     for kind, key, at, people, lead_id, amount in found:
         stages = [leads.get(lead_id, {}).get(name) for name in ("lead_at", "opportunity_at")]
         if kind == "lead" and stages[1] and stages[1] > at:
             stages[1] = None
         path = sorted(
-            (t for t in tables["touches"] if t["person_id"] in people and at - timedelta(days=90) <= t["touched_at"] <= at),
+            (
+                t
+                for t in tables["touches"]
+                if t["person_id"] in people and at - timedelta(days=90) <= t["touched_at"] <= at
+            ),
             key=lambda t: (t["touched_at"], t["touch_id"]),
         )
-        result.append({"type": kind, "id": key, "at": at, "people": people, "amount": amount, "stages": stages, "path": path})
+        result.append(
+            {"type": kind, "id": key, "at": at, "people": people, "amount": amount, "stages": stages, "path": path}
+        )
     return result
 
 
@@ -225,7 +255,9 @@ def test_every_share_follows_from_the_definitions(credited_company: House, rando
         credited[kind, key][model][touch_id] = float(credit)
     compared = 0
     for each in conversions(random_company):
-        shares = expected_shares(each["path"], each["at"], *each["stages"]) if each["path"] else {m: {} for m in MODELS[:-1]}
+        shares = (
+            expected_shares(each["path"], each["at"], *each["stages"]) if each["path"] else {m: {} for m in MODELS[:-1]}
+        )
         for model, touches in shares.items():
             expected = {name: share for name, share in touches.items() if share} or {"(unattributed)": 1.0}
             assert credited[each["type"], each["id"]][model] == pytest.approx(expected, abs=1e-9), (each["id"], model)
@@ -234,7 +266,9 @@ def test_every_share_follows_from_the_definitions(credited_company: House, rando
     assert compared > 300
 
 
-def journeys_of_fit(tables: dict[str, list[dict[str, Any]]], kind: str, first: date, last: date) -> list[tuple[tuple[str, ...], float | None]]:
+def journeys_of_fit(
+    tables: dict[str, list[dict[str, Any]]], kind: str, first: date, last: date
+) -> list[tuple[tuple[str, ...], float | None]]:
     found, converters = [], set()
     for each in conversions(tables):
         if each["type"] == kind and first <= each["at"].date() <= last:
@@ -258,7 +292,9 @@ def test_every_markov_fit_equals_a_dense_computation_from_the_journeys(credited_
         journeys = journeys_of_fit(random_company, kind, first, last)
         expected = expected_effects(journeys)
         assert {row["channel"]: row["removal_effect"] for row in effects} == pytest.approx(expected, abs=1e-9)
-        assert sum(row["conversions"] for row in effects) == pytest.approx(sum(value is not None for _, value in journeys))
+        assert sum(row["conversions"] for row in effects) == pytest.approx(
+            sum(value is not None for _, value in journeys)
+        )
         assert sum(row["value"] for row in effects) == pytest.approx(sum(value or 0 for _, value in journeys))
     assert {kind for kind, *_ in fits} == {"lead", "opportunity", "order"}
     assert len(fits) > 30
@@ -329,14 +365,19 @@ def test_a_stranger_changes_nobody_elses_credit(credited_company: House, new_hou
     grown = attribute(new_house(), **{name: rows + stranger.get(name, []) for name, rows in random_company.items()})
     others = "select * from marts.fct_attribution where model != 'markov' and lead_id is distinct from 'stranger' order by all"
     assert grown.rows(others) == credited_company.rows(others)
-    assert grown.rows("select sum(credit) from marts.fct_attribution where lead_id = 'stranger' and model = 'markov'") == [(2,)]
+    assert grown.rows(
+        "select sum(credit) from marts.fct_attribution where lead_id = 'stranger' and model = 'markov'"
+    ) == [(2,)]
 
 
 def test_each_of_several_conversions_of_a_person_is_credited_whole(new_house) -> None:
     """A person who buys three times is three conversions, each with the touches of its own window."""
     days = [moment("2026-01-10"), moment("2026-02-20"), moment("2026-05-30")]
     touches = [touch("a", days[0] - timedelta(days=1), "Email", "p"), touch("b", days[1], "Paid Search", "p")]
-    orders = [order(f"o{i}", at, amount, "p", is_new_customer=not i) for i, (at, amount) in enumerate(zip(days, (10, 0, 5), strict=True))]
+    orders = [
+        order(f"o{i}", at, amount, "p", is_new_customer=not i)
+        for i, (at, amount) in enumerate(zip(days, (10, 0, 5), strict=True))
+    ]
     house = attribute(new_house(), touches=touches, orders=orders)
     rows = house.rows(
         "select conversion_id, touch_id, cast(credit as double), cast(revenue as double) from marts.fct_attribution where model = 'linear' order by 1, 2"

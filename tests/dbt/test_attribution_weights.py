@@ -17,7 +17,9 @@ from paths import CHANNELS, PAID, expected_shares
 
 AT = datetime(2026, 3, 31, tzinfo=UTC)
 EFFECTS = dict(zip(CHANNELS, (0.3, 0.0, 0.7, 1e-7, 3e-7, 1.0), strict=True))
-Path = dict[str, Any]  # touches (channel, minutes before the conversion), lead and opportunity: minutes before it, or None
+Path = dict[
+    str, Any
+]  # touches (channel, minutes before the conversion), lead and opportunity: minutes before it, or None
 Weights = dict[int, dict[str, list[float]]]
 
 MINUTES = st.integers(0, 90 * 24 * 60)
@@ -33,7 +35,9 @@ PATHS = st.fixed_dictionaries(
 @pytest.fixture(scope="module")
 def weigh(tmp_path_factory, dbt_project) -> Callable[[dict[int, Path], random.Random], Weights]:
     """`weigh(paths, rng)`: model -> shares in the order of the touches, for each path; the rows are put in any order."""
-    sql = House(tmp_path_factory.mktemp("weights") / "home", dbt_project).compiled("{{ attribution_weights('given_touches', 7) }}")
+    sql = House(tmp_path_factory.mktemp("weights") / "home", dbt_project).compiled(
+        "{{ attribution_weights('given_touches', 7) }}"
+    )
 
     def weighed(paths: dict[int, Path], rng: random.Random) -> Weights:
         rows = [row for number, path in paths.items() for row in sql_rows(number, path)]
@@ -117,5 +121,8 @@ def test_a_path_is_weighed_to_the_last_digit_whatever_stands_beside_it(
 def test_a_path_of_touches_far_beyond_the_half_life_still_sums_to_one(weigh) -> None:
     """A half-life is a week: after 20 years a touch weighs 2^-1043, which no double holds."""
     years = 20 * 365 * 24 * 60
-    weights = weigh({0: {"touches": [("Email", years), ("Direct", years + 7 * 24 * 60)], "lead": None, "opportunity": None}}, random.Random(0))
+    weights = weigh(
+        {0: {"touches": [("Email", years), ("Direct", years + 7 * 24 * 60)], "lead": None, "opportunity": None}},
+        random.Random(0),
+    )
     assert weights[0]["time_decay"] == pytest.approx([1 / 3, 2 / 3], abs=1e-9)

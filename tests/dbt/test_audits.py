@@ -17,7 +17,9 @@ RULES = {"reporting": {"time_zone": "UTC", "currency": "EUR"}}
 AUDITS = ("+audit_utm", "+audit_channels", "+dim_campaign")
 
 
-def spend(campaign_id: str, name: str, clicks: int, cost: int, currency: str = "EUR", kind: str = "SEARCH") -> dict[str, Any]:
+def spend(
+    campaign_id: str, name: str, clicks: int, cost: int, currency: str = "EUR", kind: str = "SEARCH"
+) -> dict[str, Any]:
     return {
         "date": DAY, "campaign_id": campaign_id, "campaign_name": name, "customer_currency_code": currency,
         "campaign_advertising_channel_type": kind, "clicks": clicks, "impressions": clicks * 10, "cost_micros": cost * 1_000_000,
@@ -149,7 +151,9 @@ def test_what_is_wrong_where_nobody_paid_is_found_without_money(audited) -> None
 
 
 def test_the_link_itself_is_looked_at(audited) -> None:
-    rows = audited.rows("select finding, tag_value, sessions from marts.audit_utm where parameter = 'address' order by all")
+    rows = audited.rows(
+        "select finding, tag_value, sessions from marts.audit_utm where parameter = 'address' order by all"
+    )
     assert rows == [("html_entity", "/kit", 1), ("parameter_upper_case", "/kit", 1)]
 
 
@@ -176,7 +180,11 @@ def test_channels_beside_the_vendors(audited) -> None:
 def test_the_canary_sings_over_one_session_in_a_hundred(audited, house) -> None:
     quiet = audited.build("assert_vendor_channels_are_understood", command="test")
     assert str(quiet.result[-1].status) == "pass"  # 3 of 402 sessions
-    house.put("ga4/campaigns", [*TRAFFIC, visits("other.example", "referral", "x", 5, "Display")], days=[date.fromisoformat(DAY)])
+    house.put(
+        "ga4/campaigns",
+        [*TRAFFIC, visits("other.example", "referral", "x", 5, "Display")],
+        days=[date.fromisoformat(DAY)],
+    )
     house.build("+audit_channels")
     loud = house.build("assert_vendor_channels_are_understood", command="test")
     assert str(loud.result[-1].status) == "warn"  # 8 of 407
@@ -184,9 +192,14 @@ def test_the_canary_sings_over_one_session_in_a_hundred(audited, house) -> None:
 
 def test_a_naming_rule_is_checked_where_people_write(warehouse) -> None:
     rules = {**RULES, "channels": {"naming": {"medium": "cpc|email", "campaign": "[a-z0-9_]+"}}}
-    tables = {"google_ads/campaign_performance": ADS[:1], "ga4/campaigns": [*TRAFFIC, visits("bing", "organic", "(organic)", 5, "Organic Search")]}
+    tables = {
+        "google_ads/campaign_performance": ADS[:1],
+        "ga4/campaigns": [*TRAFFIC, visits("bing", "organic", "(organic)", 5, "Organic Search")],
+    }
     house = warehouse(tables, *AUDITS, rules=rules)
-    rows = house.rows("select parameter, tag_value, sessions from marts.audit_utm where finding = 'naming_rule_broken' order by all")
+    rows = house.rows(
+        "select parameter, tag_value, sessions from marts.audit_utm where finding = 'naming_rule_broken' order by all"
+    )
     # not "Brand DE", Google's own name for its campaign, and not the mediums that GA4 makes of a referrer
     assert rows == [
         ("utm_campaign", "KIT", 40),
@@ -196,12 +209,18 @@ def test_a_naming_rule_is_checked_where_people_write(warehouse) -> None:
         ("utm_medium", "E-Mail", 8),
         ("utm_medium", "newsletter", 20),
     ]
-    fix = house.rows("select distinct fix from marts.audit_utm where finding = 'naming_rule_broken' and tag_value = 'KIT'")
+    fix = house.rows(
+        "select distinct fix from marts.audit_utm where finding = 'naming_rule_broken' and tag_value = 'KIT'"
+    )
     assert fix == [('Write "KIT" as channels.naming in funnelhouse.yml says, or change the rule.',)]
 
 
 def test_why_the_vendors_channel_differs(warehouse) -> None:
-    rules = {**RULES, "web": {"own_domains": ["shop.example"]}, "channels": {"source_aliases": {"face book": "facebook"}}}
+    rules = {
+        **RULES,
+        "web": {"own_domains": ["shop.example"]},
+        "channels": {"source_aliases": {"face book": "facebook"}},
+    }
     rows = [
         visits("Face Book", "paid_social", "till", 14, "Paid Other"),
         visits("newsletter ", "email\u200b", "News", 10, "Unassigned"),

@@ -29,7 +29,9 @@ def test_a_click_id_decides_where_the_vendor_saw_no_paid_visit(house: House) -> 
         house.put(stream, rows)
     house.build("+int_sessions")
     for system in ("ga4", "ga4_export"):
-        rows = house.rows(f"select client_id, source, medium from intermediate.int_sessions where source_system = '{system}'")
+        rows = house.rows(
+            f"select client_id, source, medium from intermediate.int_sessions where source_system = '{system}'"
+        )
         assert {client: tuple(origin) for client, *origin in rows} == expected
     column = house.rows("select count(*) from intermediate.int_sessions where sccid like 'click-%'")
     assert column == [(6,)]  # three spellings at two vendors: one column
@@ -67,5 +69,7 @@ def test_a_form_and_a_record_without_tags_take_the_click_id_of_their_page(house:
     house.build("+fct_leads", "+fct_touchpoints")
     rows = house.rows("select crm_record_id, touch_basis, source, medium from marts.fct_leads")
     assert {who: tuple(origin) for who, *origin in rows} == expected
-    kept = house.rows("select count(*) from marts.fct_touchpoints where coalesce(dclid, twclid, sccid, epik, rdt_cid) is not null")
+    kept = house.rows(
+        "select count(*) from marts.fct_touchpoints where coalesce(dclid, twclid, sccid, epik, rdt_cid) is not null"
+    )
     assert kept == [(15,)]  # five ids, three spellings

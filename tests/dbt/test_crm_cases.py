@@ -18,8 +18,18 @@ from dagster_project.connectors import Tally
 from dagster_project.connectors.file_mappings import FileMapping
 from dagster_project.settings import FilesSettings
 
-CASES = ("incomplete_rows", "models_02_orders", "02_shopify_line_items", "04_pandas_float_ids", "12_hubspot_export_multi")
-RULES = {"reporting": {"time_zone": "Europe/Berlin", "currency": "EUR"}, "revenue_truth": "files", "exchange_rates": {"providers": ["file"]}}
+CASES = (
+    "incomplete_rows",
+    "models_02_orders",
+    "02_shopify_line_items",
+    "04_pandas_float_ids",
+    "12_hubspot_export_multi",
+)
+RULES = {
+    "reporting": {"time_zone": "Europe/Berlin", "currency": "EUR"},
+    "revenue_truth": "files",
+    "exchange_rates": {"providers": ["file"]},
+}
 # of our own: what must not split a person, and what must not make one of two
 PEOPLE = """id,created,mail,tel
 z1,2026-02-01,jo@people.example.org,
@@ -94,10 +104,12 @@ def test_incomplete_rows(house: House) -> None:
     )
     # lead 1 is of 5 January: 55 whole days to 1 March
     assert deals == [("d1", "won", "2026-03-01", 55.0), ("d2", "won", None, None)]
-    assert house.rows("select crm_deal_id, finding, amount_native::int from marts.audit_deals where deal_id like 'files:incomplete%'") == [
-        ("d2", "undated", 500)
-    ]
-    assert house.rows("select count(*) from marts.fct_lead_stages where stage = 'won' and lead_id like 'files:incomplete%'") == [(1,)]
+    assert house.rows(
+        "select crm_deal_id, finding, amount_native::int from marts.audit_deals where deal_id like 'files:incomplete%'"
+    ) == [("d2", "undated", 500)]
+    assert house.rows(
+        "select count(*) from marts.fct_lead_stages where stage = 'won' and lead_id like 'files:incomplete%'"
+    ) == [(1,)]
 
 
 def test_line_items_keep_the_total_of_their_order(house: House) -> None:
@@ -130,9 +142,13 @@ def test_ids_that_a_spreadsheet_made_floats_find_each_other(house: House) -> Non
 
 def test_a_deal_with_several_contacts_reaches_the_first_and_the_others(house: House) -> None:
     lead = "files:12_hubspot_export_multi_hs:{}".format
-    rows = house.rows("select crm_deal_id, lead_id, amount_native::int from marts.fct_opportunities where deal_id like 'files:12%' order by 1")
+    rows = house.rows(
+        "select crm_deal_id, lead_id, amount_native::int from marts.fct_opportunities where deal_id like 'files:12%' order by 1"
+    )
     assert rows == [("9001", lead(501), 1200), ("9002", lead(502), 800)]
-    people = house.rows("select deal_key, person_id from intermediate.int_deal_people_matched where deal_key like 'files:12%' order by 1, 2")
+    people = house.rows(
+        "select deal_key, person_id from intermediate.int_deal_people_matched where deal_key like 'files:12%' order by 1, 2"
+    )
     assert [(deal.split(":")[-1], person) for deal, person in people] == [
         ("9001", lead(501)), ("9001", lead(502)), ("9002", lead(502)),
     ]  # fmt: skip
@@ -140,6 +156,8 @@ def test_a_deal_with_several_contacts_reaches_the_first_and_the_others(house: Ho
 
 def test_broken_phones_join_nobody_and_invisible_characters_part_nobody(house: House) -> None:
     people: dict[str, set[str]] = {}
-    for record, person in house.rows("select record_key, person_id from intermediate.int_people_deduplicated where record_key like 'files:people:%'"):
+    for record, person in house.rows(
+        "select record_key, person_id from intermediate.int_people_deduplicated where record_key like 'files:people:%'"
+    ):
         people.setdefault(person, set()).add(record.split(":")[-1])
     assert sorted(people.values(), key=sorted) == [{"p1"}, {"p2"}, {"p3", "p5"}, {"p4"}, {"z1", "z2"}]

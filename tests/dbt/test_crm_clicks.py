@@ -18,7 +18,9 @@ def lead(contact_id: str, at: str, **more: Any) -> dict[str, Any]:
     return contact(contact_id, at, ("lead", at), **more)
 
 
-def visit(client: str, at: str, click: str | None = None, source: str = "google", medium: str = "cpc") -> dict[str, Any]:
+def visit(
+    client: str, at: str, click: str | None = None, source: str = "google", medium: str = "cpc"
+) -> dict[str, Any]:
     return session(client, at, source, medium, f"/kit?gclid={click}" if click else "/kit")
 
 
@@ -77,7 +79,12 @@ def house(tmp_path_factory, dbt_project) -> House:
 )
 def test_the_visit_of_the_click_made_the_lead(house: House, lead_id, kind, channel, landing_page, device) -> None:
     [row] = house.dicts(f"select * from marts.fct_leads where lead_id = 'hubspot:{lead_id}'")
-    assert (row["touch_kind"], row["channel"], row["landing_page"], row["device"]) == (kind, channel, landing_page, device)
+    assert (row["touch_kind"], row["channel"], row["landing_page"], row["device"]) == (
+        kind,
+        channel,
+        landing_page,
+        device,
+    )
 
 
 @pytest.mark.parametrize(
@@ -103,7 +110,9 @@ def test_a_form_is_one_touch(house: House, person: str, expected: list[tuple]) -
 
 
 def test_a_rounded_number_joins_nobody(house: House) -> None:
-    rows = house.rows("select record_key, person_id from intermediate.int_people_deduplicated where record_key like '%rounded%' order by 1")
+    rows = house.rows(
+        "select record_key, person_id from intermediate.int_people_deduplicated where record_key like '%rounded%' order by 1"
+    )
     assert rows == [(f"hubspot:rounded_{number}",) * 2 for number in (1, 2)]
 
 

@@ -89,20 +89,31 @@ def test_customers_are_counted_once_and_unknown_buyers_never(house: House) -> No
 
 
 def test_no_order_loses_its_money(house: House) -> None:
-    expected = sum(-abs(row["amount"]) if "refund_of" in row else row["amount"] for row in ORDERS if row["amount"] is not None)
+    expected = sum(
+        -abs(row["amount"]) if "refund_of" in row else row["amount"] for row in ORDERS if row["amount"] is not None
+    )
     assert house.rows("select sum(amount) from marts.fct_orders") == [(expected,)]
     of_9001 = "select kind, order_date::varchar, amount::int, is_fully_refunded from marts.fct_orders where order_id like '%:9001%' order by 2"
     assert house.rows(of_9001) == [("order", "2026-03-05", 100, True), ("refund", "2026-03-12", -100, False)]
-    assert house.rows("select amount, is_amount_known, kind from marts.fct_orders where order_id = 'files:test:540'") == [(None, False, "order")]
+    assert house.rows(
+        "select amount, is_amount_known, kind from marts.fct_orders where order_id = 'files:test:540'"
+    ) == [(None, False, "order")]
 
 
 def test_with_companies_as_customers_each_id_is_one(tmp_path, house: House) -> None:
     firm = house.copy(tmp_path / "home", with_raw_zone=True)
     firm.rules({"revenue_truth": "files", "crm": {"customer": "company"}})
     firm.build(*MODELS)
-    rows = firm.rows("select customer_id, count(*) from marts.fct_orders where customer_id like 'files:customer:%' group by 1 order by 1")
+    rows = firm.rows(
+        "select customer_id, count(*) from marts.fct_orders where customer_id like 'files:customer:%' group by 1 order by 1"
+    )
     # C1 with its three orders; kim's guest order goes to the first id that her e-mail stands beside
-    assert rows == [("files:customer:C1", 3), ("files:customer:C2", 2), ("files:customer:C3", 2), ("files:customer:C4", 2)]
+    assert rows == [
+        ("files:customer:C1", 3),
+        ("files:customer:C2", 2),
+        ("files:customer:C3", 2),
+        ("files:customer:C4", 2),
+    ]
 
 
 def test_deals_of_files_are_whose_their_contact_is(tmp_path, dbt_project) -> None:

@@ -11,7 +11,15 @@ from typing import Any
 import pytest
 from house import House
 
-MODELS = ("+fct_leads", "+fct_lead_stages", "+fct_opportunities", "+fct_orders", "+fct_attribution", "+fct_conversion_paths", "+audit_deals")
+MODELS = (
+    "+fct_leads",
+    "+fct_lead_stages",
+    "+fct_opportunities",
+    "+fct_orders",
+    "+fct_attribution",
+    "+fct_conversion_paths",
+    "+audit_deals",
+)
 ZONE = {"reporting": {"time_zone": "America/New_York", "currency": "EUR"}}
 MIDNIGHT = "T05:00:00"  # New York's, before the clocks change on 8 March
 
@@ -117,7 +125,9 @@ def test_touches_of_the_day_count(house: House, lead_id: str, channel: str) -> N
     [lead] = house.dicts(f"select * from marts.fct_leads where lead_id = '{key(lead_id)}'")
     same_visit = lead_id in ("evening", "grace")
     assert (lead["channel"], lead["touch_kind"]) == (("Paid Search", "session") if same_visit else ("(not set)", None))
-    path = house.rows(f"select days_to_convert from marts.fct_conversion_paths where conversion_id = '{key(lead_id)}' and conversion_type = 'lead'")
+    path = house.rows(
+        f"select days_to_convert from marts.fct_conversion_paths where conversion_id = '{key(lead_id)}' and conversion_type = 'lead'"
+    )
     assert path == [({"evening": 0, "grace": 0, "lookback": 90}.get(lead_id),)]
 
 
@@ -159,7 +169,9 @@ def test_windows_of_days_are_whole_days(house: House) -> None:
 
 
 def test_sales_cycles_are_whole_days_or_null_and_never_negative(house: House) -> None:
-    rows = house.rows("select crm_deal_id, closed_date::varchar, sales_cycle_days from marts.fct_opportunities where status = 'won' order by 1")
+    rows = house.rows(
+        "select crm_deal_id, closed_date::varchar, sales_cycle_days from marts.fct_opportunities where status = 'won' order by 1"
+    )
     assert rows == [
         ("days", "2026-03-01", 55.0),  # 5 January to 1 March
         ("hours", "2026-03-01", 54.5),  # noon to midnight
@@ -173,7 +185,9 @@ def test_sales_cycles_are_whole_days_or_null_and_never_negative(house: House) ->
 
 
 def test_audit_deals_names_them_with_their_money(house: House) -> None:
-    rows = house.rows("select crm_deal_id, finding, status, closed_date::varchar, amount::int from marts.audit_deals order by 1")
+    rows = house.rows(
+        "select crm_deal_id, finding, status, closed_date::varchar, amount::int from marts.audit_deals order by 1"
+    )
     assert rows == [
         ("late_record", "closed_before_lead", "won", "2026-02-01", 100),
         ("lost_early", "closed_before_created", "lost", "2026-02-25", 70),
@@ -184,16 +198,22 @@ def test_audit_deals_names_them_with_their_money(house: House) -> None:
 
 
 def test_a_win_without_a_date_is_in_no_period(house: House) -> None:
-    assert house.rows("select count(*), count(closed_date) from marts.fct_opportunities where crm_deal_id like 'undated%'") == [(2, 0)]
+    assert house.rows(
+        "select count(*), count(closed_date) from marts.fct_opportunities where crm_deal_id like 'undated%'"
+    ) == [(2, 0)]
     orders = {row[0] for row in house.rows("select deal_id from marts.fct_orders")}
     assert orders == {key(each) for each in ("days", "hours", "late_record", "once", "second", "twice", "typo")}
     # who won is a customer all the same, of nobody knows which day
-    lead = house.rows(f"select is_customer, customer_date, customer_id from marts.fct_leads where lead_id = '{key('undated')}'")
+    lead = house.rows(
+        f"select is_customer, customer_date, customer_id from marts.fct_leads where lead_id = '{key('undated')}'"
+    )
     assert lead == [(True, None, key("undated"))]
 
 
 def test_order_dates_stand_where_the_close_says(house: House) -> None:
-    rows = house.rows("select deal_id, order_date, ordered_at_is_day from marts.fct_orders where deal_id like '%typo' or deal_id like '%hours'")
+    rows = house.rows(
+        "select deal_id, order_date, ordered_at_is_day from marts.fct_orders where deal_id like '%typo' or deal_id like '%hours'"
+    )
     assert sorted(rows) == [(key("hours"), date(2026, 3, 1), False), (key("typo"), date(2025, 3, 10), True)]
 
 

@@ -12,7 +12,15 @@ import pytest
 from crm_rows import PIPELINE
 from house import House
 
-MODELS = ("+fct_leads", "+fct_lead_stages", "+fct_opportunities", "+fct_orders", "+fct_attribution", "+dim_customer", "+dim_sales_rep")
+MODELS = (
+    "+fct_leads",
+    "+fct_lead_stages",
+    "+fct_opportunities",
+    "+fct_orders",
+    "+fct_attribution",
+    "+dim_customer",
+    "+dim_sales_rep",
+)
 
 
 def built(home: Path, dbt_project, rules: dict, raw_tables: dict, today: date) -> House:
@@ -74,7 +82,9 @@ def test_deals_of_the_reference_funnel(funnel) -> None:
     counts = dict(funnel.rows("select status, count(*) from marts.fct_opportunities group by 1"))
     assert counts == {"won": 101, "lost": 226, "open": 73}
     assert counts["won"] / (counts["won"] + counts["lost"]) == pytest.approx(0.308869, abs=1e-6)
-    cycles = funnel.rows("select avg(sales_cycle_days), median(sales_cycle_days) from marts.fct_opportunities where status = 'won'")
+    cycles = funnel.rows(
+        "select avg(sales_cycle_days), median(sales_cycle_days) from marts.fct_opportunities where status = 'won'"
+    )
     assert cycles == [(pytest.approx(41.13861, abs=1e-5), 34.0)]
 
 

@@ -28,7 +28,9 @@ def test_a_refund_of_the_whole_first_order_moves_the_day_of_the_new_customer(por
         ("hubspot:returned_2", "order", "2026-02-15", Decimal(700), True, False, None, "(not set)"),
     ]
     assert customer_of(portal, "hubspot:buyer_returned") == ("person", "hubspot:returned_2", "2026-02-15")
-    lead = portal.rows("select is_customer, customer_date::varchar, customer_id from marts.fct_leads where lead_id = 'hubspot:buyer_returned'")
+    lead = portal.rows(
+        "select is_customer, customer_date::varchar, customer_id from marts.fct_leads where lead_id = 'hubspot:buyer_returned'"
+    )
     assert lead == [(True, "2026-02-15", "hubspot:buyer_returned")]
 
 
@@ -39,9 +41,9 @@ def test_a_partial_refund_takes_no_customer_away(portal) -> None:
 def test_a_refund_in_another_currency_is_compared_in_the_reporting_currency(portal) -> None:
     assert order(portal, "mixed_1")["is_fully_refunded"]
     assert customer_of(portal, "hubspot:buyer_mixed") == ("person", None, None)
-    assert portal.rows("select is_customer, customer_date from marts.fct_leads where lead_id = 'hubspot:buyer_mixed'") == [
-        (False, None)
-    ]
+    assert portal.rows(
+        "select is_customer, customer_date from marts.fct_leads where lead_id = 'hubspot:buyer_mixed'"
+    ) == [(False, None)]
 
 
 def test_refunds_are_no_opportunities_and_only_won_ones_are_booked(portal) -> None:
@@ -68,7 +70,9 @@ def test_amounts(portal, order_id, native, currency, amount, is_known, is_rate_m
     row = order(portal, order_id)
     assert (row["amount_native"], row["currency_code"], row["amount"]) == (native, currency, amount)
     assert (row["is_amount_known"], row["is_rate_missing"], row["is_new_customer"]) == (is_known, is_rate_missing, True)
-    deal = portal.rows(f"select amount, is_rate_missing, status from marts.fct_opportunities where deal_id = 'hubspot:{order_id}'")
+    deal = portal.rows(
+        f"select amount, is_rate_missing, status from marts.fct_opportunities where deal_id = 'hubspot:{order_id}'"
+    )
     assert deal == [(amount, is_rate_missing, "won")]
 
 
@@ -110,6 +114,7 @@ def test_the_sales_cycle_of_the_first_deal_starts_with_the_contact_of_later_ones
 
 
 def test_every_customer_is_new_once_at_most(portal) -> None:
-    assert portal.rows(
-        "select customer_id from marts.fct_orders where is_new_customer group by 1 having count(*) > 1"
-    ) == []
+    assert (
+        portal.rows("select customer_id from marts.fct_orders where is_new_customer group by 1 having count(*) > 1")
+        == []
+    )

@@ -31,7 +31,10 @@ def stages_of(house, lead_id: str) -> dict[str, str]:
         ("colleague_of_primary", {"lead": "01-02"}),
         ("bystander", {"lead": "~01-20"}),
         ("unlabelled_late", {"lead": "01-04"}),
-        ("unlabelled_early", {"lead": "01-03", "mql": "~01-20", "sql": "~01-20", "opportunity": "01-20", "won": "02-10"}),
+        (
+            "unlabelled_early",
+            {"lead": "01-03", "mql": "~01-20", "sql": "~01-20", "opportunity": "01-20", "won": "02-10"},
+        ),
         # the last loss, and only while nothing is open or won
         ("lost_twice", {"lead": "01-01", "mql": "~01-10", "sql": "~01-10", "opportunity": "01-10", "lost": "01-30"}),
         ("lost_but_open", {"lead": "01-01", "mql": "~01-10", "sql": "~01-10", "opportunity": "01-10"}),
@@ -49,7 +52,9 @@ def test_a_reopened_deal_is_open_again_and_no_order(portal) -> None:
         "where crm_deal_id in ('reopened', 'won_again') order by 1"
     )
     assert rows == [("reopened", "open", None), ("won_again", "won", "2026-03-01")]
-    orders = portal.rows("select order_id from marts.fct_orders where deal_id in ('hubspot:reopened', 'hubspot:won_again')")
+    orders = portal.rows(
+        "select order_id from marts.fct_orders where deal_id in ('hubspot:reopened', 'hubspot:won_again')"
+    )
     assert orders == [("hubspot:won_again",)]
 
 
@@ -98,5 +103,7 @@ def test_a_window_is_over_when_no_day_of_it_is_to_come(portal) -> None:
         "bool_or(reached_date + conversion_window_days::integer >= date '2026-03-31') from marts.fct_lead_stages "
         "where transition is not null group by all order by all"
     ) == [(False, True, True), (True, False, False)]
-    assert portal.rows("select distinct is_window_over from marts.fct_lead_stages where transition is null") == [(None,)]
+    assert portal.rows("select distinct is_window_over from marts.fct_lead_stages where transition is null") == [
+        (None,)
+    ]
     assert portal.rows("select distinct is_sal_mapped from marts.fct_lead_stages") == [(False,)]  # nobody maps SAL

@@ -75,13 +75,17 @@ def test_a_form_inside_a_session_is_that_sessions_touch(portal) -> None:
         ("session", "Paid Search", "03-02 09:58"),
         ("session", "Organic Search", "03-05 08:00"),
     ]
-    forms = portal.rows("select form from marts.fct_touchpoints where person_id = 'hubspot:by_session' order by touched_at")
+    forms = portal.rows(
+        "select form from marts.fct_touchpoints where person_id = 'hubspot:by_session' order by touched_at"
+    )
     assert forms == [("(not set)",), ("Ask for a demo",), ("Ask for a demo",)]
 
 
 def test_a_form_alone_is_a_touch_and_direct_where_nothing_is_known(portal) -> None:
     assert touches(portal, "person_id = 'hubspot:form_alone'") == [("form_submission", "Direct", "03-07 12:00")]
-    assert touches(portal, "person_id = 'hubspot:form_and_record'") == [("form_submission", "Paid Social", "03-07 13:00")]
+    assert touches(portal, "person_id = 'hubspot:form_and_record'") == [
+        ("form_submission", "Paid Social", "03-07 13:00")
+    ]
     assert touches(portal, "touch_id = 'submission:of_nobody'") == [("form_submission", "Direct", "01-01 00:00")]
 
 
@@ -94,7 +98,9 @@ def test_the_origin_on_a_record_is_a_touch_only_for_who_has_no_other(portal) -> 
 
 
 def test_a_visitor_whom_nobody_knows_has_touches_too(portal) -> None:
-    rows = portal.rows("select visitor_id, person_id, lead_id, channel from marts.fct_touchpoints where visitor_id = 'client_3'")
+    rows = portal.rows(
+        "select visitor_id, person_id, lead_id, channel from marts.fct_touchpoints where visitor_id = 'client_3'"
+    )
     assert rows == [("client_3", None, None, "Direct")]
 
 
@@ -132,15 +138,21 @@ def test_outside_the_lookback_or_without_a_touch_the_credit_is_unattributed(port
 
 
 def test_credits_sum_to_the_conversions_and_revenue_to_the_cent(portal) -> None:
-    sums = portal.rows("select conversion_type, conversion_id, sum(credit) from marts.fct_attribution where model = 'last' group by 1, 2")
+    sums = portal.rows(
+        "select conversion_type, conversion_id, sum(credit) from marts.fct_attribution where model = 'last' group by 1, 2"
+    )
     lonely = {row for row in sums if row[2] != 1}
     assert lonely == {("order", "hubspot:lonely_refund", 0.0)}  # a refund of no known order
-    counted = dict(portal.rows("select conversion_type, sum(credit) from marts.fct_attribution where model = 'last' group by 1"))
-    stages = portal.rows("select stage, count(*) from marts.fct_lead_stages where stage in ('lead', 'mql', 'sql') group by 1")
+    counted = dict(
+        portal.rows("select conversion_type, sum(credit) from marts.fct_attribution where model = 'last' group by 1")
+    )
+    stages = portal.rows(
+        "select stage, count(*) from marts.fct_lead_stages where stage in ('lead', 'mql', 'sql') group by 1"
+    )
     expected = dict(stages)
     expected["opportunity"] = portal.rows("select count(*) from marts.fct_opportunities")[0][0]
     expected["order"] = portal.rows("select count(*) from marts.fct_orders where kind = 'order'")[0][0]
     assert counted == expected
-    assert portal.rows("select sum(revenue), sum(gross_margin), sum(is_new_customer::int) from marts.fct_attribution where model = 'last'") == portal.rows(
-        "select sum(amount), sum(gross_margin_amount), sum(is_new_customer::int) from marts.fct_orders"
-    )
+    assert portal.rows(
+        "select sum(revenue), sum(gross_margin), sum(is_new_customer::int) from marts.fct_attribution where model = 'last'"
+    ) == portal.rows("select sum(amount), sum(gross_margin_amount), sum(is_new_customer::int) from marts.fct_orders")

@@ -18,11 +18,16 @@ def click(email: str, at: str, url: str | None = SPRING, **more: Any) -> Row:
     return {"email_hash": email, "clicked_at": f"2026-03-{at}", "url": url, **more}
 
 
-def visit(client: str, at: str, source: str = "newsletter", medium: str = "email", campaign: str = "spring sale") -> Row:
+def visit(
+    client: str, at: str, source: str = "newsletter", medium: str = "email", campaign: str = "spring sale"
+) -> Row:
     return session(client, f"2026-03-{at}", source, medium, sessionCampaignName=campaign)
 
 
-CONTACTS = [lead(each, "2026-03-01", email_hash=each, ga_client_id=f"c-{each}") for each in ("ann", "bob", "eve", "dan", "pat", "kim", "zoe")]
+CONTACTS = [
+    lead(each, "2026-03-01", email_hash=each, ga_client_id=f"c-{each}")
+    for each in ("ann", "bob", "eve", "dan", "pat", "kim", "zoe")
+]
 CLICKS = [
     # ann: the visit of the same campaign began two minutes later; a robot had opened the link at once, twice
     click("ann", "10T10:00:00"), click("ann", "10T10:00:00", url=SPRING + "&utm_content=footer"), click("ann", "10T10:01:00"),
@@ -87,8 +92,12 @@ def test_campaigns_and_pages_that_only_e_mails_know_are_members_of_their_cuts(wa
     touched = "marts.fct_touchpoints where touch_kind = 'email_click'"
     for column, dimension in (("campaign_key", "dim_campaign"), ("landing_page", "dim_landing_page")):
         assert house.rows(f"select {column} from {touched} except select {column} from marts.{dimension}") == []
-    assert house.rows("select campaign_name from marts.dim_campaign where campaign_key = 'utm:june news'") == [("june news",)]
-    assert house.rows("select landing_page_section from marts.dim_landing_page where landing_page = '/june'") == [("/june",)]
+    assert house.rows("select campaign_name from marts.dim_campaign where campaign_key = 'utm:june news'") == [
+        ("june news",)
+    ]
+    assert house.rows("select landing_page_section from marts.dim_landing_page where landing_page = '/june'") == [
+        ("/june",)
+    ]
 
 
 def test_a_file_delivered_twice_and_another_order_change_nothing(warehouse: Callable[..., House]) -> None:

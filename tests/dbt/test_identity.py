@@ -19,7 +19,9 @@ MODELS = ("+dim_person_ids", "+audit_identity", "+int_touchpoints_unioned")
 
 def lead(contact_id: str, day: int, **ids: Any) -> Row:
     """A contact of March without an e-mail unless it is given."""
-    return contact(contact_id, f"2026-03-{day:02}T12:00", ("lead", f"2026-03-{day:02}T12:00"), **{"email_hash": None, **ids})
+    return contact(
+        contact_id, f"2026-03-{day:02}T12:00", ("lead", f"2026-03-{day:02}T12:00"), **{"email_hash": None, **ids}
+    )
 
 
 def visit(client: str, at: str, **click: str) -> Row:
@@ -101,7 +103,9 @@ WORLD = (HOPS, COUPLE, KIOSK, COPIED, SHARED, PLACEHOLDERS, DOUBLE, MERGED, GONE
 
 
 def raw_tables(*parts: dict[str, list[Row]], backwards: bool = False) -> dict[str, list[Row]]:
-    contacts, forms, visits = ([row for part in parts for row in part.get(kind, [])] for kind in ("contacts", "forms", "visits"))
+    contacts, forms, visits = (
+        [row for part in parts for row in part.get(kind, [])] for kind in ("contacts", "forms", "visits")
+    )
     step = -1 if backwards else 1
     return {**portal(contacts[::step], form_submissions=forms[::step]), "ga4/sessions": visits[::step]}
 
@@ -243,12 +247,16 @@ ALL_VISITS = (
 
 def test_unrelated_data_and_another_order_change_nobody(world, tmp_path: Path) -> None:
     newcomers = {
-        "contacts": [lead(f"newcomer_{n}", n, email_hash=f"newcomer_{n}", ga_client_id=f"newcomer-{n}") for n in range(1, 4)],
+        "contacts": [
+            lead(f"newcomer_{n}", n, email_hash=f"newcomer_{n}", ga_client_id=f"newcomer-{n}") for n in range(1, 4)
+        ],
         "forms": [form("newcomer", "01T09:00", "newcomer_1", ga_client_id="newcomer-1")],
         "visits": [visit("newcomer-1", "01T08:59", gclid="newcomer-click")],
     }
     other = build(world.copy(tmp_path / "other"), raw_tables(newcomers, *WORLD, backwards=True))
-    assert other.rows("select count(distinct person_id) from marts.dim_person_ids where person_id like '%newcomer%'") == [(3,)]
+    assert other.rows(
+        "select count(distinct person_id) from marts.dim_person_ids where person_id like '%newcomer%'"
+    ) == [(3,)]
     for query in (ALL_IDS, ALL_VISITS):
         assert other.rows(query) == world.rows(query)
 

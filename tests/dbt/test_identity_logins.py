@@ -36,7 +36,14 @@ def visit(browser: str, at: str, landing: str = "/") -> Row:
 
 
 def order(order_id: str, **more: Any) -> Row:
-    return {"order_id": order_id, "ordered_at": "2026-03-05T12:00", "amount": 10, "currency_code": "EUR", "is_refund": False, **more}
+    return {
+        "order_id": order_id,
+        "ordered_at": "2026-03-05T12:00",
+        "amount": 10,
+        "currency_code": "EUR",
+        "is_refund": False,
+        **more,
+    }
 
 
 WORLD: dict[str, list[Row]] = {

@@ -31,7 +31,9 @@ SITE = "https://shop.example/"
 ANNA, OTHER = "1650000000000000001", "9007199254740993"  # beyond what a float holds
 
 
-def visit(number: int, day: str, time: str, client: str = OTHER, url: str = SITE, traffic: str = "direct", **more: str) -> str:
+def visit(
+    number: int, day: str, time: str, client: str = OTHER, url: str = SITE, traffic: str = "direct", **more: str
+) -> str:
     """One line; `more` are fields without their prefix."""
     cells = dict.fromkeys(HEADER, "") | {
         "ym:s:visitID": str(number), "ym:s:date": f"2026-03-{day}", "ym:s:dateTime": f"2026-03-{day} {time}",
@@ -68,13 +70,22 @@ FIRST_FILE = [
     visit(14, "05", "19:00:00") + "\tone cell too many",
 ]  # fmt: skip
 # three days later Metrica knows more of a visit; the number comes again a year later
-SECOND_FILE = [visit(3, "04", "12:00:00", ANNA, goalsID="[5678]"), visit(1, "09", "12:00:00").replace("2026-03-09", "2027-03-09")]
+SECOND_FILE = [
+    visit(3, "04", "12:00:00", ANNA, goalsID="[5678]"),
+    visit(1, "09", "12:00:00").replace("2026-03-09", "2027-03-09"),
+]
 
 
 def mapping_of_readme(folder: Path) -> FileMapping:
-    block = next(text for text in re.findall(r"```yaml\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL) if "ym:s:" in text)
+    block = next(
+        text
+        for text in re.findall(r"```yaml\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+        if "ym:s:" in text
+    )
     entries = yaml.safe_load(block)["files"]
-    return FileMapping.model_validate(next(e for e in entries if e["stream"] == "sessions")).with_variables({"DROPS": str(folder)})
+    return FileMapping.model_validate(next(e for e in entries if e["stream"] == "sessions")).with_variables(
+        {"DROPS": str(folder)}
+    )
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +98,9 @@ def house(tmp_path_factory: pytest.TempPathFactory, dbt_project: DbtProject, tol
     folder = tmp_path_factory.mktemp("metrica")
     for name, lines in {"visits_1.tsv": FIRST_FILE, "visits_2.tsv": SECOND_FILE}.items():
         (folder / name).write_text("\n".join(["\t".join(HEADER), *lines]) + "\n", encoding="utf-8")
-    settings = FilesSettings(mappings=(mapping_of_readme(folder),), base_folder=str(folder), hash_key="a key that is long enough")
+    settings = FilesSettings(
+        mappings=(mapping_of_readme(folder),), base_folder=str(folder), hash_key="a key that is long enough"
+    )
     house = House(folder / "home", dbt_project)
     house.rules({"reporting": {"time_zone": "Europe/Moscow"}})
     rows = [row for page in house.streams["files/sessions"].sweep(settings, told) for row in page.rows.to_pylist()]
@@ -118,7 +131,9 @@ def test_every_visit_is_a_touch_where_it_says_it_came_from(house: House) -> None
         # a visit whose goals cannot be counted is a visit
         (13, "03-05 15:00", OTHER, "Direct", "(direct)", "(none)", "(not set)", "desktop", None),
     ]
-    assert house.rows("select term, content from marts.fct_touchpoints where source = 'news'") == [('"one\ttab', "d'or")]
+    assert house.rows("select term, content from marts.fct_touchpoints where source = 'news'") == [
+        ('"one\ttab', "d'or")
+    ]
 
 
 def test_what_metrica_counted_is_counted(house: House) -> None:

@@ -76,7 +76,9 @@ def test_the_comparison_hands_on_all_credit_and_all_spend(paths) -> None:
             f"select conversion_type, sum(credit) from marts.fct_attribution where model = '{model}' group by 1 order by 1"
         )
     # every conversion type alone shows all the spend, with nobody's campaign among it
-    assert paths.rows("select distinct spend from (select sum(spend) as spend from marts.fct_model_comparison group by conversion_type)") == [(120,)]
+    assert paths.rows(
+        "select distinct spend from (select sum(spend) as spend from marts.fct_model_comparison group by conversion_type)"
+    ) == [(120,)]
 
 
 def test_spend_without_credit_stays_and_spend_without_a_rate_is_unknown(paths) -> None:

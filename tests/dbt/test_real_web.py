@@ -31,8 +31,12 @@ def reference(shared_dir: Path) -> duckdb.DuckDBPyConnection:
         pytest.skip("no reference/channel among the reference results")
     connection = duckdb.connect()
     lists = folder / "ga4_source_categories_velir.csv"
-    connection.execute(f"create table cats as select lower(source) as src, source_category from read_csv('{lists}', all_varchar = true)")
-    connection.execute(f"create view ga360 as select * from read_csv('{shared_dir}/data/ga360_bigquery_sample/ga360_sessions_flat.csv', all_varchar = true)")
+    connection.execute(
+        f"create table cats as select lower(source) as src, source_category from read_csv('{lists}', all_varchar = true)"
+    )
+    connection.execute(
+        f"create view ga360 as select * from read_csv('{shared_dir}/data/ga360_bigquery_sample/ga360_sessions_flat.csv', all_varchar = true)"
+    )
     connection.execute("set variable rules = $1", [rules.read_text()])
     return connection
 
@@ -50,7 +54,7 @@ def channels_by_reference(connection: duckdb.DuckDBPyConnection, cases: str) -> 
 @pytest.fixture(scope="module")
 def ga360(tmp_path_factory, dbt_project, reference) -> House:
     rows = reference.execute(
-        f"""select fullVisitorId || '.' || visitId as session_id, fullVisitorId as client_id,
+        f"""select visitId as session_id, fullVisitorId as client_id,
             make_timestamptz(visitStartTime::bigint * 1000000) as started_at, source, medium, campaign,
             '{SITE}' || landingPage || case when gclId is null then '' else '?gclid=' || gclId end as landing_page_url,
             deviceCategory as device, country, hits::int > 1 as is_engaged, pageviews::int as page_views
@@ -70,15 +74,27 @@ def test_ga360_sessions_get_the_channels_of_the_rules(ga360, reference) -> None:
             "select fullVisitorId || '.' || visitId as id, source, medium, nullif(campaign, '(not set)') as campaign from ga360",
         )
     )
-    clicked = {row[0] for row in reference.execute("select fullVisitorId || '.' || visitId from ga360 where gclId is not null and medium = '(none)'").fetchall()}
-    unset = {row[0] for row in reference.execute("select fullVisitorId || '.' || visitId from ga360 where source = '(not set)'").fetchall()}
+    clicked = {
+        row[0]
+        for row in reference.execute(
+            "select fullVisitorId || '.' || visitId from ga360 where gclId is not null and medium = '(none)'"
+        ).fetchall()
+    }
+    unset = {
+        row[0]
+        for row in reference.execute(
+            "select fullVisitorId || '.' || visitId from ga360 where source = '(not set)'"
+        ).fetchall()
+    }
     assert (len(expected), len(clicked), len(unset)) == (1830, 45, 4)
     # ours: a Google click id without tags is a paid click, whatever the source says
     expected |= dict.fromkeys(clicked, "Paid Search")
     # ours: a file that says (not set) for both says that nothing was collected
     expected |= dict.fromkeys(unset, "Direct")
     found = dict(ga360.rows("select session_id, channel from intermediate.int_sessions"))
-    assert {session: (expected[session], channel) for session, channel in found.items() if expected[session] != channel} == {}
+    assert {
+        session: (expected[session], channel) for session, channel in found.items() if expected[session] != channel
+    } == {}
     assert len(found) == 1830
     assert ga360.rows("select sum(sessions) from marts.fct_web_traffic") == [(1830,)]
 
@@ -91,7 +107,11 @@ def test_ga360s_own_channel_of_direct_sessions_is_an_attribution_not_a_source(ga
         reference.execute("select channelGrouping, count(*) from ga360 where source = '(direct)' group by 1").fetchall()
     )
     assert direct == {"Direct": 307, "Organic Search": 392, "Referral": 140, "Paid Search": 47}
-    ours = dict(ga360.rows("select channel, count(*) from intermediate.int_sessions where vendor_source = '(direct)' group by 1"))
+    ours = dict(
+        ga360.rows(
+            "select channel, count(*) from intermediate.int_sessions where vendor_source = '(direct)' group by 1"
+        )
+    )
     assert ours == {"Direct": 307 + 392 + 140 + 47 - 45, "Paid Search": 45}
 
 
@@ -116,7 +136,10 @@ def ga4(tmp_path_factory, dbt_project, shared_dir) -> House:
     stream = house.streams["ga4_export/events"]
     mapping = FileMapping.model_validate({"name": "shop", "stream": "ga4_export", "path": file.name})
     export = FilesSettings(
-        mappings=(mapping,), base_folder=str(file.parent), reporting_time_zone="UTC", hash_key="a key that is long enough"
+        mappings=(mapping,),
+        base_folder=str(file.parent),
+        reporting_time_zone="UTC",
+        hash_key="a key that is long enough",
     )
     read_at = datetime.combine(house.today, time(3), UTC)
     house.zone.replace_all(stream, stream.sweep(export, Tally()), extracted_at=read_at, checked_on=house.today)
@@ -154,5 +177,7 @@ def test_ga4s_odd_sessions_stay_visible(ga4) -> None:
     own = ga4.rows("select count(*) from intermediate.int_sessions where source like '%googlemerchandisestore.com'")
     assert own[0][0] > 0
     # Google hides rare values in its sample
-    hidden = ga4.rows("select channel, count(*) from intermediate.int_sessions where source = '<other>' and medium = '<other>' group by 1")
+    hidden = ga4.rows(
+        "select channel, count(*) from intermediate.int_sessions where source = '<other>' and medium = '<other>' group by 1"
+    )
     assert [channel for channel, _ in hidden] == ["Unassigned"]

@@ -29,7 +29,15 @@ def shop(dbt_project: DbtProject, tmp_path_factory: pytest.TempPathFactory) -> H
     )  # fmt: skip
     house.put(
         "files/sessions",
-        [{"session_id": "s1", "started_at": "2026-03-01T08:59", "client_id": "c1", "source": "bing", "medium": "organic"}],
+        [
+            {
+                "session_id": "s1",
+                "started_at": "2026-03-01T08:59",
+                "client_id": "c1",
+                "source": "bing",
+                "medium": "organic",
+            }
+        ],
     )
     tags = {"source": "news", "medium": "email", "campaign": "april"}
     house.put(
@@ -47,7 +55,16 @@ def shop(dbt_project: DbtProject, tmp_path_factory: pytest.TempPathFactory) -> H
     )
     house.put(
         "files/deals",
-        [{"deal_id": "d1", "status": "open", "created_at": "2026-03-05T10:00", "filed_at": "2026-03-05T10:00", "account_id": "shop", **tags}],
+        [
+            {
+                "deal_id": "d1",
+                "status": "open",
+                "created_at": "2026-03-05T10:00",
+                "filed_at": "2026-03-05T10:00",
+                "account_id": "shop",
+                **tags,
+            }
+        ],
     )
     house.build("+fct_attribution", "+int_touchpoints_unioned")
     return house

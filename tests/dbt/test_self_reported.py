@@ -1,4 +1,4 @@
-""""How did you hear about us?": what an answer means, when it is a touch, and whose credit it may take."""
+""" "How did you hear about us?": what an answer means, when it is a touch, and whose credit it may take."""
 
 from __future__ import annotations
 
@@ -65,9 +65,17 @@ def test_what_an_answer_means(warehouse: Callable[..., House]) -> None:
     mapped = dict(house.rows("select mapped_by, count(*) from marts.fct_self_reported_sources group by 1"))
     assert mapped == {"seed": len(ANSWERS) - 2, "unmapped": 2}
     # what is no answer is no touch; what nobody mapped is one, and can be counted
-    touches = dict(house.rows("select source, count(*) from marts.fct_touchpoints where touch_kind = 'self_reported' group by 1"))
+    touches = dict(
+        house.rows("select source, count(*) from marts.fct_touchpoints where touch_kind = 'self_reported' group by 1")
+    )
     assert (touches.get("(not set)"), touches["(other)"], sum(touches.values())) == (None, 2, len(ANSWERS) - 1)
-    house.build("int_self_reported_answers", "fct_self_reported_sources", "fct_touchpoints", "self_reported_sources", command="test")
+    house.build(
+        "int_self_reported_answers",
+        "fct_self_reported_sources",
+        "fct_touchpoints",
+        "self_reported_sources",
+        command="test",
+    )
 
 
 def test_the_users_own_words_come_first(warehouse: Callable[..., House]) -> None:
@@ -88,7 +96,9 @@ def test_the_users_own_words_come_first(warehouse: Callable[..., House]) -> None
     assert house.rows("select channel from marts.dim_channel where channel in ('Trade fair', 'Partner', 'Offline') order by 1") == [
         ("Offline",), ("Partner",), ("Trade fair",)
     ]  # fmt: skip
-    assert house.rows("select answer, source, channel, mapped_by from marts.fct_self_reported_sources order by answer_id") == [
+    assert house.rows(
+        "select answer, source, channel, mapped_by from marts.fct_self_reported_sources order by answer_id"
+    ) == [
         ("the BIG-SHOWroom", "big show", "Trade fair", "funnelhouse.yml"),
         ("google", "google", "Paid Search", "funnelhouse.yml"),  # no channel given: by the channel rules
         ("googled it", "google", "Organic Search", "seed"),
@@ -120,7 +130,10 @@ VISITS = [
     session("c-tracked", "2026-03-02T11:55", "google", "cpc"),
     session("c-agrees", "2026-03-03T11:55", "linkedin.com", "referral"),
 ]
-DEALS = [won("fair", "2026-03-10", "2026-03-20", contacts=["fair"]), won("tracked", "2026-03-10", "2026-03-20", contacts=["tracked"])]
+DEALS = [
+    won("fair", "2026-03-10", "2026-03-20", contacts=["fair"]),
+    won("tracked", "2026-03-10", "2026-03-20", contacts=["tracked"]),
+]
 
 
 def world() -> dict[str, Any]:
@@ -165,7 +178,9 @@ def test_by_default_it_counts_where_nothing_was_tracked(warehouse: Callable[...,
     assert credits["lead", "again"] == credits["lead", "late"] == {"Direct": 1.0}
     answers = dict(house.rows("select answer_id, tracked_channel from marts.fct_self_reported_sources"))
     assert answers["self_reported:submission:tracked"] == "Paid Search"
-    ends = house.rows("select first_touch_channel, last_touch_channel from marts.fct_leads where lead_id = 'hubspot:tracked'")
+    ends = house.rows(
+        "select first_touch_channel, last_touch_channel from marts.fct_leads where lead_id = 'hubspot:tracked'"
+    )
     assert ends == [("Paid Search", "Paid Search")]
     house.build("fct_touchpoints", "fct_self_reported_sources", "path:tests/attribution", command="test")
 
@@ -190,7 +205,9 @@ def test_a_tracked_touch_outside_the_lookback_takes_nothing(warehouse: Callable[
     visits = [session("c-old", "2025-12-10T12:00", "google", "cpc")]
     tables = {**portal(contacts), "ga4/sessions": visits}
     assert credit(warehouse(tables, *MODELS))["lead", "old"] == {"Offline": 1.0}
-    assert credit(warehouse(tables, *MODELS, rules={"attribution": {"lookback_days": {"lead": 120}}}))["lead", "old"] == {"Paid Search": 1.0}
+    assert credit(warehouse(tables, *MODELS, rules={"attribution": {"lookback_days": {"lead": 120}}}))[
+        "lead", "old"
+    ] == {"Paid Search": 1.0}
 
 
 @pytest.mark.parametrize("mode", ["fallback", "always"])

@@ -65,14 +65,21 @@ def test_an_account_that_was_not_read_is_a_flag_of_its_days(house: House) -> Non
     assert (media[day_of(19)][2], media[day_of(20)][2]) == ("unread_accounts", "ok")
 
 
-@happens("a KPI of days of which cells could not be read", "`quality` says unread_cells:<source>; cells without a day are of any day")
+@happens(
+    "a KPI of days of which cells could not be read",
+    "`quality` says unread_cells:<source>; cells without a day are of any day",
+)
 def test_unread_cells_are_a_flag_of_their_days(house: House) -> None:
     campaigns = house.streams["google_ads/campaign_performance"]
     house.put(campaigns.id, [], days=[day_of(day) for day in (18, 19, 20, 21)])
     house.zone.note_refusals(campaigns, [day_of(18), day_of(19)], {day_of(20): 3}, {day_of(19): 1, day_of(18): 2})
     house.build(*DAYS)
     media = found(house, "media")
-    assert [media[day_of(day)][2] for day in (18, 19, 20)] == ["unread_cells:google_ads", "unread_cells:google_ads", "ok"]
+    assert [media[day_of(day)][2] for day in (18, 19, 20)] == [
+        "unread_cells:google_ads",
+        "unread_cells:google_ads",
+        "ok",
+    ]
     house.zone.note_refusals(campaigns, None, {}, {None: 1})
     house.build(*DAYS)
     media = found(house, "media")
@@ -130,7 +137,11 @@ def test_a_file_covers_the_days_from_its_first_to_its_last_row(house: House) -> 
     house.build(*DAYS)
     file = found(house, "media", "files/ad_cost:test")
     assert list(file) == [day_of(10) + timedelta(n) for n in range(20)]
-    assert (file[day_of(11)], file[day_of(28)], file[day_of(29)]) == ((True, True, "ok"), (True, True, "ok"), (True, False, "ok"))
+    assert (file[day_of(11)], file[day_of(28)], file[day_of(29)]) == (
+        (True, True, "ok"),
+        (True, True, "ok"),
+        (True, False, "ok"),
+    )
     assert list(found(house, "media", "google_ads/campaign_performance:")) == [day_of(n) for n in range(1, 31)]
 
 
@@ -176,7 +187,10 @@ def test_only_the_truth_counts(house: House) -> None:
     house.put("files/sessions", [{"session_id": "s", "started_at": "2026-01-01T10:00:00"}])
     order = {"order_id": "o", "ordered_at": "2026-01-05T10:00:00", "amount": 5, "currency_code": "EUR"}
     house.put("files/orders", [order])
-    house.put("files/deals", [{"deal_id": "d", "closed_at": "2026-02-01T10:00:00", "status": "won", "filed_at": "2026-02-01T10:00:00"}])
+    house.put(
+        "files/deals",
+        [{"deal_id": "d", "closed_at": "2026-02-01T10:00:00", "status": "won", "filed_at": "2026-02-01T10:00:00"}],
+    )
     house.build(*DAYS)
     who = fed(house)
     assert (who["web"], who["orders"]) == ({"ga4/traffic"}, {"files/deals:test"})
@@ -209,7 +223,14 @@ def test_a_column_that_nobody_maps_is_fed_by_nobody(house: House) -> None:
 
 def test_an_empty_ledger_feeds_nothing_and_one_with_media_two_things(house: House) -> None:
     subjects = "select subject from intermediate.int_source_subjects where source = 'config' order by 1"
-    line = {"id": "a", "start": date(2026, 2, 1), "end": date(2026, 2, 28), "amount": 5, "currency": "EUR", "motion": "inbound"}
+    line = {
+        "id": "a",
+        "start": date(2026, 2, 1),
+        "end": date(2026, 2, 28),
+        "amount": 5,
+        "currency": "EUR",
+        "motion": "inbound",
+    }
     for lines, expected in (
         ([], []),
         ([{**line, "cost_type": "labour"}], [("cost",)]),

@@ -43,6 +43,7 @@ def dropped(house: House) -> Dropped:
         read_at = datetime.combine(house.today, time(3), UTC)
         for name in {mapping.stream for mapping in config.files}:
             stream = house.streams[f"files/{name}"]
+            house.mapped.add(stream.id)
             house.zone.replace_all(stream, stream.sweep(files, Tally()), extracted_at=read_at, checked_on=house.today)
         house.on.add("files")
         house.build(*select)
@@ -81,7 +82,9 @@ def test_visits_with_placeholders_apps_and_half_eaten_entities(dropped: Dropped,
     }  # fmt: skip
     found = channels(house)
     assert {name: found[name] for name in right} == right
-    rows = house.rows(f"select {NAME}, source, campaign, landing_page, gclid from intermediate.int_sessions where gclid is not null or {NAME} in ('greenpeace_038', 'ref_android_linkedin', 'semi')")
+    rows = house.rows(
+        f"select {NAME}, source, campaign, landing_page, gclid from intermediate.int_sessions where gclid is not null or {NAME} in ('greenpeace_038', 'ref_android_linkedin', 'semi')"
+    )
     assert sorted(rows) == [
         ("gclid_email", "google", "june", "/", "EAIaIQ"),  # whose click nobody knows: the campaign is the tag's
         ("gclid_utm_google_cpc", "google", "12345", "/", "UTICj0"),
@@ -111,7 +114,16 @@ def test_a_lead_s_landing_page_is_read_and_apps_are_their_network(dropped: Dropp
         ("L2", "Paid Search", "google", "(not set)", "/offer"),
     ]
     found = channels(house)
-    social = ("com_linkedin", "com_facebook", "twitter", "pinterest", "telegram", "reddit", "linkedin_ios", "instagram_l")
+    social = (
+        "com_linkedin",
+        "com_facebook",
+        "twitter",
+        "pinterest",
+        "telegram",
+        "reddit",
+        "linkedin_ios",
+        "instagram_l",
+    )
     assert {name: found[name] for name in social} == dict.fromkeys(social, "Organic Social")
     assert found["gmail"] == "Referral"  # as mail.google.com in a browser
 
@@ -129,12 +141,21 @@ def test_declared_channels_of_leads_stand(dropped: Dropped, cases: Path) -> None
 
 def test_a_channel_that_nobody_declared_is_an_error_with_the_list(dropped: Dropped, cases: Path) -> None:
     # as the folder has it: the rule names Podcast and nothing is declared
-    with pytest.raises(ValueError, match=r"channels.rules.0.channel = 'Podcast': no such channel; declare it under channels.own, or name one of"):
+    with pytest.raises(
+        ValueError,
+        match=r"channels.rules.0.channel = 'Podcast': no such channel; declare it under channels.own, or name one of",
+    ):
         dropped(cases / "incomplete_rows")
 
 
 def session(name: str, **more: Any) -> dict[str, Any]:
-    return {"session_id": name, "started_at": "2026-03-10T10:00", "client_id": name, "landing_page_url": "https://shop.example/", **more}
+    return {
+        "session_id": name,
+        "started_at": "2026-03-10T10:00",
+        "client_id": name,
+        "landing_page_url": "https://shop.example/",
+        **more,
+    }
 
 
 def cost(**more: Any) -> dict[str, Any]:
@@ -161,8 +182,17 @@ LABELS = [
 
 
 def test_spend_and_visits_of_a_platform_meet_whatever_it_is_called(house: House) -> None:
-    house.put("files/ad_cost", [cost(platform=platform, source=source, campaign_name=f"c{n}") for n, (platform, source, *_) in enumerate(LABELS)])
-    house.put("files/sessions", [session(f"s{n}", source=source, medium="cpc") for n, (_, source, *_) in enumerate(LABELS) if source])
+    house.put(
+        "files/ad_cost",
+        [
+            cost(platform=platform, source=source, campaign_name=f"c{n}")
+            for n, (platform, source, *_) in enumerate(LABELS)
+        ],
+    )
+    house.put(
+        "files/sessions",
+        [session(f"s{n}", source=source, medium="cpc") for n, (_, source, *_) in enumerate(LABELS) if source],
+    )
     house.build("+fct_costs", "+fct_web_traffic")
     costs = house.rows("select source, channel, sum(amount)::int from marts.fct_costs group by all order by all")
     expected: dict[tuple[str, str], int] = {}
@@ -178,8 +208,20 @@ def test_a_label_of_ads_without_a_medium_is_paid(house: House) -> None:
         "meta": ("(not set)", "Organic Social"),  # the network, whose posts are free
         "facebook": ("(not set)", "Organic Social"),
     }  # fmt: skip
-    house.put("files/sessions", [session(f"s{n}", landing_page_url=f"https://shop.example/?utm_source={name}") for n, name in enumerate(sources)])
-    house.put("files/leads", [{"lead_id": f"l{n}", "created_at": "2026-03-11", "email_hash": f"l{n}", "source": name} for n, name in enumerate(sources)])
+    house.put(
+        "files/sessions",
+        [
+            session(f"s{n}", landing_page_url=f"https://shop.example/?utm_source={name}")
+            for n, name in enumerate(sources)
+        ],
+    )
+    house.put(
+        "files/leads",
+        [
+            {"lead_id": f"l{n}", "created_at": "2026-03-11", "email_hash": f"l{n}", "source": name}
+            for n, name in enumerate(sources)
+        ],
+    )
     house.build("+int_sessions", "+int_crm_touches_classified")
     rows = house.rows(f"select {NAME}, medium, channel from intermediate.int_sessions order by 1")
     assert [tuple(found) for _, *found in rows] == list(sources.values())
@@ -189,8 +231,17 @@ def test_a_label_of_ads_without_a_medium_is_paid(house: House) -> None:
 
 def test_a_lead_is_the_visit_whose_click_its_landing_page_has(house: House) -> None:
     page = "https://shop.example/demo?gclid=Cj0KC{}"
-    house.put("files/sessions", [session(f"b{n}", started_at="2026-03-10T10:00", landing_page_url=page.format(n), device="mobile") for n in (1, 2)])
-    leads = [{"lead_id": f"l{n}", "created_at": "2026-03-10T10:20", "email_hash": f"l{n}", "landing_page": page.format(n)} for n in (2, 3)]
+    house.put(
+        "files/sessions",
+        [
+            session(f"b{n}", started_at="2026-03-10T10:00", landing_page_url=page.format(n), device="mobile")
+            for n in (1, 2)
+        ],
+    )
+    leads = [
+        {"lead_id": f"l{n}", "created_at": "2026-03-10T10:20", "email_hash": f"l{n}", "landing_page": page.format(n)}
+        for n in (2, 3)
+    ]
     house.put("files/leads", leads)
     house.build("+fct_leads")
     rows = house.rows("select crm_record_id, touch_kind, channel, device from marts.fct_leads order by 1")
@@ -204,13 +255,28 @@ def test_an_ad_s_channel_of_its_file_is_the_campaign_s_also_for_its_visits(house
         [cost(platform="meta_ads", channel="Paid Video", campaign_name="film"), cost(platform="meta_ads", campaign_name="post"),
          cost(platform="acast", channel="Podcast", campaign_name="show"), cost(platform="meta_ads", channel_type="Display", campaign_name="wall")],
     )  # fmt: skip
-    house.put("files/sessions", [session(name, source="facebook", medium="paid_social", campaign=name) for name in ("film", "post", "wall")])
+    house.put(
+        "files/sessions",
+        [session(name, source="facebook", medium="paid_social", campaign=name) for name in ("film", "post", "wall")],
+    )
     house.build("+fct_costs", "+fct_web_traffic", "+dim_channel")
     costs = house.rows("select campaign_key, channel from marts.fct_costs order by 1")
-    assert costs == [("acast:show", "Podcast"), ("meta_ads:film", "Paid Video"), ("meta_ads:post", "Paid Social"), ("meta_ads:wall", "Display")]
+    assert costs == [
+        ("acast:show", "Podcast"),
+        ("meta_ads:film", "Paid Video"),
+        ("meta_ads:post", "Paid Social"),
+        ("meta_ads:wall", "Display"),
+    ]
     visits = house.rows("select campaign_key, channel from marts.fct_web_traffic order by 1")
     assert visits == costs[1:]
-    house.build("int_ads_daily", "int_ads_classified", "int_ad_campaigns", "int_exchange_rates_daily", "fct_costs", command="test")
+    house.build(
+        "int_ads_daily",
+        "int_ads_classified",
+        "int_ad_campaigns",
+        "int_exchange_rates_daily",
+        "fct_costs",
+        command="test",
+    )
 
 
 # vendor's source of a visit from an app or an address without tags -> source and channel
@@ -234,12 +300,28 @@ def test_apps_are_their_network_whoever_says_so(house: House, has_referrer: bool
     assert {app: tuple(found) for app, *found in rows} == apps
 
 
-PAYMENT = ["buy.stripe.com", "billing.stripe.com", "invoice.stripe.com", "pay.klarna.com", "checkout.paypal.com", "pay.amazon.de", "checkout.square.site", "secure5.arcot.com"]
+PAYMENT = [
+    "buy.stripe.com",
+    "billing.stripe.com",
+    "invoice.stripe.com",
+    "pay.klarna.com",
+    "checkout.paypal.com",
+    "pay.amazon.de",
+    "checkout.square.site",
+    "secure5.arcot.com",
+]
 
 
 def test_payment_pages_begin_no_visit_and_other_pages_of_their_owners_do(house: House) -> None:
     # our own, and what we name ourselves, may be written as addresses
-    house.rules({"web": {"own_domains": ["https://www.Ours.example/", "com.ours.app"], "ignored_referrers": ["sso.example/login"]}})
+    house.rules(
+        {
+            "web": {
+                "own_domains": ["https://www.Ours.example/", "com.ours.app"],
+                "ignored_referrers": ["sso.example/login"],
+            }
+        }
+    )
     ours = ["blog.ours.example", "com.ours.app", "sso.example"]
     others = ["docs.stripe.com", "stripe.community", "example.sso", "notours.example"]
     house.put("files/sessions", [session(host, referrer=f"https://{host}/x") for host in [*PAYMENT, *ours, *others]])
@@ -251,7 +333,11 @@ def test_a_click_that_the_platform_lists_is_its_campaign_s_everywhere(house: Hou
     """Session, form and record: the listed click gives campaign 7; an unknown one gives source and medium, the tags the rest."""
     tags = "utm_source=linkedin&utm_medium={medium}&utm_campaign=post&utm_content=big&gclid={gclid}"
     page = "https://shop.example/demo?" + tags
-    clicks = [(f"{gclid}-{medium}", page.format(gclid=gclid, medium=medium)) for gclid in ("known", "other") for medium in ("social", "cpc")]
+    clicks = [
+        (f"{gclid}-{medium}", page.format(gclid=gclid, medium=medium))
+        for gclid in ("known", "other")
+        for medium in ("social", "cpc")
+    ]
     house.put("google_ads/clicks", [{"gclid": "known", "date": "2026-03-09", "campaign_id": "7", "account_id": "1"}])
     house.put(
         "google_ads/campaign_performance",
@@ -260,20 +346,35 @@ def test_a_click_that_the_platform_lists_is_its_campaign_s_everywhere(house: Hou
           "conversions": 0.0, "conversions_value": 0.0}],
     )  # fmt: skip
     house.put("files/sessions", [session(name, landing_page_url=url) for name, url in clicks])
-    house.put("files/leads", [{"lead_id": name, "created_at": "2026-03-11", "email_hash": name, "landing_page": url} for name, url in clicks])
+    house.put(
+        "files/leads",
+        [
+            {"lead_id": name, "created_at": "2026-03-11", "email_hash": name, "landing_page": url}
+            for name, url in clicks
+        ],
+    )
     forms = [submission(f"form-{name}", "2026-03-11T10:00", name, pageUrl=url, utm_source="linkedin", utm_medium="social", utm_campaign="post")
              for name, url in clicks]  # fmt: skip
-    for stream, rows in portal([lead(f"contact-{name}", "2026-03-11T10:00") for name, _ in clicks], form_submissions=forms).items():
+    for stream, rows in portal(
+        [lead(f"contact-{name}", "2026-03-11T10:00") for name, _ in clicks], form_submissions=forms
+    ).items():
         house.put(stream, rows)
     house.build("+int_sessions", "+int_crm_touches_classified")
-    expected = {name: ("google", "cpc", "google_ads:7" if name.startswith("known") else "utm:post", "Paid Search") for name, _ in clicks}
+    expected = {
+        name: ("google", "cpc", "google_ads:7" if name.startswith("known") else "utm:post", "Paid Search")
+        for name, _ in clicks
+    }
     columns = "source, medium, campaign_key, channel"
     rows = house.rows(f"select {NAME}, {columns} from intermediate.int_sessions")
     assert {name: tuple(found) for name, *found in rows} == expected
     for kind, prefix in (("record", "record:files:test:"), ("submission", "submission:form-")):
-        rows = house.rows(f"select touch_id, {columns} from intermediate.int_crm_touches_classified where touch_id like '{prefix}%'")
+        rows = house.rows(
+            f"select touch_id, {columns} from intermediate.int_crm_touches_classified where touch_id like '{prefix}%'"
+        )
         assert {name.removeprefix(prefix): tuple(found) for name, *found in rows} == expected, kind
-    contents = house.rows("select distinct content from intermediate.int_crm_touches_classified where touch_id like 'record:files%'")
+    contents = house.rows(
+        "select distinct content from intermediate.int_crm_touches_classified where touch_id like 'record:files%'"
+    )
     assert contents == [("big",)]
 
 
@@ -287,14 +388,21 @@ def test_a_listed_click_is_the_platform_s_in_ga4_and_its_export_too(house: House
     )  # fmt: skip
     house.put("ga4/sessions", [visit("known", "2026-03-10T10:00", "facebook", "cpc", "/?gclid=known"),
                                visit("macro", "2026-03-10T10:00", "news", "email", "/?gclid={gclid}")])  # fmt: skip
-    event = {"event_date": "2026-03-10", "event_timestamp": "2026-03-10T10:00", "event_name": "session_start", "ga_session_id": 1}
+    event = {
+        "event_date": "2026-03-10",
+        "event_timestamp": "2026-03-10T10:00",
+        "event_name": "session_start",
+        "ga_session_id": 1,
+    }
     house.put(
         "ga4_export/events",
         [event | {"user_pseudo_id": "known", "page_location": "https://shop.example/", "source": "facebook", "medium": "cpc", "gclid": "known"},
          event | {"user_pseudo_id": "macro", "page_location": "https://shop.example/", "source": "news", "medium": "email", "gclid": "undefined"}],
     )  # fmt: skip
     house.build("+int_sessions")
-    rows = house.rows("select source_system, client_id, source, medium, campaign_key from intermediate.int_sessions order by 1, 2")
+    rows = house.rows(
+        "select source_system, client_id, source, medium, campaign_key from intermediate.int_sessions order by 1, 2"
+    )
     assert rows == [
         (system, *found) for system in ("ga4", "ga4_export")
         for found in (("known", "google", "cpc", "google_ads:7"), ("macro", "news", "email", "(not set)"))

@@ -72,7 +72,9 @@ def evaluate(dbt_project: DbtProject) -> Evaluate:
 
         def run(call: str, values: Sequence[str | None]) -> list[Any]:
             if call not in compiled:
-                result = dbt_project.run(dbt_project.empty_warehouse.parent, "compile", "--inline", f"select {{{{ {call} }}}}")
+                result = dbt_project.run(
+                    dbt_project.empty_warehouse.parent, "compile", "--inline", f"select {{{{ {call} }}}}"
+                )
                 assert result.success, result.exception
                 compiled[call] = result.result.results[0].node.compiled_code
             sql = f"{compiled[call]} as result from (select unnest($values) as value, generate_subscripts($values, 1) as place) order by place"
@@ -90,7 +92,19 @@ def test_a_parameter_of_an_address(evaluate, place) -> None:
 
 def test_the_parser_agrees_with_urllib_where_nothing_is_broken(evaluate) -> None:
     cases = {case: SITE + query for case, query, _ in CASES if case not in UNLIKE_URLLIB}
-    words = ["spring sale", "a&b=c", "Весна", "بهار", "50% off", "c++", "naïve", "日本語", "x/y?z#w", "emoji 🎈", "'quoted'"]
+    words = [
+        "spring sale",
+        "a&b=c",
+        "Весна",
+        "بهار",
+        "50% off",
+        "c++",
+        "naïve",
+        "日本語",
+        "x/y?z#w",
+        "emoji 🎈",
+        "'quoted'",
+    ]
     cases |= {word: f"{SITE}?x=1&utm_source={quote(word, safe='')}&y=2" for word in words}
     expected = {}
     for case, url in cases.items():
@@ -179,7 +193,19 @@ def test_placeholders_are_no_click_ids(evaluate) -> None:
         urls = [f"{SITE}?{name}={placeholder}&utm_source=x" for placeholder in PLACEHOLDERS]
         found = dict(zip(PLACEHOLDERS, evaluate(CLICK_ID, urls), strict=True))
         assert found == dict.fromkeys(PLACEHOLDERS)
-    ids = ["Cj0KCQjw_-x", "IwAR0undefined", "nullable", "testing", "EAIaIQ", "0AAAA", "_gclid_1", "1-2.3", "UTICj0", "%7", "100"]
+    ids = [
+        "Cj0KCQjw_-x",
+        "IwAR0undefined",
+        "nullable",
+        "testing",
+        "EAIaIQ",
+        "0AAAA",
+        "_gclid_1",
+        "1-2.3",
+        "UTICj0",
+        "%7",
+        "100",
+    ]
     assert evaluate(CLICK_ID, [f"{SITE}?gclid={each}" for each in ids]) == ["gclid"] * len(ids)
 
 
@@ -239,7 +265,10 @@ def test_an_address_with_and_without_its_scheme(evaluate, address, host, path) -
     ],
 )
 def test_entities_that_lost_a_part(evaluate, query, expected) -> None:
-    found = tuple(evaluate(f"url_param(mended_address('value'), 'utm_{name}')", [SITE + query])[0] for name in ("source", "medium", "campaign"))
+    found = tuple(
+        evaluate(f"url_param(mended_address('value'), 'utm_{name}')", [SITE + query])[0]
+        for name in ("source", "medium", "campaign")
+    )
     assert found == expected
 
 
@@ -299,7 +328,15 @@ VALUE_PROBLEMS = {
 def test_what_is_wrong_with_a_value(evaluate) -> None:
     values = list(VALUE_PROBLEMS)
     found: dict[str, list[str]] = {value: [] for value in values}
-    for name in ["unexpanded_macro", "broken_encoding", "double_encoding", "placeholder", "invisible_characters", "spaces", "upper_case"]:
+    for name in [
+        "unexpanded_macro",
+        "broken_encoding",
+        "double_encoding",
+        "placeholder",
+        "invisible_characters",
+        "spaces",
+        "upper_case",
+    ]:
         for value, holds in zip(values, evaluate(f"dict(value_problems('value'))['{name}']", values), strict=True):
             if holds:
                 found[value].append(name)

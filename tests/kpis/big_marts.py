@@ -7,7 +7,9 @@ from datetime import date, timedelta
 from kpi_warehouse import Warehouse
 
 
-def big_warehouse(today: date, days: int, sessions: int, leads: int, models: int = 1, campaigns: int = 80, seed: float = 0.42) -> Warehouse:
+def big_warehouse(
+    today: date, days: int, sessions: int, leads: int, models: int = 1, campaigns: int = 80, seed: float = 0.42
+) -> Warehouse:
     """A warehouse over `days` days until yesterday: one traffic row per session, the long tails that real sites have."""
     warehouse = Warehouse(today, today - timedelta(days), extracted_to=today - timedelta(1))
     connection = warehouse.connection

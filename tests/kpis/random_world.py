@@ -89,7 +89,8 @@ class World:
         else of the day changes, above all not its coverage, which has all rows made again."""
         stream = next(name for name, marts in MARTS_OF.items() if mart in marts).split("/")
         if self.connection.execute(
-            "select 1 from intermediate.int_source_days where source = ? and stream = ? and date_day = ? limit 1", [*stream, day]
+            "select 1 from intermediate.int_source_days where source = ? and stream = ? and date_day = ? limit 1",
+            [*stream, day],
         ).fetchall():
             self._bring(mart, day, day)
 
@@ -174,7 +175,9 @@ class World:
         counts = [self.rng.randint(1, 3) for _ in CHANNELS] if self.rng.random() < 0.5 else [self.rng.randint(1, 9)] * 4
         self.log.append(f"visitors of {month}: {counts}")
         for mart in ("truth.fct_web_visitors", "marts.fct_web_visitors"):
-            self.connection.execute(f"delete from {mart} where grain = 'month' and period_start = ? and dimension = 'channel'", [month])
+            self.connection.execute(
+                f"delete from {mart} where grain = 'month' and period_start = ? and dimension = 'channel'", [month]
+            )
             self.connection.executemany(
                 f"insert into {mart} by name select 'month' as grain, ?::date as period_start, 'channel' as dimension, "
                 "? as member, ? as unique_visitors, 'ok' as quality",
@@ -228,7 +231,9 @@ class World:
         elif what == "version":
             kpis[changed] = replace(kpi, meta={**kpi.meta, "version": self.rng.randint(2, 99)})
         elif what == "direction":
-            kpis[changed] = replace(kpi, meta={**kpi.meta, "direction": self.rng.choice(["higher", "lower", "context"])})
+            kpis[changed] = replace(
+                kpi, meta={**kpi.meta, "direction": self.rng.choice(["higher", "lower", "context"])}
+            )
         self.catalogue = replace(self.whole_catalogue, kpis=kpis)
 
     def sources_have_trouble(self) -> None:

@@ -35,7 +35,9 @@ def order(warehouse: Warehouse, amount: float, **columns: object) -> None:
     )
 
 
-def test_the_total_of_roas_counts_the_channels_that_have_media_cost_anywhere(warehouse: Warehouse, build: Build) -> None:
+def test_the_total_of_roas_counts_the_channels_that_have_media_cost_anywhere(
+    warehouse: Warehouse, build: Build
+) -> None:
     spend(warehouse, 100, channel="Paid Search")
     spend(warehouse, 50, channel="Display")
     spend(warehouse, 40, channel="Email", date_day=date(2026, 9, 4))

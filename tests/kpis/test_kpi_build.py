@@ -203,7 +203,9 @@ def test_progress_is_told_cut_by_cut(build: Build) -> None:
 def test_a_warehouse_without_marts_says_what_to_run(manifest: object, build: Build) -> None:
     warehouse = Warehouse(date(2026, 10, 1), date(2026, 9, 1))
     warehouse.connection.execute("drop table staging.stg_meta__streams")
-    with pytest.raises(kpis.InputError, match=r"staging\.stg_meta__streams: not in the warehouse; `funnelhouse refresh`"):
+    with pytest.raises(
+        kpis.InputError, match=r"staging\.stg_meta__streams: not in the warehouse; `funnelhouse refresh`"
+    ):
         build(warehouse)
 
 

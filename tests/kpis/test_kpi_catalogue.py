@@ -31,7 +31,10 @@ def test_the_catalogue_agrees_with_the_reference(manifest: Path, shared_dir: Pat
     with (shared_dir / "reference/kpi_catalogue.csv").open() as file:
         expected = {row["id"]: row for row in csv.DictReader(file)}
     # the accrual view of a KPI is as the KPI: the reference has one row for both
-    seen_twice = {"romi_accrual": {**expected["romi"], "tier": "extended"}, "cac_media_accrual": {**expected["cac_media"], "tier": "extended"}}
+    seen_twice = {
+        "romi_accrual": {**expected["romi"], "tier": "extended"},
+        "cac_media_accrual": {**expected["cac_media"], "tier": "extended"},
+    }
     expected |= seen_twice
     for kpi_id, kpi in catalogue.kpis.items():
         row = expected[kpi_id]

@@ -38,7 +38,13 @@ def a_day_without_sessions(w: Warehouse, rng: random.Random) -> None:
 
 
 def spend_in_a_channel_that_had_none(w: Warehouse, rng: random.Random) -> None:
-    cost = {"amount": 55, "acquisition_amount": 55, "channel": "Email", "campaign_key": "campaign3", "source": "source9"}
+    cost = {
+        "amount": 55,
+        "acquisition_amount": 55,
+        "channel": "Email",
+        "campaign_key": "campaign3",
+        "source": "source9",
+    }
     w.add("marts.fct_costs", date_day=a_day(rng), **cost)
 
 
@@ -64,8 +70,23 @@ def a_model_that_is_new(w: Warehouse, rng: random.Random) -> None:
 
 def a_late_sale_and_a_new_member(w: Warehouse, rng: random.Random) -> None:
     day = a_day(rng)
-    w.add("marts.fct_orders", order_id="late", customer_id="c", order_date=day, amount=99, channel="Brand new", is_new_customer=True)
-    w.add("marts.fct_attribution", conversion_id="late", conversion_date=day, channel="Brand new", revenue=99, gross_margin=40)
+    w.add(
+        "marts.fct_orders",
+        order_id="late",
+        customer_id="c",
+        order_date=day,
+        amount=99,
+        channel="Brand new",
+        is_new_customer=True,
+    )
+    w.add(
+        "marts.fct_attribution",
+        conversion_id="late",
+        conversion_date=day,
+        channel="Brand new",
+        revenue=99,
+        gross_margin=40,
+    )
 
 
 def a_deal_that_closes(w: Warehouse, rng: random.Random) -> None:
@@ -81,14 +102,17 @@ def a_lead_that_converts_later(w: Warehouse, rng: random.Random) -> None:
         "update marts.fct_lead_stages set converted_within_window = true where lead_id in "
         "(select lead_id from marts.fct_lead_stages where not converted_within_window order by lead_id limit 3)"
     )
-    w.connection.execute("update marts.fct_leads set is_customer = true where lead_id = (select min(lead_id) from marts.fct_leads)")
+    w.connection.execute(
+        "update marts.fct_leads set is_customer = true where lead_id = (select min(lead_id) from marts.fct_leads)"
+    )
 
 
 def visitors_recounted(w: Warehouse, rng: random.Random) -> None:
     month = a_day(rng).replace(day=1)
     for dimension, member in (("total", "all"), ("channel", "Email")):
         w.connection.execute(
-            "delete from marts.fct_web_visitors where grain = 'month' and period_start = ? and dimension = ?", [month, dimension]
+            "delete from marts.fct_web_visitors where grain = 'month' and period_start = ? and dimension = ?",
+            [month, dimension],
         )
         w.add("marts.fct_web_visitors", grain="month", period_start=month, dimension=dimension, member=member,
               unique_visitors=rng.randrange(1000), quality="ok")  # fmt: skip
@@ -145,7 +169,9 @@ def forget(w: Warehouse) -> None:
 
 def assert_like_a_build_of_everything(w: Warehouse, build: Build) -> None:
     for table in GRAINS.values():
-        w.connection.execute(f"create or replace temp table seen_{table} as select * exclude (computed_at) from kpi.fct_kpi_{table}")
+        w.connection.execute(
+            f"create or replace temp table seen_{table} as select * exclude (computed_at) from kpi.fct_kpi_{table}"
+        )
     board = w.connection.execute("select * exclude (computed_at) from kpi.kpi_scoreboard order by all").fetchall()
     forget(w)
     build(w)
@@ -155,7 +181,9 @@ def assert_like_a_build_of_everything(w: Warehouse, build: Build) -> None:
             f"(from {fresh} except all from {seen}) union all (from {seen} except all from {fresh}) order by all limit 6"
         ).fetchall()
         assert not differing, f"fct_kpi_{table}: {differing}"
-    assert board == w.connection.execute("select * exclude (computed_at) from kpi.kpi_scoreboard order by all").fetchall()
+    assert (
+        board == w.connection.execute("select * exclude (computed_at) from kpi.kpi_scoreboard order by all").fetchall()
+    )
 
 
 def test_builds_after_changes_equal_a_build_of_everything(build: Build) -> None:

@@ -50,7 +50,9 @@ def covered(catalogue: Catalogue) -> Ask:
             coverage.create_coverage_days(connection, catalogue, inputs.today)
             first_day = coverage.first_day(connection)
             assert first_day is not None
-            periods.create_periods(connection, first_day, inputs.today, 0, ["day", "month", "year"])
+            periods.create_periods(
+                connection, first_day, inputs.today, ["day", "month", "year"], week_start=0, year_start=1
+            )
             periods.create_windows(connection, coverage.create_reach(connection, inputs.today))
             coverage.create_coverage(connection, catalogue)
         [row] = connection.execute(
@@ -161,7 +163,9 @@ def test_a_ledger_that_was_never_read_leaves_no_loaded_cost_that_is_ok(warehouse
     warehouse.feed(LEDGER, "media", "cost")
     stale(warehouse, LEDGER, None, 0, "cost")
     for kpi_id in ("cac_loaded", "marketing_spend_loaded", "cpl_loaded", "marketing_spend"):
-        assert covered(warehouse, kpi_id, "month", "2026-08-01") == (True, False, False, "incomplete;stale:config"), kpi_id
+        assert covered(warehouse, kpi_id, "month", "2026-08-01") == (True, False, False, "incomplete;stale:config"), (
+            kpi_id
+        )
     # without any platform there is no cost at all
     alone = Warehouse(TODAY, FIRST)
     alone.feed(LEDGER, "media", "cost")
@@ -205,9 +209,24 @@ def test_refused_rows_are_counted_in_the_periods_of_their_days(warehouse: Wareho
     is off none count."""
     warehouse.switch_off("hubspot/deals")
     for source, is_on in (("files", True), ("hubspot", False)):
-        warehouse.add("staging.stg_meta__streams", source=source, stream="orders", is_on=is_on, is_stale=False, settles_after_days=1)
-        for day, rows in ((date(2026, 8, 3), 15), (date(2026, 9, 4), 1), (date(2026, 9, 5), 1), (None, 1), (date(2026, 7, 4), 0)):
-            warehouse.add("staging.stg_meta__refusals", source=source, stream="orders", date_day=day, rows=rows, cells=3)
+        warehouse.add(
+            "staging.stg_meta__streams",
+            source=source,
+            stream="orders",
+            is_on=is_on,
+            is_stale=False,
+            settles_after_days=1,
+        )
+        for day, rows in (
+            (date(2026, 8, 3), 15),
+            (date(2026, 9, 4), 1),
+            (date(2026, 9, 5), 1),
+            (None, 1),
+            (date(2026, 7, 4), 0),
+        ):
+            warehouse.add(
+                "staging.stg_meta__refusals", source=source, stream="orders", date_day=day, rows=rows, cells=3
+            )
         warehouse.feed(f"{source}/orders:shop", "orders", "orders.amount", "won", "buyers")
         warehouse.extract(f"{source}/orders:shop", FIRST, TODAY)
     qualities = [covered(warehouse, "revenue", "month", f"2026-{month:02}-01")[-1] for month in (7, 8, 9)]
@@ -261,7 +280,9 @@ def test_where_only_leads_and_visits_are_mapped_nothing_else_is_zero(build: Buil
         warehouse.add("marts.fct_costs", date_day=date(2026, month, 5), amount=30, acquisition_amount=30)
     build(warehouse, grains=["month"])
     rows = warehouse.rows(
-        "monthly", "kpi_id, value, reason", "period_start = date '2026-08-01' and dimension = 'total' and kpi_id <> 'marketing_spend_loaded'"
+        "monthly",
+        "kpi_id, value, reason",
+        "period_start = date '2026-08-01' and dimension = 'total' and kpi_id <> 'marketing_spend_loaded'",
     )
     known = {kpi_id: value for kpi_id, value, reason in rows if reason != "no_data"}
     assert known == {"leads": 3, "sessions": 9, "marketing_spend": 30, "cpl": 10, "cpl_loaded": 10}

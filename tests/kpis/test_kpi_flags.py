@@ -22,10 +22,22 @@ def warehouse(build: Build) -> Warehouse:
     for subject in ("deals.close", "orders"):
         for number in range((date(2026, 10, 10) - date(2026, 8, 20)).days + 1):
             warehouse.add(FLAGS, subject=subject, flag="undated", date_day=date(2026, 8, 20) + timedelta(number))
-    for day, flagged, total in ((date(2026, 7, 1), 0, 50), (date(2026, 9, 1), 1, 300), (date(2026, 9, 30), 2, 100), (date(2026, 10, 1), 99, 100)):
+    for day, flagged, total in (
+        (date(2026, 7, 1), 0, 50),
+        (date(2026, 9, 1), 1, 300),
+        (date(2026, 9, 30), 2, 100),
+        (date(2026, 10, 1), 99, 100),
+    ):
         warehouse.add(FLAGS, subject="buyers", flag="unidentified", date_day=day, flagged=flagged, total=total)
     for month in (7, 9, 10):
-        warehouse.add("marts.fct_orders", order_id=str(month), customer_id="x", order_date=date(2026, month, 1), amount=10, is_new_customer=month == 7)
+        warehouse.add(
+            "marts.fct_orders",
+            order_id=str(month),
+            customer_id="x",
+            order_date=date(2026, month, 1),
+            amount=10,
+            is_new_customer=month == 7,
+        )
     build(warehouse)
     return warehouse
 
@@ -43,7 +55,9 @@ def warehouse(build: Build) -> Warehouse:
         ("cac_media", [], ["undated", "unidentified:1%"], ["undated", "unidentified:99%"]),
     ],
 )
-def test_quality_of_the_periods_that_are_touched(warehouse: Warehouse, kpi_id: str, july: list, september: list, october: list) -> None:
+def test_quality_of_the_periods_that_are_touched(
+    warehouse: Warehouse, kpi_id: str, july: list, september: list, october: list
+) -> None:
     for month, expected in (("07", july), ("09", september), ("10", october)):
         quality = warehouse.row("monthly", kpi_id, f"2026-{month}-01")["quality"]
         assert [flag for flag in quality.split(";") if flag.startswith(("undated", "unidentified"))] == expected, month

@@ -30,7 +30,9 @@ class Builder:
         self._manifest, self._compiler, self._monkeypatch = manifest, compiler, monkeypatch
 
     def build(self, world: World, connection: duckdb.DuckDBPyConnection | None = None) -> None:
-        self._monkeypatch.setattr(sys.modules["dagster_project.kpis.build"], "load_catalogue", lambda _: world.catalogue)
+        self._monkeypatch.setattr(
+            sys.modules["dagster_project.kpis.build"], "load_catalogue", lambda _: world.catalogue
+        )
         kpis.build(connection or world.connection, self._manifest, compiler=self._compiler)
 
     def assert_like_a_build_from_nothing(self, world: World) -> None:
@@ -50,8 +52,14 @@ class Builder:
         cursor.close()
         try:
             for table in kpis.TABLES:
-                rows = [f"(select * {_EXCEPT.get(table, 'exclude (computed_at)')} from {db}.kpi.{table})" for db in ("memory", "fresh")]
-                for one, other, what in ((*rows, "not there when built from nothing"), (*rows[::-1], "only there when built from nothing")):
+                rows = [
+                    f"(select * {_EXCEPT.get(table, 'exclude (computed_at)')} from {db}.kpi.{table})"
+                    for db in ("memory", "fresh")
+                ]
+                for one, other, what in (
+                    (*rows, "not there when built from nothing"),
+                    (*rows[::-1], "only there when built from nothing"),
+                ):
                     found = con.execute(f"from {one} except all from {other} order by all limit 3").fetchall()
                     assert not found, "\n".join([f"{table}: {what}:", *map(str, found), *world.log])
         finally:
@@ -73,7 +81,9 @@ def a_world(seed: int, catalogue: Catalogue) -> World:
     few = {name: catalogue.kpis[name] for name in rng.sample(sorted(catalogue.kpis), rng.choice([1, 1, 2, 4]))}
     for name, kpi in few.items():
         kept = {*rng.sample(kpi.cuts, min(2, len(kpi.cuts))), "total", "channel", "stage"}
-        cuts = {key: [cut for cut in kpi.meta[key] if cut in kept] for key in ("cuts", "model_cuts") if kpi.meta.get(key)}
+        cuts = {
+            key: [cut for cut in kpi.meta[key] if cut in kept] for key in ("cuts", "model_cuts") if kpi.meta.get(key)
+        }
         few[name] = replace(kpi, meta={**kpi.meta, **cuts})
     return World(seed, replace(catalogue, kpis=few))
 

@@ -71,7 +71,12 @@ def test_a_running_month_is_compared_over_the_same_elapsed_days(build: Build) ->
 def test_a_running_ratio_covers_the_days_that_all_its_sources_have(build: Build) -> None:
     warehouse = Warehouse(date(2026, 10, 10), date(2026, 8, 1))
     warehouse.extract(
-        "google_ads/campaign_performance", date(2026, 10, 6), date(2026, 10, 10), is_extracted=False, is_final=False, quality="stale:google_ads"
+        "google_ads/campaign_performance",
+        date(2026, 10, 6),
+        date(2026, 10, 10),
+        is_extracted=False,
+        is_final=False,
+        quality="stale:google_ads",
     )
     for month in (9, 10):
         for day in range(1, 11):

@@ -50,7 +50,12 @@ class FromFiles(Installation):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder, sandbox=None)  # type: ignore[arg-type]
-        for name, text in (("funnelhouse.yml", CONFIG), ("sessions.csv", SESSIONS), ("leads.csv", LEADS), ("ad_cost.csv", AD_COST)):
+        for name, text in (
+            ("funnelhouse.yml", CONFIG),
+            ("sessions.csv", SESSIONS),
+            ("leads.csv", LEADS),
+            ("ad_cost.csv", AD_COST),
+        ):
             (folder / name).write_text(text)
 
     @property
@@ -86,7 +91,9 @@ class Ui:
         """Look again and again until there is something to see; fails when the page is gone or patience is at its end."""
         until = time.monotonic() + PATIENCE_SECONDS
         while (seen := look()) is None:
-            assert self.process.poll() is None, f"the page is gone while waiting for {what}:\n{self.log.read_text()[-3000:]}"
+            assert self.process.poll() is None, (
+                f"the page is gone while waiting for {what}:\n{self.log.read_text()[-3000:]}"
+            )
             assert time.monotonic() < until, f"waited in vain for {what}:\n{self.log.read_text()[-3000:]}"
             time.sleep(1 / LOOKS_PER_SECOND)
         return seen
@@ -134,7 +141,9 @@ class Ui:
 
     def ended(self, run_id: str) -> dict[str, Any]:
         """The run, once it has ended."""
-        return self.until(lambda: found if (found := self.run(run_id))["status"] in ENDED else None, f"the end of {run_id}")
+        return self.until(
+            lambda: found if (found := self.run(run_id))["status"] in ENDED else None, f"the end of {run_id}"
+        )
 
     def stop(self) -> int:
         """Ctrl-C, as a terminal sends it: to the whole group. Gives the exit code once nothing of it is left."""

@@ -74,7 +74,9 @@ def differences(one: Path, other: Path, schemas: tuple[str, ...] = SCHEMAS) -> d
     return found
 
 
-def _columns(connection: duckdb.DuckDBPyConnection, catalog: str, schemas: tuple[str, ...]) -> dict[str, list[tuple[str, str]]]:
+def _columns(
+    connection: duckdb.DuckDBPyConnection, catalog: str, schemas: tuple[str, ...]
+) -> dict[str, list[tuple[str, str]]]:
     rows = connection.execute(
         "select table_schema || '.' || table_name, column_name, data_type from information_schema.columns "
         "where table_catalog = ? and table_schema in (select unnest(?)) order by 1, ordinal_position",

@@ -134,13 +134,19 @@ def test_costs_of_ads(homes: Callable[[str], Ask]) -> None:
         "22_backslash_quotes": (21.0, 1, 2),  # campaigns by name only: no id
         "28_range_rows": (3000.0, 1, 30),
     }
-    assert homes("files")("select count(*) from marts.dim_campaign where campaign_name = 'Sale \"Autumn\" EU'") == [(1,)]
-    names = homes("files")("select campaign_name from marts.dim_campaign where campaign_id = '111' and platform = 'google_ads'")
+    assert homes("files")("select count(*) from marts.dim_campaign where campaign_name = 'Sale \"Autumn\" EU'") == [
+        (1,)
+    ]
+    names = homes("files")(
+        "select campaign_name from marts.dim_campaign where campaign_id = '111' and platform = 'google_ads'"
+    )
     assert ("Brand - EU",) in names
 
 
 def test_other_costs(homes: Callable[[str], Ask]) -> None:
-    rows = homes("files")("select cost_type, sum(amount)::double from marts.fct_costs where cost_type <> 'media' group by 1 order by 1")
+    rows = homes("files")(
+        "select cost_type, sum(amount)::double from marts.fct_costs where cost_type <> 'media' group by 1 order by 1"
+    )
     assert rows == [("agency", 3100.0), ("overhead", 62.0), ("technology", 620.0)]
 
 
@@ -171,11 +177,15 @@ def test_leads_and_their_moments(homes: Callable[[str], Ask]) -> None:
         "(lead_at at time zone 'UTC')::varchar) order by lead_at, lead_at_is_day desc) from marts.fct_leads group by 1"
     )
     assert dict(rows) == LEADS
-    assert homes("files")("select source from marts.fct_leads where lead_id = 'files:30_parquet_not_utf8:1'") == [("яндекс",)]
+    assert homes("files")("select source from marts.fct_leads where lead_id = 'files:30_parquet_not_utf8:1'") == [
+        ("яндекс",)
+    ]
 
 
 def test_channels_of_leads_are_those_that_were_declared(homes: Callable[[str], Ask]) -> None:
-    rows = homes("files")("select crm_record_id, channel from marts.fct_leads where lead_id like 'files:incomplete_rows:%' order by 1")
+    rows = homes("files")(
+        "select crm_record_id, channel from marts.fct_leads where lead_id like 'files:incomplete_rows:%' order by 1"
+    )
     assert rows == [("1", "Webinar"), ("2", "Offline"), ("3", "Affiliates"), ("4", "Podcast")]
 
 
@@ -196,7 +206,11 @@ def test_orders_and_refunds(homes: Callable[[str], Ask]) -> None:
     for _, amount, refunded in rows:
         if refunded is not None:
             refunds[refunded] = refunds.get(refunded, 0) + amount
-    assert refunds == {"models_02_orders.woo:500": -50, "models_02_orders.woo:520": -100, "models_02_orders.sameid:9001": -100}
+    assert refunds == {
+        "models_02_orders.woo:500": -50,
+        "models_02_orders.woo:520": -100,
+        "models_02_orders.sameid:9001": -100,
+    }
 
 
 def test_buyers_are_those_who_are_known(homes: Callable[[str], Ask]) -> None:
@@ -205,7 +219,9 @@ def test_buyers_are_those_who_are_known(homes: Callable[[str], Ask]) -> None:
         "select count(distinct customer_id), count(*) filter (customer_id is null) from marts.fct_orders where order_id like 'files:incomplete_rows:%'"
     )
     assert (known, unknown) == (1, 2)  # two orders of one address, two of nobody
-    assert ask("select lead_id from marts.fct_orders where order_id = 'files:04_pandas_float_ids:1'") == [("files:04_pandas_float_ids:101",)]
+    assert ask("select lead_id from marts.fct_orders where order_id = 'files:04_pandas_float_ids:1'") == [
+        ("files:04_pandas_float_ids:101",)
+    ]
     [(quality,)] = ask(
         "select quality from kpi.fct_kpi_monthly where kpi_id = 'new_customers' and dimension = 'total' and period_start = '2026-01-01'"
     )
@@ -214,20 +230,32 @@ def test_buyers_are_those_who_are_known(homes: Callable[[str], Ask]) -> None:
 
 def test_deals_count_when_they_closed(homes: Callable[[str], Ask]) -> None:
     ask = homes("files")
-    rows = ask("select crm_deal_id, closed_date, sales_cycle_days from marts.fct_opportunities where deal_id like 'files:incomplete_rows:%' order by 1")
+    rows = ask(
+        "select crm_deal_id, closed_date, sales_cycle_days from marts.fct_opportunities where deal_id like 'files:incomplete_rows:%' order by 1"
+    )
     # of a customer's first deal the cycle begins with the lead, 5 January: 55 whole days
     assert rows == [("d1", date(2026, 3, 1), 55.0), ("d2", None, None)]
-    assert ask("select finding, amount::double from marts.audit_deals where deal_id = 'files:incomplete_rows:d2'") == [("undated", 500.0)]
-    won = ask("select period_start from kpi.fct_kpi_monthly where kpi_id = 'win_rate' and dimension = 'total' and numerator > 0 order by 1")
+    assert ask("select finding, amount::double from marts.audit_deals where deal_id = 'files:incomplete_rows:d2'") == [
+        ("undated", 500.0)
+    ]
+    won = ask(
+        "select period_start from kpi.fct_kpi_monthly where kpi_id = 'win_rate' and dimension = 'total' and numerator > 0 order by 1"
+    )
     assert won == [(date(2026, 3, 1),), (date(2026, 9, 1),)]  # d1; the two of the export with several contacts
-    [(quality,)] = ask("select quality from kpi.fct_kpi_monthly where kpi_id = 'win_rate' and dimension = 'total' and period_start = '2026-03-01'")
+    [(quality,)] = ask(
+        "select quality from kpi.fct_kpi_monthly where kpi_id = 'win_rate' and dimension = 'total' and period_start = '2026-03-01'"
+    )
     assert "undated" in quality
-    reached = ask("select distinct lead_id from marts.fct_lead_stages where stage = 'won' and lead_id like 'files:12%' order by 1")
+    reached = ask(
+        "select distinct lead_id from marts.fct_lead_stages where stage = 'won' and lead_id like 'files:12%' order by 1"
+    )
     assert reached == [("files:12_hubspot_export_multi:501",), ("files:12_hubspot_export_multi:502",)]
 
 
 def test_the_export_is_read_whatever_way_its_lists_are_written(homes: Callable[[str], Ask]) -> None:
-    rows = homes("files")("select date_day, sessions from marts.fct_web_traffic where account_id = '16_bq_parquet_list_element'")
+    rows = homes("files")(
+        "select date_day, sessions from marts.fct_web_traffic where account_id = '16_bq_parquet_list_element'"
+    )
     assert rows == [(date(2026, 9, 1), 1)]
 
 
@@ -245,7 +273,9 @@ def test_channels_of_visits(homes: Callable[[str], Ask]) -> None:
         "select split_part(touch_id, '.', -1), channel, landing_page from marts.fct_touchpoints where touch_kind = 'session'"
     )
     assert {name: channel for name, channel, _ in rows if name in CHANNELS} == CHANNELS
-    assert {page for name, _, page in rows if name in ("plausible_search", "ga4_full_page_url", "protocol_relative")} == {"/pricing"}
+    assert {
+        page for name, _, page in rows if name in ("plausible_search", "ga4_full_page_url", "protocol_relative")
+    } == {"/pricing"}
 
 
 def test_tags_in_a_leads_landing_page(homes: Callable[[str], Ask]) -> None:

@@ -86,9 +86,13 @@ def test_a_killed_night_is_repeated_while_the_command_line_refreshes_and_both_en
     first, second = sorted((from_files.home / ".publishes").iterdir())
     assert from_files.published() == second.resolve()
     assert differing_files(first, second) == []
-    by_day = query(second, "select strftime(date_day, '%Y-%m-%d'), sum(sessions)::int from marts.fct_web_traffic group by 1")
+    by_day = query(
+        second, "select strftime(date_day, '%Y-%m-%d'), sum(sessions)::int from marts.fct_web_traffic group by 1"
+    )
     assert dict(by_day) == SESSIONS_BY_DAY
-    of_kpi = "select value from kpi.fct_kpi_monthly where kpi_id = ? and dimension = 'total' and period_start = '2026-09-01'"
+    of_kpi = (
+        "select value from kpi.fct_kpi_monthly where kpi_id = ? and dimension = 'total' and period_start = '2026-09-01'"
+    )
     for kpi, value in (("sessions", 4), ("leads", 2), ("marketing_spend", 23.5)):
         assert query(second, of_kpi.replace("?", f"'{kpi}'")) == [(value,)]
 

@@ -43,7 +43,9 @@ def assets(definitions: dg.Definitions) -> AssetGraph:
     return definitions.resolve_asset_graph()
 
 
-def test_they_load_without_network_without_variables_and_write_nothing(definitions: dg.Definitions, tmp_path: Path) -> None:
+def test_they_load_without_network_without_variables_and_write_nothing(
+    definitions: dg.Definitions, tmp_path: Path
+) -> None:
     bare = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
     code = f"{OFFLINE}\nfrom dagster_project.definitions import defs\nprint(len(defs().resolve_asset_graph().get_all_asset_keys()))"
     done = subprocess.run(
@@ -105,7 +107,9 @@ def test_a_schedule_asks_for_the_newest_whole_day(definitions: dg.Definitions, s
     assert request.tags["dagster/asset_partition_range_start"] == "2026-10-01"
     assert request.tags["dagster/asset_partition_range_end"] == "2026-10-01"
     assert request.tags["dagster/max_retries"] == "2"
-    assert request.tags["dagster/retry_on_asset_or_op_failure"] == "false"  # killed runs; of vendors the last step decides
+    assert (
+        request.tags["dagster/retry_on_asset_or_op_failure"] == "false"
+    )  # killed runs; of vendors the last step decides
     assert request.run_key == f"{mode}-2026-10-01"  # the same night asked twice is one run
 
 

@@ -26,7 +26,9 @@ WON_OF_LEADS_BY_ORIGIN = {
 @pytest.fixture(scope="module")
 def olist(shared_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> duckdb.DuckDBPyConnection:
     home = tmp_path_factory.mktemp("olist")
-    clean = {n: v for n, v in os.environ.items() if not n.startswith(("FUNNELHOUSE_", "GA4_", "HUBSPOT_", "GOOGLE_", "FX_"))}
+    clean = {
+        n: v for n, v in os.environ.items() if not n.startswith(("FUNNELHOUSE_", "GA4_", "HUBSPOT_", "GOOGLE_", "FX_"))
+    }
     environment = {
         **clean,
         "FUNNELHOUSE_HOME": str(home),
@@ -44,7 +46,8 @@ def olist(shared_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> duckdb.
 
 def total(olist: duckdb.DuckDBPyConnection, kpi_id: str) -> tuple[float, float | None]:
     rows = olist.execute(
-        "select sum(numerator), sum(denominator) from kpi.fct_kpi_yearly where kpi_id = ? and dimension = 'total'", [kpi_id]
+        "select sum(numerator), sum(denominator) from kpi.fct_kpi_yearly where kpi_id = ? and dimension = 'total'",
+        [kpi_id],
     ).fetchall()
     return rows[0]
 

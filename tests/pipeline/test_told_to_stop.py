@@ -54,7 +54,10 @@ def runs(home: Path) -> list[str]:
         return [status for (status,) in history.execute("select status from runs order by create_timestamp")]
 
 
-@happens("SIGTERM while a vendor hangs", "the run ends within seconds, exit code 143; what is stored is whole, its history says it")
+@happens(
+    "SIGTERM while a vendor hangs",
+    "the run ends within seconds, exit code 143; what is stored is whole, its history says it",
+)
 def test_a_run_that_waits_for_a_vendor_ends(
     from_files: FromFiles, mute_vendor: tuple[str, threading.Event], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -25,4 +25,6 @@ def test_a_reader_through_twenty_nights(loaded: Installation) -> None:
     assert reader.failures == []
     assert len(set(published)) == NIGHTS
     assert reader.publishes == [before, *published]
-    assert sum(look.while_writing for look in reader.looks) > 5 * NIGHTS  # the writer held its lock, and the reader read
+    assert (
+        sum(look.while_writing for look in reader.looks) > 5 * NIGHTS
+    )  # the writer held its lock, and the reader read

@@ -11,14 +11,18 @@ from dagster_project.verify import compare
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")}
+    return {
+        str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")
+    }
 
 
 def test_what_was_tampered_with_is_found_and_nothing_else(published_from_files: FromFiles) -> None:
     home = published_from_files.home
     with duckdb.connect(str(home / "warehouse.duckdb")) as warehouse:
         warehouse.execute("update marts.fct_leads set channel = 'Affiliates' where lead_id like '%l1'")
-        assert warehouse.execute("select count(*) from marts.fct_leads where channel = 'Affiliates'").fetchall() == [(1,)]
+        assert warehouse.execute("select count(*) from marts.fct_leads where channel = 'Affiliates'").fetchall() == [
+            (1,)
+        ]
         key = "kpi_id = 'leads' and period_start = date '2026-09-30' and dimension = 'total'"
         warehouse.execute(f"update kpi.fct_kpi_daily set value = value + 1 where {key}")
         warehouse.execute("delete from kpi.fct_kpi_weekly where kpi_id = 'sessions' and dimension = 'total'")

@@ -63,9 +63,7 @@ def test_two_builds_of_a_seed_are_equal(company: Company) -> None:
 
 
 @pytest.mark.parametrize(("seed", "scale"), [(1, 1.0), (2026, 0.5)])
-def test_another_seed_is_another_company_with_the_same_special_cases(
-    seed: int, scale: float, company: Company
-) -> None:
+def test_another_seed_is_another_company_with_the_same_special_cases(seed: int, scale: float, company: Company) -> None:
     other = company_module._build.__wrapped__(seed, scale)
     assert not other.web.sessions.equals(company.web.sessions)
     assert other.landmarks.keys() == LANDMARKS.keys()
@@ -107,9 +105,7 @@ def test_the_company_is_of_the_size_that_the_demo_promises(company: Company) -> 
 
 def test_the_first_touch_of_a_lead_precedes_it(company: Company) -> None:
     sessions = company.web.sessions
-    started = dict(
-        zip(sessions["session_id"].to_pylist(), sessions["started_at_utc"].to_pylist(), strict=True)
-    )
+    started = dict(zip(sessions["session_id"].to_pylist(), sessions["started_at_utc"].to_pylist(), strict=True))
     contacts = {contact.id: contact for contact in company.contacts}
     recorded = [s for s in company.submissions if s.session_id is not None]
     assert len(recorded) > 0.9 * len(company.submissions)
@@ -179,9 +175,7 @@ def test_spend_is_where_clicks_are_and_clicks_are_listed_one_by_one(company: Com
     by_stat = Counter(zip(stats["date"].to_pylist(), stats["campaign_id"].to_pylist(), strict=True))
     assert max(by_stat.values()) > 1
     expected: Counter[tuple[date, str]] = Counter()
-    for day, campaign, count in zip(
-        *(stats[n].to_pylist() for n in ("date", "campaign_id", "clicks")), strict=True
-    ):
+    for day, campaign, count in zip(*(stats[n].to_pylist() for n in ("date", "campaign_id", "clicks")), strict=True):
         expected[day, campaign] += count
     listed = company.ad_clicks
     counted = Counter(zip(listed["date"].to_pylist(), listed["campaign_id"].to_pylist(), strict=True))
@@ -229,9 +223,7 @@ def test_times_are_the_wall_clock_of_berlin(company: Company) -> None:
     for row in rows[::997]:
         # In 2025 and 2026 the clocks change at 01:00 UTC on 26 October, 29 March and 25 October.
         utc = row["started_at_utc"].replace(tzinfo=UTC)
-        is_winter = moment("2025-10-26T01:00") <= utc < moment("2026-03-29T01:00") or utc >= moment(
-            "2026-10-25T01:00"
-        )
+        is_winter = moment("2025-10-26T01:00") <= utc < moment("2026-03-29T01:00") or utc >= moment("2026-10-25T01:00")
         assert row["started_at"] - utc.replace(tzinfo=None) == timedelta(hours=1 if is_winter else 2)
         assert row["date"] == row["started_at"].date()
     assert min(row["date"] for row in rows) == HISTORY_START
@@ -241,9 +233,7 @@ def test_times_are_the_wall_clock_of_berlin(company: Company) -> None:
 def test_new_visitors_are_the_first_visit_of_each_browser(company: Company) -> None:
     sessions = company.web.sessions
     first: set[str] = set()
-    for client_id, is_new in zip(
-        sessions["client_id"].to_pylist(), sessions["is_new"].to_pylist(), strict=True
-    ):
+    for client_id, is_new in zip(sessions["client_id"].to_pylist(), sessions["is_new"].to_pylist(), strict=True):
         assert is_new == (client_id not in first)
         first.add(client_id)
 
@@ -265,9 +255,7 @@ def test_a_day_is_complete_on_the_third_morning_after_it(company: Company, demo_
     robots = "free-traffic.example"
 
     def people_until(table: pa.Table) -> list[str]:
-        table = table.filter(
-            pc.and_(pc.less_equal(table["date"], final), pc.not_equal(table["source"], robots))
-        )
+        table = table.filter(pc.and_(pc.less_equal(table["date"], final), pc.not_equal(table["source"], robots)))
         return sorted(table["session_id"].to_pylist())
 
     assert people_until(known) == people_until(company.web.sessions)
@@ -286,9 +274,7 @@ def test_visits_show_and_stay_while_the_clock_moves(company: Company, demo_now: 
         lost = before - now
         # Visits without a known source may turn out to be robots; nothing else goes.
         full = company.web.sessions
-        kinds = full.filter(pc.is_in(full["session_id"], pa.array(sorted(lost), pa.string())))[
-            "source"
-        ].to_pylist()
+        kinds = full.filter(pc.is_in(full["session_id"], pa.array(sorted(lost), pa.string())))["source"].to_pylist()
         assert set(kinds) <= {robots}
         before = now
 
@@ -312,9 +298,7 @@ def test_a_visit_may_show_before_its_source_is_known(company: Company, demo_now:
     assert "(not set)" not in again["source"].to_pylist()
 
 
-def test_key_events_point_to_their_visits_and_agree_with_the_counts(
-    company: Company, demo_now: datetime
-) -> None:
+def test_key_events_point_to_their_visits_and_agree_with_the_counts(company: Company, demo_now: datetime) -> None:
     for sessions, key_events in (company.web, company.web_as_of(demo_now)):
         rows = key_events["session_row"].to_numpy()
         assert (np.bincount(rows, minlength=len(sessions)) == sessions["key_events"].to_numpy()).all()
@@ -337,9 +321,7 @@ def test_ad_conversions_grow_for_thirty_days_and_cost_settles_in_three(company: 
         )
         return pc.sum(stats.filter(window)["conversions"]).as_py()
 
-    growth = [
-        conversions(moment(f"2026-{day}T06:00")) for day in ("05-21", "05-28", "06-12", "06-25", "08-01")
-    ]
+    growth = [conversions(moment(f"2026-{day}T06:00")) for day in ("05-21", "05-28", "06-12", "06-25", "08-01")]
     assert growth == sorted(growth)
     assert growth[0] < growth[3] == growth[4]
     _, cost_next_day, clicks_next_day = of_day(moment("2026-05-20T06:00"))
@@ -354,10 +336,7 @@ def test_today_has_only_the_clicks_so_far(company: Company) -> None:
     stats = company.ad_stats_as_of(now)
     today = stats.filter(pc.equal(stats["date"], pa.scalar(date(2026, 9, 17))))
     clicks = company.ad_clicks_as_of(now)
-    assert (
-        pc.sum(today["clicks"]).as_py()
-        == pc.sum(pc.equal(clicks["date"], pa.scalar(date(2026, 9, 17)))).as_py()
-    )
+    assert pc.sum(today["clicks"]).as_py() == pc.sum(pc.equal(clicks["date"], pa.scalar(date(2026, 9, 17)))).as_py()
     assert pc.max(stats["date"]).as_py() == date(2026, 9, 17)
 
 
@@ -379,9 +358,7 @@ def test_a_crm_view_never_knows_the_future(company: Company) -> None:
     for view in views:
         assert view.created_at <= view.updated_at <= now
         for name, changes in view.history.items():
-            assert [change.at for change in changes] == sorted(
-                (change.at for change in changes), reverse=True
-            )
+            assert [change.at for change in changes] == sorted((change.at for change in changes), reverse=True)
             assert changes[0].at <= view.updated_at
             assert view.properties[name] == changes[0].value
     ids = [int(view.id) for view in company.contacts_as_of(now)]
@@ -446,12 +423,8 @@ def test_a_deleted_contact_vanishes_with_its_submissions(company: Company) -> No
     assert not any(s.contact_id == contact_id for s in company.submissions_as_of(after))
 
 
-@pytest.mark.parametrize(
-    ("name", "at"), [("merged", "2026-06-15T14:20"), ("merged_later", "2026-10-02T10:05")]
-)
-def test_the_loser_of_a_merge_vanishes_and_the_survivor_lists_it(
-    company: Company, name: str, at: str
-) -> None:
+@pytest.mark.parametrize(("name", "at"), [("merged", "2026-06-15T14:20"), ("merged_later", "2026-10-02T10:05")])
+def test_the_loser_of_a_merge_vanishes_and_the_survivor_lists_it(company: Company, name: str, at: str) -> None:
     loser, survivor = company.landmarks[f"{name}_contact"], company.landmarks[f"{name}_survivor"]
     before = by_id(company.contacts_as_of(moment(at) - timedelta(hours=1)))
     after = by_id(company.contacts_as_of(moment(at) + timedelta(hours=1)))
@@ -480,9 +453,7 @@ def test_two_contacts_have_one_email_but_for_case_and_space(company: Company, de
     assert twin.strip().lower() == original
 
 
-def test_refunds_are_negative_won_deals_that_name_what_they_take_back(
-    company: Company, demo_now: datetime
-) -> None:
+def test_refunds_are_negative_won_deals_that_name_what_they_take_back(company: Company, demo_now: datetime) -> None:
     deals = by_id(company.deals_as_of(demo_now))
     refunds = [deal for deal in deals.values() if "refund_of_deal_id" in deal.properties]
     assert len(refunds) >= 5
@@ -525,10 +496,7 @@ def test_a_lost_deal_is_reopened_and_won(company: Company, demo_now: datetime) -
     assert closes[0].value == by_id(company.deals_as_of(demo_now))[deal_id].properties["closedate"]
     reopened_at = by_id(company.deals_as_of(demo_now))[deal_id].history["dealstage"][1].at
     assert by_id(company.deals_as_of(reopened_at))[deal_id].properties["hs_is_closed"] == "false"
-    assert (
-        by_id(company.deals_as_of(reopened_at - timedelta(hours=1)))[deal_id].properties["hs_is_closed"]
-        == "true"
-    )
+    assert by_id(company.deals_as_of(reopened_at - timedelta(hours=1)))[deal_id].properties["hs_is_closed"] == "true"
 
 
 def test_a_won_deal_is_reopened_and_lost_after_the_demo_day(company: Company, demo_now: datetime) -> None:
@@ -569,9 +537,7 @@ def test_people_share_a_device(company: Company, demo_now: datetime) -> None:
     assert len(people) == 3
     assert len({view.properties["email"] for view in people}) == 3
     ids = {view.id for view in people}
-    clients = Counter(
-        s.session_id.split("-")[0] for s in company.submissions if s.contact_id in ids and s.session_id
-    )
+    clients = Counter(s.session_id.split("-")[0] for s in company.submissions if s.contact_id in ids and s.session_id)
     sessions = company.web.sessions
     of_device = sessions.filter(pc.equal(sessions["client_id"], clients.most_common(1)[0][0]))
     assert len(set(of_device["visitor_id"].to_pylist())) == 3
@@ -673,14 +639,22 @@ def test_a_phone_is_one_persons_but_for_a_few_switchboards(company: Company) -> 
     assert 3 <= len(shared) <= 20
     assert max(map(len, shared)) <= 3
     assert len(owners) > 600
-    phone_of = {contact.id: normalise_phone(value_at(contact, "phone")[-1]) for contact in company.contacts if "phone" in contact.changes}
+    phone_of = {
+        contact.id: normalise_phone(value_at(contact, "phone")[-1])
+        for contact in company.contacts
+        if "phone" in contact.changes
+    }
     for submission in company.submissions:
         if phone := dict(submission.values).get("phone"):
             assert normalise_phone(phone)[-7:] == phone_of[submission.contact_id][-7:]  # with or without the country
 
 
 def test_forms_ask_where_one_heard_of_the_company_and_some_answer(company: Company) -> None:
-    said = {c.id: c.changes["how_did_you_hear_about_us"][0] for c in company.contacts if "how_did_you_hear_about_us" in c.changes}
+    said = {
+        c.id: c.changes["how_did_you_hear_about_us"][0]
+        for c in company.contacts
+        if "how_did_you_hear_about_us" in c.changes
+    }
     imported = {c.id for c in company.contacts if c.changes["lifecyclestage"][0].source_type == "IMPORT"}
     since = datetime(2026, 3, 2, 8, tzinfo=UTC)
     asked = [c for c in company.contacts if c.id not in imported and c.created_at >= since]

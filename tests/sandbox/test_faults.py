@@ -212,9 +212,7 @@ def test_ga4_faults_leave_the_numbers_alone_once_they_are_gone(sandbox: Sandbox)
     with pytest.raises(exceptions.ResourceExhausted):
         report(sandbox)
     after = report(sandbox)
-    assert [row.metric_values[0].value for row in after.rows] == [
-        row.metric_values[0].value for row in before.rows
-    ]
+    assert [row.metric_values[0].value for row in after.rows] == [row.metric_values[0].value for row in before.rows]
     sessions = sandbox.company.web_as_of(sandbox.clock.now()).sessions["date"].to_pylist()
     expected = sum(date(2026, 9, 1) <= day <= date(2026, 9, 2) for day in sessions)
     assert int(after.rows[0].metric_values[0].value) == expected

@@ -42,7 +42,9 @@ def test_a_readers_click_is_followed_by_the_visit_that_its_link_began(company: C
     known = {
         (change.value or "").strip().lower() for contact in company.contacts for change in contact.changes["email"]
     }
-    starts = {(s["landing_page"], s["started_at_utc"]): s for s in company.web.sessions.to_pylist() if s["started_at_utc"]}
+    starts = {
+        (s["landing_page"], s["started_at_utc"]): s for s in company.web.sessions.to_pylist() if s["started_at_utc"]
+    }
     by_page: dict[str, list[tuple[datetime, str]]] = {}
     for (page, at), session in starts.items():
         by_page.setdefault(page, []).append((at, session["landing_query"]))
@@ -73,7 +75,9 @@ def test_some_readers_never_become_leads_and_one_leaves(company: Company) -> Non
 
 def test_the_tool_drops_what_it_knows_at_the_time_of_the_clock(sandbox: Sandbox) -> None:
     now = dropped(sandbox)
-    assert list(now) == [f"clicks_{y}-{m:02d}.csv" for y, months in ((2025, range(7, 13)), (2026, range(1, 11))) for m in months]
+    assert list(now) == [
+        f"clicks_{y}-{m:02d}.csv" for y, months in ((2025, range(7, 13)), (2026, range(1, 11))) for m in months
+    ]
     clicks = sandbox.company.mail_clicks.filter(
         [at <= sandbox.clock.now() for at in sandbox.company.mail_clicks["clicked_at_utc"].to_pylist()]
     )

@@ -68,7 +68,5 @@ def test_a_sunday_is_answered_with_the_table_of_saturday(sandbox: Sandbox) -> No
 
 
 def test_the_bank_of_russia_says_errors_with_200(sandbox: Sandbox) -> None:
-    answer = get(
-        sandbox, "/scripts/XML_dynamic.asp", date_req1="01/03/2026", date_req2="05/03/2026", VAL_NM_RQ="R0"
-    )
+    answer = get(sandbox, "/scripts/XML_dynamic.asp", date_req1="01/03/2026", date_req2="05/03/2026", VAL_NM_RQ="R0")
     assert (answer.status_code, "<ValCurs>Error in parameters</ValCurs>" in answer.text) == (200, True)

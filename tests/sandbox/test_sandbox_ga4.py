@@ -82,9 +82,7 @@ def by_hand() -> Web:
             name = ("generate_lead", "sign_up")[number]
             late = moment + timedelta(minutes=10)
             events.append({"session_row": i, "event_name": name, "occurred_at_utc": late, "seen_at": late})
-    return Web(
-        pa.Table.from_pylist(records, schema=SESSIONS), pa.Table.from_pylist(events, schema=KEY_EVENTS)
-    )
+    return Web(pa.Table.from_pylist(records, schema=SESSIONS), pa.Table.from_pylist(events, schema=KEY_EVENTS))
 
 
 @pytest.fixture(scope="module")
@@ -100,14 +98,10 @@ def running() -> Iterator[server.Sandbox]:
 @pytest.fixture(scope="module", params=["grpc", "rest"])
 def client(request: pytest.FixtureRequest, running: server.Sandbox) -> Iterator[BetaAnalyticsDataClient]:
     if request.param == "grpc":
-        transport: Any = BetaAnalyticsDataGrpcTransport(
-            channel=grpc.insecure_channel(running.endpoints["ga4_grpc"])
-        )
+        transport: Any = BetaAnalyticsDataGrpcTransport(channel=grpc.insecure_channel(running.endpoints["ga4_grpc"]))
     else:
         host = running.endpoints["ga4"].removeprefix("http://")
-        transport = BetaAnalyticsDataRestTransport(
-            host=host, url_scheme="http", credentials=AnonymousCredentials()
-        )
+        transport = BetaAnalyticsDataRestTransport(host=host, url_scheme="http", credentials=AnonymousCredentials())
     with BetaAnalyticsDataClient(transport=transport) as client:
         yield client
 
@@ -172,10 +166,7 @@ def test_users_are_counted_once_per_period(client: BetaAnalyticsDataClient) -> N
         "year": [("2026", "4")],
         "": [("4",)],
     }.items():
-        assert (
-            rows(client.run_report(asked(dimension, "totalUsers", order_bys=by(*dimension.split()))))
-            == expected
-        )
+        assert rows(client.run_report(asked(dimension, "totalUsers", order_bys=by(*dimension.split())))) == expected
 
 
 def test_event_reports_count_a_session_where_it_has_events(client: BetaAnalyticsDataClient) -> None:
@@ -239,9 +230,7 @@ def test_pages_limits_and_orders(client: BetaAnalyticsDataClient) -> None:
     ascending = [{"metric": {"metric_name": "sessions"}}, *by("sessionSource")]
     ordered = asked("sessionSource", "sessions", order_bys=ascending)
     assert [row[0] for row in rows(client.run_report(ordered))] == ["(direct)", "(not set)", "bing", "google"]
-    page = client.run_report(
-        asked("sessionSource", "sessions", order_bys=by("sessionSource"), limit=2, offset=1)
-    )
+    page = client.run_report(asked("sessionSource", "sessions", order_bys=by("sessionSource"), limit=2, offset=1))
     assert (rows(page), page.row_count) == ([("(not set)", "1"), ("bing", "2")], 4)
     beyond = client.run_report(asked("sessionSource", "sessions", limit=2, offset=9))
     assert (rows(beyond), beyond.row_count) == ([], 4)
@@ -341,8 +330,7 @@ def test_batches(client: BetaAnalyticsDataClient) -> None:
 
 def test_quota_is_counted_down_and_told_when_asked_for(client: BetaAnalyticsDataClient) -> None:
     first, second = (
-        client.run_report(asked("date", "sessions", return_property_quota=True)).property_quota
-        for _ in range(2)
+        client.run_report(asked("date", "sessions", return_property_quota=True)).property_quota for _ in range(2)
     )
     assert first.tokens_per_day.consumed > 0
     for name in ("tokens_per_day", "tokens_per_hour", "tokens_per_project_per_hour"):
@@ -358,9 +346,7 @@ def test_metadata_and_compatibility(client: BetaAnalyticsDataClient) -> None:
     assert names["sessionSource"] is False
     assert {"sessions", "sessionKeyEventRate"} <= {m.api_name for m in metadata.metrics}
     response = client.check_compatibility(
-        CheckCompatibilityRequest(
-            property=PROPERTY, dimensions=[{"name": "date"}], metrics=[{"name": "sessions"}]
-        )
+        CheckCompatibilityRequest(property=PROPERTY, dimensions=[{"name": "date"}], metrics=[{"name": "sessions"}])
     )
     assert [d.compatibility.name for d in response.dimension_compatibilities] == ["COMPATIBLE"]
     assert [m.metric_metadata.api_name for m in response.metric_compatibilities] == ["sessions"]

@@ -74,9 +74,7 @@ def rows(response: requests.Response) -> list[dict[str, Any]]:
 
 
 def test_only_what_is_selected_is_there_and_as_proto_json(sandbox: Sandbox, token: str) -> None:
-    answer = ask(
-        sandbox, token, f"SELECT campaign.id, metrics.cost_micros, segments.date FROM campaign WHERE {AUGUST}"
-    )
+    answer = ask(sandbox, token, f"SELECT campaign.id, metrics.cost_micros, segments.date FROM campaign WHERE {AUGUST}")
     for row in rows(answer):
         assert row.keys() <= {"campaign", "metrics", "segments"}
         assert row["campaign"].keys() == {"id", "resourceName"}
@@ -93,9 +91,7 @@ def test_zeros_are_omitted_and_rows_of_zeros_are_not_sent(sandbox: Sandbox, toke
             f"SELECT metrics.impressions, metrics.conversions, segments.date FROM campaign WHERE {AUGUST}",
         )
     )
-    only = rows(
-        ask(sandbox, token, f"SELECT metrics.conversions, segments.date FROM campaign WHERE {AUGUST}")
-    )
+    only = rows(ask(sandbox, token, f"SELECT metrics.conversions, segments.date FROM campaign WHERE {AUGUST}"))
     assert [row for row in both if "conversions" not in row["metrics"]]
     assert not [row for row in both if row["metrics"].get("conversions") == 0]
     assert 0 < len(only) == len([row for row in both if "conversions" in row["metrics"]]) < len(both)

@@ -33,9 +33,7 @@ def test_every_vendor_is_served_on_loopback_and_switched_on_by_the_environment(
     assert sandbox.endpoints.keys() == {*VENDORS, "ga4_grpc"}
     assert all("127.0.0.1:" in endpoint for endpoint in sandbox.endpoints.values())
     home = str(no_vendor_variables / "home")
-    settings = load_settings(
-        {**sandbox.env, "FUNNELHOUSE_HOME": home, "FUNNELHOUSE_CONFIG": str(DEMO_CONFIG)}
-    )
+    settings = load_settings({**sandbox.env, "FUNNELHOUSE_HOME": home, "FUNNELHOUSE_CONFIG": str(DEMO_CONFIG)})
     assert settings.ga4 is not None
     assert settings.hubspot is not None
     assert settings.google_ads is not None
@@ -48,9 +46,7 @@ def test_every_vendor_is_served_on_loopback_and_switched_on_by_the_environment(
     products = {change.value for deal in sandbox.company.deals for change in deal.changes.get("product", [])}
     assert set(settings.rules.gross_margin.products) == products
     assert {line.motion for line in settings.rules.ledger} == {"inbound", "outbound"}
-    assert {"labour", "technology", "agency", "overhead"} <= {
-        line.cost_type for line in settings.rules.ledger
-    }
+    assert {"labour", "technology", "agency", "overhead"} <= {line.cost_type for line in settings.rules.ledger}
 
 
 def test_the_environment_can_ask_for_rest() -> None:
@@ -90,10 +86,7 @@ def test_calls_are_counted_when_the_answer_arrives(sandbox: Sandbox) -> None:
     assert sandbox.calls.count("ga4") == 0
     assert sandbox.calls.by_path() == {"hubspot GET /crm/v3/owners": 5}
     assert sandbox.calls.list()[0] == Call("hubspot", "GET", "/crm/v3/owners", "limit=3", "200", None)
-    assert (
-        requests.get(sandbox.endpoints["ecb"] + "/_sandbox/calls", timeout=5).json()
-        == sandbox.calls.by_path()
-    )
+    assert requests.get(sandbox.endpoints["ecb"] + "/_sandbox/calls", timeout=5).json() == sandbox.calls.by_path()
     requests.delete(sandbox.endpoints["ecb"] + "/_sandbox/calls", timeout=5)
     assert sandbox.calls.count() == 0
 
@@ -105,9 +98,7 @@ def test_the_clock_is_one_for_all_vendors_and_moves_what_they_say(sandbox: Sandb
         return requests.post(url, json=body, headers=HEADERS, timeout=10).json()["results"][0]["createdAt"]
 
     before = newest()
-    answer = requests.post(
-        sandbox.endpoints["ecb"] + "/_sandbox/clock", json={"now": "2026-11-15"}, timeout=5
-    )
+    answer = requests.post(sandbox.endpoints["ecb"] + "/_sandbox/clock", json={"now": "2026-11-15"}, timeout=5)
     assert answer.json() == {"now": "2026-11-15T06:00:00+00:00", "today": "2026-11-15"}
     assert sandbox.clock.now() == datetime(2026, 11, 15, 6, tzinfo=UTC)
     assert before < "2026-10-02" < "2026-11-10" < newest() < "2026-11-15T06"
@@ -125,10 +116,7 @@ def test_faults_are_switched_over_http(sandbox: Sandbox) -> None:
     assert refused.status_code == 400
     assert "no fault 'throttel'" in refused.json()["error"]
     assert (
-        requests.post(
-            sandbox.endpoints["ecb"] + "/_sandbox/clock", json={"now": "soon"}, timeout=5
-        ).status_code
-        == 400
+        requests.post(sandbox.endpoints["ecb"] + "/_sandbox/clock", json={"now": "soon"}, timeout=5).status_code == 400
     )
 
 
