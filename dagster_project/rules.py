@@ -18,8 +18,8 @@ import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from dagster_project.channel_names import spelled, standard_channels
-from dagster_project.connectors.file_mappings import FileMapping
 from dagster_project.kpi_names import kpi_ids
+from dagster_project.sources.files.mappings import FileMapping
 
 Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 Stage = Literal["lead", "mql", "sal", "sql", "opportunity", "won", "lost"]

@@ -21,7 +21,6 @@ from dotenv import dotenv_values
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from dagster_project.channel_names import standard_channels
-from dagster_project.connectors.file_mappings import FileMapping
 from dagster_project.rules import (
     WEEKDAYS,
     CommaList,
@@ -34,6 +33,7 @@ from dagster_project.rules import (
     is_loopback,
     read_rules,
 )
+from dagster_project.sources.files.mappings import FileMapping
 
 # Read from the environment alone: another file than `.env`, such as one for each installation.
 ENV_FILE = "FUNNELHOUSE_ENV_FILE"
@@ -130,7 +130,7 @@ class FilesSettings(SourceSettings):
 
 
 class ConfigSettings(SourceSettings):
-    """The business rules as a source: they reach dbt as small tables (connectors/config.py)."""
+    """The business rules as a source: they reach dbt as small tables (sources/config/__init__.py)."""
 
     config: Config
     now: datetime

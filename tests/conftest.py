@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-pytest_plugins = ["what_happens"]
+pytest_plugins = ["tests.support.what_happens", "tests.support.vendor_fixtures", "tests.support.company_fixtures"]
 
 TESTS = Path(__file__).resolve().parent
 PROJECT = TESTS.parent
@@ -76,7 +76,7 @@ def shared_dir() -> Path:
 @pytest.fixture(scope="session")
 def semantic_manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of semantic_manifest.json of the dbt project as it stands: parsed once, as every refresh has it."""
-    from dagster_project.runner import MANIFEST, ensure_manifest
+    from dagster_project.runs.runner import MANIFEST, ensure_manifest
     from dagster_project.settings import load_settings
 
     home = tmp_path_factory.mktemp("parsed")

@@ -13,38 +13,33 @@ PROJECT = Path(__file__).resolve().parents[1]
 CODE = PROJECT / "dagster_project"
 MODELS = PROJECT / "dbt_project" / "models"
 
-# room -> what of ours it may import (a prefix of the module's name below dagster_project)
+# room -> the rooms of ours that it may enter; a room that is not here may enter all
 ALLOWED = {
-    "connectors": ("connectors", "rules", "channel_names"),
-    "raw_zone": (),
-    "attribution": (),
-    "identity_graph": (),
-    "row_digest": (),
-    "publish": ("row_digest",),
-    "duckdb_extensions": (),
-    "publish_postgres": ("publish", "duckdb_extensions"),
-    "dbt_plugin": ("duckdb_extensions",),
-    "stopping": (),
-    "patience": ("connectors", "stopping"),
-    "locks": ("stopping",),
-    "instance": ("locks", "run_history"),
-    "kpis": ("kpis", "row_digest"),
-    "rules": ("connectors.file_mappings", "kpi_names", "channel_names"),
-    "kpi_names": (),
+    "wire": (),
     "channel_names": (),
-    "settings": ("connectors.file_mappings", "rules", "channel_names"),
-    "ingest": ("connectors", "raw_zone", "settings", "patience", "stopping"),
-    "sandbox": ("sandbox",),
+    "kpi_names": (),
+    "sources": ("wire", "rules", "channel_names", "sandbox"),
+    "rules": ("channel_names", "kpi_names", "sources"),
+    "settings": ("rules", "sources", "channel_names", "wire"),
+    "raw": ("wire",),
+    "ingest": ("raw", "settings", "sources", "wire"),
+    "warehouse": ("wire",),
+    "kpis": ("warehouse",),
+    "publish": ("warehouse",),
+    "reading": ("ingest", "kpis", "publish", "settings", "sources", "wire"),
+    "sandbox": ("sources",),
 }
+_ENGINES = {"dagster", "dagster_dbt", "dbt", "duckdb"}
 FORBIDDEN = {
-    "connectors": {"dagster", "dagster_dbt", "dbt", "duckdb"},
-    "raw_zone": {"dagster", "dagster_dbt", "dbt", "duckdb"},
-    "ingest": {"dagster", "dagster_dbt", "dbt", "duckdb"},
+    "wire": _ENGINES,
+    "sources": _ENGINES,
+    "raw": _ENGINES,
+    "ingest": _ENGINES,
     "kpis": {"dagster", "dagster_dbt"},
     "publish": {"dagster", "dagster_dbt", "dbt"},
-    "publish_postgres": {"dagster", "dagster_dbt", "dbt"},
-    "duckdb_extensions": {"dagster", "dagster_dbt", "dbt"},
 }
+# sources/<name> -> the one other source that it may know: what its rows are read by
+KNOWS = {"ga4_export": "files", "ga4": "files", "config": "files"}
 LAYERS = ["staging", "intermediate", "marts"]
 
 
@@ -76,12 +71,36 @@ def test_imports_point_downwards() -> None:
     for room, path in modules():
         for name in imports(path):
             top, _, below = name.partition(".")
+            entered = below.partition(".")[0]
             if top in FORBIDDEN.get(room, ()):
                 wrong.append(f"{path.relative_to(PROJECT)} imports {top}")
-            if top == "dagster_project" and room in ALLOWED and not below.startswith(ALLOWED[room] or ("\0",)):
+            if top == "dagster_project" and room in ALLOWED and entered not in (room, *ALLOWED[room]):
                 wrong.append(f"{path.relative_to(PROJECT)} imports {name}")
-            if below.startswith("sandbox") and room not in ("sandbox", "cli"):
-                wrong.append(f"{path.relative_to(PROJECT)} imports the sandbox")
+    assert wrong == []
+
+
+def _source_and_part(path: Path) -> tuple[str, str]:
+    """`sources/ga4/sandbox/answers.py` -> (ga4, sandbox); the connector's own modules have no part."""
+    parts = path.relative_to(CODE / "sources").with_suffix("").parts
+    return parts[0], "sandbox" if parts[1] == "sandbox" else ""
+
+
+def test_sources_do_not_know_each_other_and_their_sandboxes_share_nothing_with_them() -> None:
+    """The sandbox and the connector of a vendor are two witnesses: one can convict the other."""
+    wrong = []
+    for path in sorted((CODE / "sources").glob("*/**/*.py")):
+        source, part = _source_and_part(path)
+        for name in imports(path):
+            if not name.startswith("dagster_project."):
+                continue
+            _, room, *rest = name.split(".")
+            into_sandbox = room == "sandbox" or (room == "sources" and "sandbox" in rest)
+            if part == "sandbox" and not into_sandbox:
+                wrong.append(f"{path.relative_to(PROJECT)}, an endpoint, imports {name}")
+            if part == "" and into_sandbox:
+                wrong.append(f"{path.relative_to(PROJECT)}, a connector, imports {name}")
+            if room == "sources" and rest[0] not in (source, KNOWS.get(source)):
+                wrong.append(f"{path.relative_to(PROJECT)} imports {name}")
     assert wrong == []
 
 

@@ -10,7 +10,6 @@ import yaml
 
 from dagster_project import kpis
 from dagster_project.cli import app
-from dagster_project.connectors import SOURCES, all_streams, file_streams
 from dagster_project.settings import (
     Config,
     Ga4Settings,
@@ -20,6 +19,8 @@ from dagster_project.settings import (
     load_settings,
     variable_names,
 )
+from dagster_project.sources import SOURCES, all_streams
+from dagster_project.sources.files import streams as file_streams
 
 PROJECT = Path(__file__).resolve().parents[1]
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
@@ -56,7 +57,7 @@ def test_the_shipped_rules_are_the_defaults_and_show_every_key() -> None:
 
 
 def test_the_readme_lists_every_column_of_every_stream_of_files() -> None:
-    """After a change of FILE_STREAMS: python -m dagster_project.connectors.file_streams prints the table."""
+    """After a change of FILE_STREAMS: python -m dagster_project.sources.files.streams prints the table."""
     assert file_streams.as_markdown() in README
     for stream in file_streams.FILE_STREAMS.values():
         [row] = [line for line in README.splitlines() if line.startswith(f"| `{stream.name}` | ")]

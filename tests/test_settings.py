@@ -7,9 +7,9 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from what_happens import happens
 
 from dagster_project.settings import SettingsError, load_rules, load_settings
+from tests.support.what_happens import happens
 
 GOOGLE_ADS = {
     "GOOGLE_ADS_DEVELOPER_TOKEN": "dev-token-secret",

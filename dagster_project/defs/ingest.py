@@ -10,10 +10,11 @@ from typing import Any
 import dagster as dg
 
 from dagster_project import ingest
-from dagster_project.connectors import Stream, Window, all_streams
 from dagster_project.defs.resources import Installation, Reporter
 from dagster_project.defs.shared import BACKFILL_TAG, DAILY, MODE_TAG, SHRINK_TAG, SOURCES_TAG, window_of
-from dagster_project.locks import warehouse_lock
+from dagster_project.sources import all_streams
+from dagster_project.warehouse.locks import warehouse_lock
+from dagster_project.wire import Stream, Window
 
 SHOWN_BAD_ROWS = 10
 FAILED = ("failed", "partial")

@@ -8,7 +8,7 @@ import duckdb
 from dagster_project import kpis
 from dagster_project.defs.resources import Installation, Reporter
 from dagster_project.defs.shared import WRITER_POOL, dbt_project
-from dagster_project.locks import warehouse_lock
+from dagster_project.warehouse.locks import warehouse_lock
 
 KPI_KEYS = [dg.AssetKey(["kpi", table]) for table in kpis.TABLES]
 

@@ -13,9 +13,9 @@ import dagster as dg
 from dagster_project.defs.kpis import KPI_KEYS
 from dagster_project.defs.resources import Installation
 from dagster_project.defs.shared import REPEAT_TAG, WRITER_POOL
-from dagster_project.locks import warehouse_lock
 from dagster_project.publish import DATABASE, PublishError, publish
-from dagster_project.publish_postgres import publish_to_postgres
+from dagster_project.publish.postgres import publish_to_postgres
+from dagster_project.warehouse.locks import warehouse_lock
 
 PUBLISHED_KEY = dg.AssetKey(["published", "funnelhouse"])
 

@@ -11,11 +11,11 @@ import dagster as dg
 from dagster_dbt import DbtCliResource
 from packaging.version import Version
 
-from dagster_project import instance
-from dagster_project.connectors import Stream
 from dagster_project.defs.shared import dbt_project
-from dagster_project.raw_zone import RawZone
+from dagster_project.raw.zone import RawZone
+from dagster_project.runs import instance
 from dagster_project.settings import Settings, load_settings
+from dagster_project.wire import Stream
 
 DBT = Path(sys.executable).with_name("dbt")  # of this environment, whether or not it is activated
 

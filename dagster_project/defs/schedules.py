@@ -4,9 +4,9 @@ from datetime import timedelta
 
 import dagster as dg
 
-from dagster_project.connectors import Window
 from dagster_project.defs.shared import DAILY, MODE_TAG, REPEAT_TAG, RETRIES_TAG, range_tags
 from dagster_project.settings import load_rules
+from dagster_project.wire import Window
 
 REFRESH_JOB = "refresh"
 # A run that was killed, or whose last step says that a vendor failed (publish.py), is repeated by Dagster's daemon, at

@@ -14,10 +14,11 @@ import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtCliResource, dbt_assets
 from dagster_dbt.errors import DagsterDbtCliRuntimeError
 
-from dagster_project import run_errors, stopping
 from dagster_project.defs.resources import Installation, Reporter
 from dagster_project.defs.shared import WRITER_POOL, dbt_project
-from dagster_project.locks import warehouse_lock
+from dagster_project.runs import errors as run_errors
+from dagster_project.warehouse.locks import warehouse_lock
+from dagster_project.wire import stopping
 
 # Unit tests try the models' rules on made-up rows: they belong to `make test`, not to every night. By variable, not
 # by argument, so that whoever starts the run can leave out more.

@@ -26,7 +26,7 @@ import duckdb
 from dagster_project.kpis.catalogue import Catalogue
 from dagster_project.kpis.facts import COLUMNS, create_fact_table, table_name
 from dagster_project.kpis.rows import rows_sql
-from dagster_project.row_digest import digest_of
+from dagster_project.warehouse.row_digest import digest_of
 
 SCHEMA = "intermediate"
 _STATE = {

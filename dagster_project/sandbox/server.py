@@ -1,6 +1,6 @@
 """The sandbox's servers: one loopback port per vendor, one folder of dropped files, one clock, one call log.
 
-How a vendor module plugs in (`sandbox/ga4.py`, `hubspot.py`, `google_ads.py`, `ecb.py`):
+How a vendor module plugs in (`sources/ga4/sandbox/__init__.py`, `hubspot.py`, `google_ads.py`, `ecb.py`):
 
     def app(company: Company, clock: Clock, faults: Faults) -> ASGIApp       # a Starlette application
     FAULT_ANSWERS: FaultAnswers                                              # see faults.Answer
@@ -42,15 +42,22 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from dagster_project.sandbox import company as company_module
-from dagster_project.sandbox import newsletter
 from dagster_project.sandbox.company import DEMO_TODAY, HISTORY_END, HISTORY_START, Company
 from dagster_project.sandbox.faults import FaultInterceptor, Faults, FaultyProtocol, with_faults
+from dagster_project.sources.files import sandbox as newsletter
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 HOST = "127.0.0.1"
-VENDORS = ("ga4", "hubspot", "google_ads", "ecb")
+# an endpoint of the sandbox -> the module that answers like its vendor
+ENDPOINTS = {
+    "ga4": "dagster_project.sources.ga4.sandbox",
+    "hubspot": "dagster_project.sources.hubspot.sandbox",
+    "google_ads": "dagster_project.sources.google_ads.sandbox",
+    "ecb": "dagster_project.sources.fx.sandbox",
+}
+VENDORS = tuple(ENDPOINTS)
 PORTS = (*VENDORS, "ga4_grpc")  # keys of serve(ports=...)
 SERVED = (*VENDORS, "newsletter")  # the newsletter tool has no endpoint: it drops files
 NEWSLETTER_VARIABLE = "KONTORRA_NEWSLETTER"  # demo.yml reads its folder
@@ -225,7 +232,7 @@ def serve(
                 sandbox.newsletter_folder = stack.enter_context(_newsletter_folder(sandbox))
                 continue
             # Imported when asked for: GA4's needs a second for its protocol classes.
-            module = importlib.import_module(f"{__package__}.{vendor}")
+            module = importlib.import_module(ENDPOINTS[vendor])
             sandbox.endpoints[vendor] = stack.enter_context(
                 _http_server(_wrapped(module, vendor, sandbox), ports.get(vendor, 0), servers)
             )

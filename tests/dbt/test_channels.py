@@ -11,7 +11,8 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from house import DBT_PROJECT, House
+
+from tests.support.house import DBT_PROJECT, House
 
 SEEDS = DBT_PROJECT / "seeds"
 MACRO = "select {{ classify_channel('source', 'medium', 'campaign', 'category') }} as channel from cases"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import yaml
-from house import DBT_PROJECT
 
-from dagster_project.connectors import all_streams
+from dagster_project.sources import all_streams
+from tests.support.house import DBT_PROJECT
 
 
 def documented() -> dict[str, list[str]]:

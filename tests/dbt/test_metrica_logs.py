@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 import yaml
-from crm_rows import portal
-from crm_world import lead
-from house import DBT_PROJECT, DbtProject, House
 
-from dagster_project.connectors import Tally
-from dagster_project.connectors.file_mappings import FileMapping
 from dagster_project.settings import FilesSettings
+from dagster_project.sources.files.mappings import FileMapping
+from dagster_project.wire import Tally
+from tests.support.crm_rows import portal
+from tests.support.crm_world import lead
+from tests.support.house import DBT_PROJECT, DbtProject, House
 
 README = DBT_PROJECT.parent / "README.md"
 HEADER = (

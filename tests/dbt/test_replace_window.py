@@ -13,7 +13,8 @@ from typing import Any
 
 import duckdb
 import pytest
-from house import DbtProject, House
+
+from tests.support.house import DbtProject, House
 
 FIRST = date(2026, 3, 1)
 # everything that the web tables are made of and that is not a view or a seed

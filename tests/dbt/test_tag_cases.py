@@ -14,13 +14,13 @@ from typing import Any
 
 import pytest
 import yaml
-from crm_rows import portal
-from crm_world import lead, submission
-from crm_world import session as visit
-from house import House
 
-from dagster_project.connectors import Tally
 from dagster_project.settings import Config, FilesSettings
+from dagster_project.wire import Tally
+from tests.support.crm_rows import portal
+from tests.support.crm_world import lead, submission
+from tests.support.crm_world import session as visit
+from tests.support.house import House
 
 Dropped = Callable[..., House]
 

@@ -6,7 +6,8 @@ from datetime import date
 from typing import Any
 
 import pytest
-from house import House
+
+from tests.support.house import House
 
 SESSIONS = (
     "int_raw_windows", "int_channel_rule_parts", "int_web_truth", "int_sessions_from_ga4", "int_export_sessions_daily",

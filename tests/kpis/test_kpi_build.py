@@ -9,12 +9,12 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from big_marts import big_warehouse
-from kpi_warehouse import Warehouse
 
 from dagster_project import kpis
 from dagster_project.kpis import compiled, facts
 from dagster_project.kpis.compiler import Compiler
+from tests.support.big_marts import big_warehouse
+from tests.support.kpi_warehouse import Warehouse
 
 Build = Callable[..., dict[str, int]]
 FACTS = [name for name in kpis.TABLES if name.startswith("fct_")]

@@ -11,11 +11,11 @@ from pathlib import Path
 import dagster as dg
 import pytest
 from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
-from installation import OURS
 
 from dagster_project import ingest, kpis
-from dagster_project.runner import PROJECT_FOLDER, ensure_manifest
+from dagster_project.runs.runner import PROJECT_FOLDER, ensure_manifest
 from dagster_project.settings import load_settings
+from tests.support.installation import OURS
 
 # A machine without network: whoever opens a connection to elsewhere while loading is told so, loudly.
 OFFLINE = """

@@ -15,14 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import SCALE, SEED, TODAY
 
 from dagster_project import ingest
-from dagster_project.connectors import Stream, Tally, Window, ga4
-from dagster_project.raw_zone import RawZone
+from dagster_project.raw.zone import RawZone
 from dagster_project.sandbox import DEMO_CONFIG, Sandbox, serve
 from dagster_project.sandbox.faults import CONTENT_FAULTS, KINDS, WIRE_FAULTS
 from dagster_project.settings import Settings, load_settings
+from dagster_project.sources import ga4
+from dagster_project.wire import Stream, Tally, Window
+from tests.pipeline.conftest import SCALE, SEED, TODAY
 
 WINDOW = Window(date(2026, 9, 24), date(2026, 10, 1))  # what is stored; a refresh reads its last days again
 SOURCE_OF = {"ga4": "ga4", "hubspot": "hubspot", "google_ads": "google_ads", "ecb": "fx"}

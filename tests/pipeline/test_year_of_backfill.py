@@ -7,11 +7,12 @@ from math import ceil
 
 import dagster as dg
 import pytest
-from conftest import TODAY
-from installation import Installation
 
-from dagster_project import ingest, instance
-from dagster_project.connectors import Window
+from dagster_project import ingest
+from dagster_project.runs import instance
+from dagster_project.wire import Window
+from tests.pipeline.conftest import TODAY
+from tests.support.installation import Installation
 
 YEAR = Window(TODAY - timedelta(days=365), TODAY)
 CLICK_DAYS = 90  # Google Ads gives click_view for 90 days, one day a query

@@ -12,7 +12,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from dagster_project.connectors.identity import normalise_phone
 from dagster_project.sandbox import company as company_module
 from dagster_project.sandbox.company import (
     AD_CLICKS,
@@ -27,7 +26,8 @@ from dagster_project.sandbox.company import (
     RecordView,
     build,
 )
-from dagster_project.sandbox.company_landmarks import LANDMARKS
+from dagster_project.sandbox.company.landmarks import LANDMARKS
+from dagster_project.wire.identity import normalise_phone
 
 END = datetime(2027, 1, 1, 12, tzinfo=UTC)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dagster_project.sandbox.company import Company
-from dagster_project.sandbox.company_tags import resolve, resolve_ad_click, utm_parameters
+from dagster_project.sandbox.company.tags import resolve, resolve_ad_click, utm_parameters
 
 N = "(not set)"
 
