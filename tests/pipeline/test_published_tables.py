@@ -35,4 +35,4 @@ def test_show_and_explain_say_what_the_tables_say(night: Installation) -> None:
     assert f"2026-09-01 … 2026-09-30: {leads:.0f}\n" in explained
     parts = [line.split("│")[2:4] for line in explained.splitlines() if line.count("│") == 6 and "hubspot" not in line]
     assert sum(int(value) for value, _ in parts) == leads
-    assert "│hubspot │ contacts " in explained  # the source days it rests on
+    assert "│hubspot │contacts " in explained  # the source days it rests on
