@@ -19,11 +19,11 @@ KPI_KEYS = [dg.AssetKey(["kpi", table]) for table in kpis.TABLES]
         dg.AssetSpec(
             dg.AssetKey(["kpi", table]),
             deps=[dg.AssetKey(["marts", mart]) for mart in kpis.MARTS],
-            description=description,
+            description=of.grain,
             group_name="kpi",
             kinds={"duckdb", "metricflow"},
         )
-        for table, description in kpis.TABLES.items()
+        for table, of in kpis.TABLES.items()
     ],
     pool=WRITER_POOL,
 )
