@@ -99,8 +99,8 @@
     {{ return(adapter.dispatch('fingerprint', 'funnelhouse')(columns)) }}
 {%- endmacro %}
 {% macro duckdb__fingerprint(columns) -%}
-    cast(sum(hash(hash({{ columns | join(', ') }}))) as varchar)
-    || ':' || cast(sum(hash(hash('second', {{ columns | join(', ') }}))) as varchar)
+    cast(sum(hash(hash({{ columns | join(', ') }}))) as string)
+    || ':' || cast(sum(hash(hash('second', {{ columns | join(', ') }}))) as string)
 {%- endmacro %}
 
 {# Aggregate: texts joined in a given order. #}
@@ -113,7 +113,7 @@
 
 {# One text out of several columns, where null differs from '' and from its neighbour. #}
 {% macro row_key(columns) -%}
-    md5(concat_ws(chr(31){% for column in columns %}, coalesce(cast({{ column }} as varchar), chr(30)){% endfor %}))
+    md5(concat_ws(chr(31){% for column in columns %}, coalesce(cast({{ column }} as string), chr(30)){% endfor %}))
 {%- endmacro %}
 
 {# ISO calendar: day of the week (1 = Monday), week of the year, and the year that the week belongs to. #}

@@ -1,5 +1,16 @@
 {# Lists and JSON inside a column, as engine.sql does for the rest: one name each, no DuckDB words in models. #}
 
+{# The type of a list of values of one type. #}
+{% macro list_type(type) -%}
+    {{ return(adapter.dispatch('list_type', 'funnelhouse')(type)) }}
+{%- endmacro %}
+{% macro duckdb__list_type(type) -%}
+    {{ type }}[]
+{%- endmacro %}
+{% macro spark__list_type(type) -%}
+    array<{{ type }}>
+{%- endmacro %}
+
 {# In a select list: one row per element of the list; a row whose list is empty or null disappears. #}
 {% macro explode(list) -%}
     {{ return(adapter.dispatch('explode', 'funnelhouse')(list)) }}

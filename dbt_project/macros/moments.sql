@@ -1,3 +1,24 @@
+{# The type of a moment (UTC inside), and of a wall-clock time that has no zone. #}
+{% macro moment_type() -%}
+    {{ return(adapter.dispatch('moment_type', 'funnelhouse')()) }}
+{%- endmacro %}
+{% macro duckdb__moment_type() -%}
+    timestamptz
+{%- endmacro %}
+{% macro spark__moment_type() -%}
+    timestamp
+{%- endmacro %}
+
+{% macro wall_clock_type() -%}
+    {{ return(adapter.dispatch('wall_clock_type', 'funnelhouse')()) }}
+{%- endmacro %}
+{% macro duckdb__wall_clock_type() -%}
+    timestamp
+{%- endmacro %}
+{% macro spark__wall_clock_type() -%}
+    timestamp_ntz
+{%- endmacro %}
+
 {# Days from one moment to another, with their fraction. #}
 {% macro days_between(first_moment, second_moment) -%}
     {{ return(adapter.dispatch('days_between', 'funnelhouse')(first_moment, second_moment)) }}
@@ -23,7 +44,7 @@
 {% macro end_of_moment(moment, is_day, time_zone) -%}
     case
         when {{ is_day }}
-            then {{ moment_of('cast(' ~ reporting_date(moment, time_zone) ~ ' + 1 as timestamp)', time_zone) }} - interval '1 second'
+            then {{ moment_of('cast(' ~ reporting_date(moment, time_zone) ~ ' + 1 as ' ~ wall_clock_type() ~ ')', time_zone) }} - interval '1 second'
         else {{ moment }}
     end
 {%- endmacro %}

@@ -82,9 +82,9 @@ placeholders as (
     select
         case
             when placeholder like '%client_id=%' then 'client_id'
-            else substr(placeholder, 1, strpos(placeholder, '=') - 1)
+            else substr(placeholder, 1, instr(placeholder, '=') - 1)
         end as id_kind,
-        substr(placeholder, strpos(placeholder, '=') + 1) as id_value,
+        substr(placeholder, instr(placeholder, '=') + 1) as id_value,
         seen_at
     from listed
     where placeholder is not null

@@ -95,8 +95,8 @@ merged_ids as (
         people.record_key as linked_by_value,
         'record:' || people.record_key as evidence,
         1 as evidence_count,
-        cast(null as timestamp with time zone) as first_seen_at,
-        cast(null as timestamp with time zone) as last_seen_at
+        cast(null as {{ moment_type() }}) as first_seen_at,
+        cast(null as {{ moment_type() }}) as last_seen_at
     from hubspot_merged
     inner join people on 'hubspot:' || hubspot_merged.survivor_id = people.record_key
 

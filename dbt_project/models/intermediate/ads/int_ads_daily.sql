@@ -75,9 +75,9 @@ google_ads as (
         ad_group_name,
         ad_id,
         ad_name,
-        cast(null as varchar) as vendor_source,
-        cast(null as varchar) as vendor_medium,
-        cast(null as varchar) as file_channel,
+        cast(null as string) as vendor_source,
+        cast(null as string) as vendor_medium,
+        cast(null as string) as file_channel,
         {{ measures | join(', ') }}
     from ads
 
@@ -90,9 +90,9 @@ google_ads as (
         '(unallocated)' as ad_group_name,
         '(unallocated)' as ad_id,
         '(unallocated)' as ad_name,
-        cast(null as varchar) as vendor_source,
-        cast(null as varchar) as vendor_medium,
-        cast(null as varchar) as file_channel,
+        cast(null as string) as vendor_source,
+        cast(null as string) as vendor_medium,
+        cast(null as string) as file_channel,
         {{ measures | join(', ') }}
     from remainders
     where {% for measure in measures %}{{ measure }} != 0{{ ' or ' if not loop.last }}{% endfor %}

@@ -34,7 +34,7 @@ entries as (
         'conversion' as entry,
         lead_id as entry_id,
         lead_id as person_id,
-        cast(null as varchar) as deal_key,
+        cast(null as string) as deal_key,
         {{ stage }}_at as conversion_at,
         {{ stage }}_at as ended_at,
         {{ stage }}_at_is_day as ended_at_is_day,
@@ -160,7 +160,7 @@ select
         when entries.ended_at_is_day
             then {{ moment_of(
                 'cast(' ~ reporting_date('entries.ended_at', 'settings.reporting_time_zone')
-                ~ ' - cast(lookbacks.lookback_days as integer) as timestamp)',
+                ~ ' - cast(lookbacks.lookback_days as integer) as ' ~ wall_clock_type() ~ ')',
                 'settings.reporting_time_zone'
             ) }}
         else {{ add_days("date_trunc('second', entries.path_end_at)", '-lookbacks.lookback_days') }}

@@ -16,8 +16,8 @@ reported as (
         campaigns.vendor_campaign,
         {{ known('campaigns.vendor_campaign_id') }} as vendor_campaign_id,
         campaigns.vendor_channel,
-        cast(null as varchar) as click_id,
-        cast(null as varchar) as landing_page,
+        cast(null as string) as click_id,
+        cast(null as string) as landing_page,
         sum(campaigns.sessions) as sessions
     from {{ ref('stg_ga4__campaigns') }} as campaigns
     inner join truth on truth.web_truth = 'ga4'
@@ -67,14 +67,14 @@ tagged as (
         known_sessions.vendor_source,
         known_sessions.vendor_medium,
         known_sessions.vendor_campaign,
-        cast(null as varchar) as vendor_campaign_id,
-        cast(null as varchar) as vendor_channel,
+        cast(null as string) as vendor_campaign_id,
+        cast(null as string) as vendor_channel,
         known_sessions.source,
         known_sessions.medium,
         known_sessions.campaign,
         known_sessions.campaign_key,
         known_sessions.channel,
-        cast(null as varchar) as channel_basis,
+        cast(null as string) as channel_basis,
         sum(known_sessions.session_count) as sessions
     from {{ ref('int_sessions') }} as known_sessions
     inner join truth on known_sessions.source_system = truth.web_truth

@@ -29,7 +29,7 @@ hubspot_records as (
     select
         'hubspot:' || contacts.contact_id as record_key,
         'hubspot' as crm,
-        cast(null as varchar) as account_id,
+        cast(null as string) as account_id,
         contacts.contact_id as crm_record_id,
         contacts.created_at,
         false as created_at_is_day,
@@ -49,11 +49,11 @@ hubspot_records as (
         {{ known('contacts.ym_client_id') }} as ym_client_id,
         contacts.first_url,
         contacts.last_url,
-        cast(null as varchar) as landing_page,
+        cast(null as string) as landing_page,
         contacts.original_source as crm_source,
         contacts.first_conversion,
-        cast(null as varchar) as form,
-        cast(null as varchar) as device,
+        cast(null as string) as form,
+        cast(null as string) as device,
         contacts.country,
         contacts.self_reported_source
     from hubspot_contacts as contacts
@@ -81,15 +81,15 @@ files_records as (
         utm_content,
         {{ click_id_of('files_leads', files_click_ids) }} as click_id,
         {% for name in click_id_names() -%}
-        {{ known(name) if name in files_click_ids else 'cast(null as varchar)' }} as {{ name }},
+        {{ known(name) if name in files_click_ids else 'cast(null as string)' }} as {{ name }},
         {% endfor -%}
         ga_client_id,
         ym_client_id,
-        cast(null as varchar) as first_url,
-        cast(null as varchar) as last_url,
+        cast(null as string) as first_url,
+        cast(null as string) as last_url,
         landing_page,
         channel as crm_source,
-        cast(null as varchar) as first_conversion,
+        cast(null as string) as first_conversion,
         form,
         device,
         country,

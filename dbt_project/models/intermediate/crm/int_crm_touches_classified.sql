@@ -71,7 +71,7 @@ events as (
     select
         'submission:' || submission_id as touch_id,
         'submission' as origin_kind,
-        cast(null as varchar) as record_key,
+        cast(null as string) as record_key,
         person_id,
         session_touch_id,
         submitted_at as event_at,
@@ -85,11 +85,11 @@ events as (
         page_url as tagged_url,
         true as is_of_the_visit,
         page_url as landing_url,
-        cast(null as varchar) as crm,
-        cast(null as varchar) as crm_source,
+        cast(null as string) as crm,
+        cast(null as string) as crm_source,
         form,
-        cast(null as varchar) as device,
-        cast(null as varchar) as country
+        cast(null as string) as device,
+        cast(null as string) as country
     from submissions
 
     union all
@@ -99,7 +99,7 @@ events as (
         'record' as origin_kind,
         records.record_key,
         people.person_id,
-        cast(null as varchar) as session_touch_id,
+        cast(null as string) as session_touch_id,
         records.created_at as event_at,
         records.utm_source,
         records.utm_medium,
@@ -132,27 +132,27 @@ events as (
     select
         touch_id,
         origin_kind,
-        cast(null as varchar) as record_key,
+        cast(null as string) as record_key,
         person_id,
-        cast(null as varchar) as session_touch_id,
+        cast(null as string) as session_touch_id,
         event_at,
         utm_source,
         utm_medium,
         utm_campaign,
         utm_term,
         utm_content,
-        cast(null as varchar) as click_id,
+        cast(null as string) as click_id,
         {% for column in click_id_columns -%}
-        cast(null as varchar) as {{ column }},
+        cast(null as string) as {{ column }},
         {% endfor -%}
-        cast(null as varchar) as tagged_url,
+        cast(null as string) as tagged_url,
         false as is_of_the_visit,
-        cast(null as varchar) as landing_url,
+        cast(null as string) as landing_url,
         'files' as crm,
         channel as crm_source,
-        cast(null as varchar) as form,
-        cast(null as varchar) as device,
-        cast(null as varchar) as country
+        cast(null as string) as form,
+        cast(null as string) as device,
+        cast(null as string) as country
     from sales
 
 ),

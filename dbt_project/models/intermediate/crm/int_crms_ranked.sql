@@ -24,7 +24,7 @@ select
     cast(row_number() over (
         order by
             case when named.crm is null then 1 else 0 end,
-            strpos(',' || named.crm_truth || ',', ',' || named.crm || ','),
+            instr(',' || named.crm_truth || ',', ',' || named.crm || ','),
             known_crms.crm desc
     ) as integer) as crm_rank
 from known_crms

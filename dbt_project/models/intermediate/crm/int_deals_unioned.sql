@@ -123,11 +123,11 @@ hubspot as (
         owner_id,
         'hubspot:' || refunded_deal_id as refund_of_deal_key,
         'hubspot:company:' || company_ids[1] as company_key, -- the primary company stands first
-        cast(null as varchar) as account_id,
-        cast(null as varchar) as named_lead_id,
-        cast(null as varchar[]) as named_lead_ids,
-        cast(null as varchar) as email_hash,
-        cast(null as varchar) as phone_hash
+        cast(null as string) as account_id,
+        cast(null as string) as named_lead_id,
+        cast(null as {{ list_type('string') }}) as named_lead_ids,
+        cast(null as string) as email_hash,
+        cast(null as string) as phone_hash
     from hubspot_states
 
 ),
@@ -150,7 +150,7 @@ files as (
         deals.currency_code,
         deals.product,
         deals.owner_id,
-        cast(null as varchar) as refund_of_deal_key,
+        cast(null as string) as refund_of_deal_key,
         'files:customer:' || deals.customer_id as company_key,
         deals.account_id,
         deals.lead_id as named_lead_id,

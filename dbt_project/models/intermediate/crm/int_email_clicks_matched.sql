@@ -44,7 +44,7 @@ tagged as (
         coalesce({{ url_param('address', 'utm_campaign') }}, vendor_campaign) as vendor_campaign,
         {{ url_param('address', 'utm_id') }} as vendor_campaign_id,
         -- it was the e-mail that was clicked, whatever ad the address was copied from
-        cast(null as varchar) as click_id,
+        cast(null as string) as click_id,
         {{ url_path('url') }} as landing_page,
         coalesce({{ url_param('address', 'utm_term') }}, term) as term,
         coalesce({{ url_param('address', 'utm_content') }}, content) as content

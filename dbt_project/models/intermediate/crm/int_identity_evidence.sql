@@ -414,8 +414,8 @@ heads as (
         'purchase' as evidence_kind,
         seen_at as evidence_at,
         cast(null as integer) as record_rank,
-        cast(null as varchar) as email_hash,
-        cast(null as varchar) as person_name
+        cast(null as string) as email_hash,
+        cast(null as string) as person_name
     from purchases
 
     union all

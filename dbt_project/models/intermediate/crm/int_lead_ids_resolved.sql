@@ -25,7 +25,7 @@ named as (
     select
         contact_id as lead_id,
         'hubspot' as crm,
-        cast(null as varchar) as account_id,
+        cast(null as string) as account_id,
         'hubspot:' || survivor_id as record_key
     from hubspot_merged
 

@@ -67,7 +67,7 @@ hubspot_latest_entries as (
     select
         'hubspot:' || hubspot_contacts.contact_id as record_key,
         hubspot_rules.stage,
-        min({{ try_cast(json_text('hubspot_contacts.stage_entered_at', 'hubspot_rules.stage_value'), 'timestamptz') }})
+        min({{ try_cast(json_text('hubspot_contacts.stage_entered_at', 'hubspot_rules.stage_value'), moment_type()) }})
             as reached_at,
         'latest_entry' as basis
     from hubspot_contacts

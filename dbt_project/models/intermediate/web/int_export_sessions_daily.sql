@@ -87,7 +87,7 @@ select
     origins.vendor_source,
     origins.vendor_medium,
     origins.vendor_campaign,
-    cast(null as varchar) as vendor_campaign_id,
+    cast(null as string) as vendor_campaign_id,
     case when origins.gclid is not null then 'gclid' end as click_id,
     origins.term,
     origins.content,

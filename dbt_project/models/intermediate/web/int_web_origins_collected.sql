@@ -48,7 +48,7 @@ origins as (
         reported.vendor_medium,
         reported.vendor_campaign,
         campaign_ids.vendor_campaign_id,
-        cast(null as varchar) as click_id,
+        cast(null as string) as click_id,
         reported.landing_page
     from reported
     left join campaign_ids

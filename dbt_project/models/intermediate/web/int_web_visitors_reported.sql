@@ -16,11 +16,11 @@ origin_members as (
 
     select distinct
         case when dimension = 'source' then vendor_member end as vendor_source,
-        cast(null as varchar) as vendor_medium,
+        cast(null as string) as vendor_medium,
         case when dimension = 'campaign' then vendor_member end as vendor_campaign,
-        cast(null as varchar) as vendor_campaign_id,
-        cast(null as varchar) as click_id,
-        cast(null as varchar) as landing_page
+        cast(null as string) as vendor_campaign_id,
+        cast(null as string) as click_id,
+        cast(null as string) as landing_page
     from reported
     where dimension in ('source', 'campaign')
 
