@@ -20,6 +20,7 @@ from zoneinfo import ZoneInfo
 from dotenv import dotenv_values
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
+from dagster_project import memory
 from dagster_project.channel_names import standard_channels
 from dagster_project.rules import (
     WEEKDAYS,
@@ -39,7 +40,7 @@ from dagster_project.sources.files.mappings import FileMapping
 ENV_FILE = "FUNNELHOUSE_ENV_FILE"
 GENERAL = (
     ENV_FILE, "FUNNELHOUSE_HOME", "FUNNELHOUSE_RAW", "FUNNELHOUSE_CONFIG", "FUNNELHOUSE_HASH_KEY", "FUNNELHOUSE_TODAY",
-    "FUNNELHOUSE_POSTGRES_URL",
+    "FUNNELHOUSE_POSTGRES_URL", memory.VARIABLE,
 )  # fmt: skip
 
 # ---- sources: environment variables ------------------------------------------------------------------------
@@ -149,6 +150,7 @@ class Settings(BaseModel):
     settings_of_config: Config
     hash_key: SecretStr
     postgres_url: SecretStr | None = None
+    memory_limit: str = Field(default_factory=lambda: memory.memory_limit(None))  # DuckDB's
     config: ConfigSettings
     fx: FxSettings | None = None
     ga4: Ga4Settings | None = None
@@ -172,7 +174,11 @@ class Settings(BaseModel):
 
     def dbt_environment(self) -> dict[str, str]:
         """The variables that dbt_project/profiles.yml and the sources read."""
-        return {"FUNNELHOUSE_HOME": str(self.home), "FUNNELHOUSE_RAW": self.raw_root}
+        return {
+            "FUNNELHOUSE_HOME": str(self.home),
+            "FUNNELHOUSE_RAW": self.raw_root,
+            memory.VARIABLE: self.memory_limit,
+        }
 
 
 S = TypeVar("S", bound=SourceSettings)
@@ -216,6 +222,7 @@ def load_settings(environment: Mapping[str, str] | None = None, *, folder: Path 
         settings_of_config=rules,
         hash_key=hash_key,
         postgres_url=_postgres_url(env),
+        memory_limit=_memory_limit(env),
         config=ConfigSettings(config=rules, now=now, **common),
         fx=_fx(env, rules, common),
         ga4=_source(
@@ -290,6 +297,13 @@ def _postgres_url(env: Mapping[str, str]) -> SecretStr | None:
         allowed = "an address such as postgresql://user:password@host:5432/database"
         raise SettingsError(f"FUNNELHOUSE_POSTGRES_URL: allowed is {allowed}")
     return SecretStr(url) if url else None
+
+
+def _memory_limit(env: Mapping[str, str]) -> str:
+    try:
+        return memory.memory_limit(env.get(memory.VARIABLE))
+    except ValueError as error:
+        raise SettingsError(str(error)) from None
 
 
 def _today(env: Mapping[str, str], time_zone: str) -> date:

@@ -31,7 +31,7 @@ PUBLISHED_KEY = dg.AssetKey(["published", "funnelhouse"])
 def published(context: dg.AssetExecutionContext, installation: Installation) -> Iterator[dg.MaterializeResult]:
     settings = installation.settings()
     with warehouse_lock(settings.home):
-        result = publish(settings.warehouse_path, settings.home)
+        result = publish(settings.warehouse_path, settings.home, settings.memory_limit)
     metadata = {
         "folder": dg.MetadataValue.path(str(result.folder)),
         "tables": len(result.tables),
@@ -42,7 +42,9 @@ def published(context: dg.AssetExecutionContext, installation: Installation) -> 
     if settings.postgres_url:
         started = time.perf_counter()
         try:
-            copied = publish_to_postgres(result.folder / DATABASE, settings.postgres_url.get_secret_value())
+            copied = publish_to_postgres(
+                result.folder / DATABASE, settings.postgres_url.get_secret_value(), settings.memory_limit
+            )
             metadata |= {
                 "postgres_rows": sum(copied.values()),
                 "postgres_seconds": round(time.perf_counter() - started, 3),

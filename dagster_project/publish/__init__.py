@@ -20,6 +20,7 @@ from typing import Any
 
 import duckdb
 
+from dagster_project.warehouse.connections import opened
 from dagster_project.warehouse.row_digest import digest_of
 
 SCHEMAS = ("marts", "kpi")
@@ -42,7 +43,7 @@ class Published:
     bytes_written: int
 
 
-def publish(warehouse: Path, home: Path) -> Published:
+def publish(warehouse: Path, home: Path, memory: str | None = None) -> Published:
     """Copy the marts and kpi schemas of `warehouse` to a new publish and make it the one that readers see.
 
     Tables are written in the order of their primary key or of all columns, so equal content has equal bytes.
@@ -53,7 +54,7 @@ def publish(warehouse: Path, home: Path) -> Published:
     folder = store / f"{_next_number(store):06d}-{uuid.uuid4().hex[:6]}.partial"
     folder.mkdir()
     try:
-        tables = _copy(warehouse, folder, _to_start_from(home / "published"))
+        tables = _copy(warehouse, folder, _to_start_from(home / "published"), memory)
         if not any(name.startswith("kpi.") for name in tables):
             raise PublishError(f"{warehouse} holds no KPI tables yet; run `funnelhouse refresh` first")
         _sync(folder)
@@ -68,12 +69,12 @@ def publish(warehouse: Path, home: Path) -> Published:
     return Published(home / "published", tables, size)
 
 
-def _copy(warehouse: Path, folder: Path, before: Path | None) -> dict[str, int]:
+def _copy(warehouse: Path, folder: Path, before: Path | None, memory: str | None) -> dict[str, int]:
     """Write the tables into `folder`; those that say what they said in the publish `before` are taken from there."""
     if before is not None:
         shutil.copyfile(before / DATABASE, folder / DATABASE)
     tables: dict[str, int] = {}
-    with duckdb.connect(str(folder / DATABASE)) as connection:
+    with opened(folder / DATABASE, memory) as connection:
         connection.execute(f"attach '{_quoted(warehouse)}' as warehouse (read_only)")
         found = connection.execute(
             "select table_schema, table_name from information_schema.tables "

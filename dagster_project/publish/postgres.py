@@ -21,6 +21,7 @@ from urllib.parse import quote, unquote, urlsplit
 import duckdb
 
 from dagster_project.publish import SCHEMAS, PublishError
+from dagster_project.warehouse.connections import limits
 from dagster_project.warehouse.extensions import ExtensionError, load_extension
 
 OURS = "Published by Funnelhouse: replaced at every refresh."  # our schemas' comment
@@ -49,14 +50,15 @@ class _Table:
         return f"{self.schema}.{_name(self.name)}"
 
 
-def publish_to_postgres(database: Path, url: str) -> dict[str, int]:
+def publish_to_postgres(database: Path, url: str, memory: str | None = None) -> dict[str, int]:
     """Make PostgreSQL's schemas marts and kpi hold what the published DuckDB file `database` holds.
 
     Returns schema.table -> rows. Raises PublishError (without the password); PostgreSQL then has what it had.
     """
     state = "still has the publish before"
     try:
-        with duckdb.connect(config={"autoinstall_known_extensions": "false"}) as connection:
+        config = {"autoinstall_known_extensions": "false", **limits(f"{database}.postgres", memory)}
+        with duckdb.connect(config=config) as connection:
             load_extension(connection, "postgres_scanner")
             connection.execute("set TimeZone = 'UTC'")
             connection.execute("set pg_null_byte_replacement = ''")  # PostgreSQL's texts cannot hold a zero byte

@@ -23,6 +23,7 @@ from dagster_project.raw.zone import RawZone
 from dagster_project.runs.errors import why_dbt_failed
 from dagster_project.runs.runner import DBT_FOLDER, MANIFEST, RunFailed, ensure_manifest
 from dagster_project.settings import Settings
+from dagster_project.warehouse.connections import limits, opened
 from dagster_project.warehouse.locks import warehouse_lock
 from dagster_project.wire import stopping
 
@@ -84,9 +85,11 @@ def differences_from_a_rebuild(settings: Settings) -> list[Difference]:
     ensure_manifest(settings)
     with tempfile.TemporaryDirectory(prefix="funnelhouse-verify-") as folder, warehouse_lock(settings.home):
         rebuilt = rebuild(settings, Path(folder))
-        found = compare("warehouse", settings.warehouse_path, rebuilt)
+        found = compare("warehouse", settings.warehouse_path, rebuilt, settings.memory_limit)
         published = settings.published_folder / DATABASE
-        return found + (compare("published copy", published, rebuilt) if published.exists() else [])
+        return found + (
+            compare("published copy", published, rebuilt, settings.memory_limit) if published.exists() else []
+        )
 
 
 def rebuild(settings: Settings, folder: Path) -> Path:
@@ -109,14 +112,15 @@ def rebuild(settings: Settings, folder: Path) -> Path:
     stopping.check()
     if process.returncode:
         raise RunFailed(why_dbt_failed(said, target, warehouse, MANIFEST))
-    with duckdb.connect(str(warehouse)) as connection:
+    with opened(warehouse, settings.memory_limit) as connection:
         kpis.build(connection, MANIFEST.parent)
     return warehouse
 
 
-def compare(where: str, home: Path, rebuilt: Path) -> list[Difference]:
+def compare(where: str, home: Path, rebuilt: Path, memory: str | None = None) -> list[Difference]:
     """Tables of marts and KPIs in one file that are not those of the other."""
-    with duckdb.connect() as connection:
+    config = limits(f"{rebuilt}.compared", memory)
+    with duckdb.connect(config=config) as connection:
         for name, path in (("home", home), ("rebuilt", rebuilt)):
             quoted = str(path).replace("'", "''")
             connection.execute(f"attach '{quoted}' as {name} (read_only)")
