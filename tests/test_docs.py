@@ -1,4 +1,4 @@
-"""README, .env.example and funnelhouse.yml say what the code does."""
+"""README, docs/, .env.example and funnelhouse.yml are true to the code."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import yaml
 
 from dagster_project import kpis
 from dagster_project.cli import app
+from dagster_project.reading.pages import anchor, generated, part_of
 from dagster_project.settings import (
     Config,
     Ga4Settings,
@@ -23,20 +24,23 @@ from dagster_project.sources import SOURCES, all_streams
 from dagster_project.sources.files import streams as file_streams
 
 PROJECT = Path(__file__).resolve().parents[1]
-README = (PROJECT / "README.md").read_text(encoding="utf-8")
+PAGES = {
+    path.name: path.read_text(encoding="utf-8")
+    for path in (PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md")))
+}
+README, SOURCES_PAGE, READING_PAGE = PAGES["README.md"], PAGES["sources.md"], PAGES["reading.md"]
 ENV_EXAMPLE = (PROJECT / ".env.example").read_text(encoding="utf-8")
 
 
 def test_every_variable_is_documented_and_no_other() -> None:
     named = r"\b(?:FUNNELHOUSE|GA4|HUBSPOT|GOOGLE_ADS|GOOGLE_OAUTH|FX)_[A-Z_]+\b"
     assert set(re.findall(named, ENV_EXAMPLE)) == variable_names()
-    in_readme = set(re.findall(r"`(" + named + r")", README))
-    assert in_readme == variable_names()
+    assert set(re.findall(r"`(" + named + r")", SOURCES_PAGE)) == variable_names()
 
 
-def test_required_variables_are_those_that_the_readme_names() -> None:
+def test_required_variables_are_those_that_the_page_of_sources_names() -> None:
     for source, kind in (("ga4", Ga4Settings), ("hubspot", HubspotSettings), ("google_ads", GoogleAdsSettings)):
-        row = next(line for line in README.splitlines() if line.startswith(f"| {source} |"))
+        row = next(line for line in SOURCES_PAGE.splitlines() if line.startswith(f"| {source} |"))
         required = {f.alias for f in kind.model_fields.values() if f.alias and f.is_required()}
         assert set(re.findall(r"`([A-Z0-9_]+)`", row.split("|")[2])) == required
 
@@ -56,29 +60,50 @@ def test_the_shipped_rules_are_the_defaults_and_show_every_key() -> None:
     assert shown == set(Config.model_fields)
 
 
-def test_the_readme_lists_every_column_of_every_stream_of_files() -> None:
-    """After a change of FILE_STREAMS: python -m dagster_project.sources.files.streams prints the table."""
-    assert file_streams.as_markdown() in README
+def test_generated_pages_are_up_to_date(semantic_manifest: Path) -> None:
+    """After a change of a description, a metric or a file stream: `make docs`."""
+    stale = [
+        path.name for path, text in generated(PROJECT / "docs", semantic_manifest).items() if PAGES[path.name] != text
+    ]
+    assert stale == []
+
+
+def test_the_columns_of_the_file_streams_are_those_that_may_be_mapped() -> None:
+    listed = part_of(PAGES["files.md"], "columns")
     for stream in file_streams.FILE_STREAMS.values():
-        [row] = [line for line in README.splitlines() if line.startswith(f"| `{stream.name}` | ")]
+        [row] = [line for line in listed.splitlines() if line.startswith(f"| `{stream.name}` | ")]
         named = set(re.findall(r"[a-z_]+", re.sub(r" \([^)]*\)", "", row.split("|")[2])))
         assert named == set(stream.mappable)
 
 
-def test_every_command_in_the_readme_exists() -> None:
+def test_the_readme_is_one_page_and_every_link_leads_somewhere() -> None:
+    assert len(README.splitlines()) <= 140
+    for name, text in PAGES.items():
+        folder = PROJECT if name == "README.md" else PROJECT / "docs"
+        for address in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", text):
+            if "://" not in address:
+                assert (folder / address).exists(), f"{name} links to {address}"
+        headings = {anchor(title) for title in re.findall(r"^#+ (.*)$", text, re.M)}
+        for address in re.findall(r"\]\(#([^)]+)\)", text):
+            assert address in headings, f"{name} links to #{address}"
+
+
+def test_every_command_in_the_pages_exists() -> None:
     commands = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
-    used = set(re.findall(r"funnelhouse (doctor|refresh|backfill|verify|show|explain|demo|sandbox|ui)\b", README))
+    text = "\n".join(PAGES.values())
+    used = set(re.findall(r"(?:`|\$ |bin/)funnelhouse (\w+)", text))
     assert used <= commands
-    assert set(re.findall(r"(?:`|\$ )make (\w+)", README)) <= set(
+    assert set(re.findall(r"(?:`|\$ )make (\w+)", text)) <= set(
         re.findall(r"^(\w+):", (PROJECT / "Makefile").read_text(), re.M)
     )
 
 
-def test_every_mart_and_kpi_table_is_in_the_readme() -> None:
-    tables = {f"marts.{p.stem}" for p in (PROJECT / "dbt_project/models/marts").glob("*.sql")}
-    tables |= {f"marts.{p.stem}" for p in (PROJECT / "dbt_project/models/marts").glob("*.py")}
-    shown = set(re.findall(r"`((?:marts|kpi)\.\w+)`", README))
-    listed = " ".join(line for line in README.splitlines() if line.startswith("| `"))
+def test_every_mart_and_kpi_table_is_in_the_list_of_what_answers_what() -> None:
+    tables = {
+        f"marts.{p.stem}" for p in (PROJECT / "dbt_project/models/marts").rglob("*") if p.suffix in (".sql", ".py")
+    }
+    shown = set(re.findall(r"`((?:marts|kpi)\.\w+)`", READING_PAGE))
+    listed = " ".join(line for line in READING_PAGE.splitlines() if line.startswith("| `"))
     missing = [t for t in tables if t not in shown and f"`{t.removeprefix('marts.')}`" not in listed]
     assert missing == []
     for table in kpis.TABLES:
@@ -94,16 +119,16 @@ def test_every_mart_and_kpi_table_is_in_the_readme() -> None:
         ("exchange rates", ["fx/rates"]),
     ],
 )
-def test_the_nights_of_the_readme_are_those_of_the_streams(row: str, streams: list[str]) -> None:
-    [line] = [line for line in README.splitlines() if re.match(rf"\| {row} \| \d", line)]
+def test_the_nights_of_the_page_are_those_of_the_streams(row: str, streams: list[str]) -> None:
+    [line] = [line for line in SOURCES_PAGE.splitlines() if re.match(rf"\| {row} \| \d", line)]
     nightly, deep = (int(re.findall(r"\d+", cell)[0]) for cell in line.split("|")[2:4])
     known = {stream.id: stream for group in all_streams().values() for stream in group}
     assert {(known[name].restate_days, known[name].deep_restate_days) for name in streams} == {(nightly, deep)}
 
 
 @pytest.mark.parametrize("source", list(SOURCES))
-def test_every_source_is_in_the_readme(source: str) -> None:
-    assert source in ("config",) or re.search(rf"^\| .*\b{source}\b", README, re.M)
+def test_every_source_has_a_row(source: str) -> None:
+    assert source in ("config",) or re.search(rf"^\| .*\b{source}\b", SOURCES_PAGE, re.M)
 
 
 def test_every_model_is_described_with_its_grain_and_all_its_columns() -> None:

@@ -427,7 +427,7 @@ _KINDS = {MOMENT: "moment", DAY: "day", INTEGER: "whole number", DOUBLE: "number
 
 
 def as_markdown() -> str:
-    """The table of all streams and their columns that the README has (`python -m dagster_project.sources.files.streams`)."""
+    """The table of all streams and their columns, in docs/files.md."""
     plain = {hashed: name for name, hashed in HASHED.items()}
     lines = ["| stream | columns | |", "|---|---|---|"]
     for stream in FILE_STREAMS.values():
@@ -439,7 +439,3 @@ def as_markdown() -> str:
             columns.append((f"**{name}**" if name in required else name) + (f" ({kind})" if kind else ""))
         lines.append(f"| `{stream.name}` | {', '.join(columns)} | {stream.description} |")
     return "\n".join(lines)
-
-
-if __name__ == "__main__":
-    print(as_markdown())

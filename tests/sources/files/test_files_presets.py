@@ -19,7 +19,7 @@ from tests.sources.files.test_files_sheets import save
 from tests.support.dropped_files import swept
 
 KEY = b"a key that is long enough"
-README = (Path(__file__).resolve().parents[3] / "README.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).resolve().parents[3] / "docs" / "files.md").read_text(encoding="utf-8")
 
 
 def read(
@@ -217,7 +217,7 @@ def test_metrica_visits_is_what_the_readme_shows() -> None:
 
 
 def _readme_block(marker: str) -> str:
-    return next(block.split("```")[0] for block in README.split("```yaml\n")[1:] if marker in block.split("```")[0])
+    return next(block.split("```")[0] for block in PAGE.split("```yaml\n")[1:] if marker in block.split("```")[0])
 
 
 def test_metrica_visits(tmp_path: Path) -> None:
@@ -378,4 +378,4 @@ def test_a_file_that_is_another_export_is_told(tmp_path: Path) -> None:
 
 
 def test_the_readme_names_every_preset() -> None:
-    assert [name for name in presets() if f"`{name}`" not in README] == []
+    assert [name for name in presets() if f"`{name}`" not in PAGE] == []
