@@ -31,7 +31,7 @@ from dagster_project.wire import (
     Window,
     schema,
 )
-from dagster_project.wire.accounts import read_each
+from dagster_project.wire.rest import each_account
 from tests.support.what_happens import happens
 
 SCHEMA = schema(("date", pa.date32()), ("n", pa.int64()))
@@ -395,7 +395,7 @@ def test_an_account_that_fails_leaves_its_days_unsettled_until_it_is_read(
             records = [{"date": d, "n": 1, "account_id": account, "_extra": None} for d in window.days()]
             yield Page(pa.Table.from_pylist(records, schema=SCHEMA))
 
-        yield from read_each(["1", "2"], of, tally)
+        yield from each_account(["1", "2"], of, tally)
 
     two = replace(stream, read=read)
     first = go("2026-10-01", zone, two, "backfill", Window(date(2026, 9, 1), date(2026, 9, 3)))

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from dagster_project.sources import ga4, google_ads
-from dagster_project.sources.google_ads.api import SignInError, _token
+from dagster_project.sources.google_ads.api import SignInError
 from dagster_project.wire import AuthError, Page, QuotaError, SourceError, Tally, VendorError, Window
-from dagster_project.wire.accounts import read_each
+from dagster_project.wire.oauth import shared_token
+from dagster_project.wire.rest import each_account
 from tests.sources.ga4.test_ga4_client import ROW, RUN_REPORT, answer, refused
 from tests.sources.ga4.test_ga4_client import settings as ga4_settings
 from tests.sources.google_ads.test_google_ads import at, batch, failure, row
@@ -27,9 +28,9 @@ THREE = {"GOOGLE_ADS_CUSTOMER_ID": "1111111111,2222222222,3333333333"}
 
 @pytest.fixture(autouse=True)
 def _signed_out() -> Iterator[None]:
-    _token.cache_clear()
+    shared_token.cache_clear()
     yield
-    _token.cache_clear()
+    shared_token.cache_clear()
 
 
 def google_with(**answers: Any) -> Callable[[Asked], Reply | None]:
@@ -147,6 +148,6 @@ def test_a_vendor_that_is_down_is_not_asked_for_every_account() -> None:
 
     tally = Tally()
     with pytest.raises(SourceError, match="down"):
-        list(read_each([str(n) for n in range(50)], read_one, tally))
+        list(each_account([str(n) for n in range(50)], read_one, tally))
     assert asked == ["0", "1", "2"]
     assert len(tally.failed_accounts) == 50

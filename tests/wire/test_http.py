@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from dagster_project.wire.contract import AuthError, GivenUp, QuotaError, SourceError, Tally, VendorError
-from dagster_project.wire.http import ATTEMPTS, CHUNK_BYTES, PATIENCE_SECONDS, Http, Interrupted, Verdict, redact
+from dagster_project.wire.http import CHUNK_BYTES, Http, Verdict, redact
+from dagster_project.wire.retrying import ATTEMPTS, PATIENCE_SECONDS, Interrupted
 from tests.support.scripted_server import Reply, ScriptedServer
 
 GOOD = Reply({"rows": [1, 2, 3]})

@@ -1,28 +1,26 @@
 """Calls to the GA4 Data API: the official client over gRPC or REST, its retries, quotas and errors.
 
 The client keeps authentication, routing, transcoding and error classes; answers are taken as bytes and
-decoded by `ga4_rows` (its own decoding makes an object of every value). It makes no retries itself: one
-method call is one request, so they are made here.
+decoded by `rows` (its own decoding makes an object of every value). It makes no retries itself: one method call is one
+request. What came of it is told here, whether to ask again is decided in `wire.retrying` as for every vendor.
 """
 
 from __future__ import annotations
 
 import io
-import logging
 import re
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NoReturn
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import google.auth.exceptions
 import grpc
 import requests
-import tenacity
 from google.analytics.data_v1beta import BetaAnalyticsDataClient
 from google.analytics.data_v1beta.services.beta_analytics_data.transports import (
     BetaAnalyticsDataGrpcTransport,
@@ -44,17 +42,16 @@ from dagster_project.wire.contract import (
     VendorError,
 )
 from dagster_project.wire.http import redact
+from dagster_project.wire.retrying import Interrupted, LoginEnded, Persistence, Retries
 
 if TYPE_CHECKING:
     from dagster_project.settings import Ga4Settings
-
-log = logging.getLogger(__name__)
 
 SCOPE = "https://www.googleapis.com/auth/analytics.readonly"
 SERVICE = "google.analytics.data.v1beta.BetaAnalyticsData"
 TIMEOUT_SECONDS = 180  # the client's 60 s are short for 250,000 rows
 ATTEMPTS = 5  # 10 server errors an hour close the property to the project (quota page), so not many
-LONGEST_BACKOFF_SECONDS = 60
+FIRST_BACKOFF_SECONDS = CHANCE_SECONDS = 1.0  # for the same reason slower than usual
 PACIFIC = ZoneInfo("America/Los_Angeles")  # the daily quota returns at midnight there
 _BROKEN = (
     requests.ConnectionError,
@@ -96,18 +93,6 @@ _FORESEEN = {  # a call that these cannot pay for is not made
 }
 
 
-class _Again(Exception):
-    """Internal: ask again, after `wait_seconds` where a quota says so."""
-
-    def __init__(self, why: str, wait_seconds: float | None = None) -> None:
-        super().__init__(why)
-        self.wait_seconds = wait_seconds
-
-
-class _NoLogin(Exception):
-    """Internal: the vendor did not accept the token."""
-
-
 class Ga4Client:
     """Runs reports of any property. One per read; a context manager. `sleep` is there for tests.
 
@@ -123,9 +108,15 @@ class Ga4Client:
         stream: str = "",
         sleep: Callable[[float], None] | None = None,
     ) -> None:
-        self._settings, self._tally, self._sleep = settings, tally, sleep or tally.sleep
+        self._settings, self._tally = settings, tally
         self._where = {"source": "ga4", "stream": stream}
-        self._patience_left = settings.quota_patience_seconds
+        persistence = Persistence(
+            attempts=ATTEMPTS,
+            first_seconds=FIRST_BACKOFF_SECONDS,
+            chance_seconds=CHANCE_SECONDS,
+            patience_seconds=settings.quota_patience_seconds,
+        )
+        self._retries = Retries(tally, **self._where, persistence=persistence, sleep=sleep, renew=self._sign_in_again)
         self._shortage: dict[str, Quota] = {}
         self._bodies = threading.local()
         self._client, self._is_rest = self._connect()
@@ -138,39 +129,12 @@ class Ga4Client:
 
     def run(self, property_id: str, reports: Sequence[RunReportRequest]) -> list[Report]:
         """The answers to these reports, in order, by one API call (batchRunReports takes at most 5)."""
-        failures = 0
+        return self._retries.run(lambda: self._once(property_id, reports), f"property {property_id}")
 
-        def enough(state: tenacity.RetryCallState) -> bool:
-            nonlocal failures
-            error = state.outcome.exception() if state.outcome else None
-            failures += not (isinstance(error, _Again) and error.wait_seconds is not None)
-            return failures >= ATTEMPTS
-
-        retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type(_Again),
-            stop=enough,
-            wait=_wait,
-            sleep=self._sleep,
-            before_sleep=self._before_sleep,
-            reraise=True,
-        )
-        try:
-            try:
-                return retrying(self._once, property_id, reports)
-            except _NoLogin:  # a token that ran out in the middle of a read: sign a new one, once
-                self._client.transport.close()
-                self._client, self._is_rest = self._connect()
-                return retrying(self._once, property_id, reports)
-        except _Again as again:
-            raise VendorError(
-                f"property {property_id} still fails after {ATTEMPTS} attempts: {again}", **self._where
-            ) from again
-        except _NoLogin as refused:
-            raise AuthError(
-                f"property {property_id}: Google does not accept the credentials in GA4_CREDENTIALS_FILE; "
-                f"make a new key for the service account and check this machine's clock ({refused})",
-                **self._where,
-            ) from refused
+    def _sign_in_again(self) -> None:
+        """A token that ran out in the middle of a read: sign a new one."""
+        self._client.transport.close()
+        self._client, self._is_rest = self._connect()
 
     # ---- one call ------------------------------------------------------------------------------------------
 
@@ -192,15 +156,16 @@ class Ga4Client:
         except _BROKEN as error:
             if not isinstance(error, UnreadableAnswer):  # that one was counted when it came
                 self._tally.call()
-            raise _Again(f"{type(error).__name__}: {redact(str(error))[:300]}") from error
+            raise Interrupted(f"{type(error).__name__}: {redact(str(error))[:300]}") from error
         except (exceptions.Unauthorized, google.auth.exceptions.GoogleAuthError) as error:
             self._tally.call()  # over REST a 401 ends as RefreshError: the session cannot renew the token
-            raise _NoLogin(f"{type(error).__name__}: {redact(str(error))[:200]}") from error
+            said = f"{type(error).__name__}: {redact(str(error))[:200]}"
+            raise LoginEnded(said, self._no_login(property_id, said)) from error
         except exceptions.GoogleAPICallError as error:
             self._tally.call()
             raise self._refusal(error, property_id) from error
         if len(answers) != len(reports):
-            raise _Again(f"{len(reports)} reports were asked for, {len(answers)} came")
+            raise Interrupted(f"{len(reports)} reports were asked for, {len(answers)} came")
         self._see_quota(property_id, answers)
         return answers
 
@@ -243,6 +208,13 @@ class Ga4Client:
             )
         return VendorError(f"property {property_id}: the request was refused ({error.code}): {said}", **self._where)
 
+    def _no_login(self, property_id: str, said: str) -> AuthError:
+        return AuthError(
+            f"property {property_id}: Google does not accept the credentials in GA4_CREDENTIALS_FILE; "
+            f"make a new key for the service account and check this machine's clock ({said})",
+            **self._where,
+        )
+
     def _web_page(self, property_id: str, payload: bytes) -> VendorError:
         start = redact(payload[:80].decode("utf-8", "replace"))
         return VendorError(
@@ -265,26 +237,19 @@ class Ga4Client:
             if name in _FORESEEN and left < used:
                 self._shortage[property_id] = next(quota for quota in QUOTAS if quota.name == name)
 
-    def _wait_for(self, quota: Quota, property_id: str, why: str) -> None:
-        """Ask again later if that is within what is left of the patience. Raises _Again or QuotaError."""
+    def _wait_for(self, quota: Quota, property_id: str, why: str) -> NoReturn:
+        """Ask again later if that is within what is left of the patience. Raises Interrupted or QuotaError."""
         seconds = quota.ask_again_seconds
-        if seconds is not None and seconds <= min(self._patience_left, self._tally.seconds_left()):
-            self._patience_left -= seconds
-            raise _Again(f"quota {quota.name}: {why}", wait_seconds=seconds)
-        returns_in = _seconds_to_pacific_midnight() if seconds is None else max(seconds, 60)
-        raise QuotaError(
+        used_up = QuotaError(
             f"property {property_id}: the quota {quota.name} is used up; it returns {quota.returns}. {why}. "
             "What was loaded before is untouched; run again then, or let runs wait longer by "
             "GA4_QUOTA_PATIENCE_SECONDS",
-            retry_after_seconds=returns_in,
+            retry_after_seconds=_seconds_to_pacific_midnight() if seconds is None else max(seconds, 60),
             **self._where,
         )
-
-    def _before_sleep(self, state: tenacity.RetryCallState) -> None:
-        self._tally.retry()
-        why = state.outcome.exception() if state.outcome else None
-        wait = state.next_action.sleep if state.next_action else 0
-        log.info("ga4: attempt %d failed (%s); again in %.1f s", state.attempt_number, why, wait)
+        if seconds is None:
+            raise used_up
+        raise Interrupted(f"quota {quota.name}: {why}", seconds, is_quota=True, otherwise=used_up)
 
     # ---- connection ----------------------------------------------------------------------------------------
 
@@ -326,7 +291,7 @@ class Ga4Client:
         session.trust_env = not is_loopback  # no proxy between us and ourselves
         return transport
 
-    def _keep_body(self, response: requests.Response, **_: Any) -> requests.Response:
+    def _keep_body(self, response: requests.Response, **_: object) -> requests.Response:
         """Keep the bytes of a good answer; the client gets an empty one to parse."""
         if response.status_code >= 400:
             return response
@@ -376,17 +341,12 @@ class _BytesOverGrpc(BetaAnalyticsDataGrpcTransport):
     def batch_run_reports(self) -> Callable[..., bytes]:
         return self._stub("BatchRunReports", BatchRunReportsRequest)
 
-    def _stub(self, method: str, request: Any) -> Callable[..., bytes]:
+    def _stub(
+        self, method: str, request: type[RunReportRequest] | type[BatchRunReportsRequest]
+    ) -> Callable[..., bytes]:
         return self.grpc_channel.unary_unary(
             f"/{SERVICE}/{method}", request_serializer=request.serialize, response_deserializer=None
         )
-
-
-def _wait(state: tenacity.RetryCallState) -> float:
-    error = state.outcome.exception() if state.outcome else None
-    if isinstance(error, _Again) and error.wait_seconds is not None:
-        return error.wait_seconds
-    return tenacity.wait_exponential_jitter(initial=1, max=LONGEST_BACKOFF_SECONDS, jitter=1)(state)
 
 
 def _seconds_to_pacific_midnight() -> float:

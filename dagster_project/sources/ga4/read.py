@@ -14,7 +14,6 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -32,9 +31,8 @@ from dagster_project.sources.ga4.report import (
     typed_rows,
 )
 from dagster_project.sources.ga4.rows import Report
-from dagster_project.wire.accounts import read_each
-from dagster_project.wire.background import in_background
 from dagster_project.wire.contract import Page, Stream, Tally, VendorError, Window, whole_periods
+from dagster_project.wire.rest import each_account, pages_ahead
 
 if TYPE_CHECKING:
     from dagster_project.settings import Ga4Settings
@@ -84,7 +82,7 @@ def read(
         p for p in whole_periods(window, stream.period, settings.week_start, settings.year_start) if p.start <= last_day
     ]
     with Ga4Client(settings, tally, stream=stream.name, sleep=sleep) as client:
-        yield from read_each(
+        yield from each_account(
             settings.property_ids,
             lambda property_id: _Reader(client, tally, property_id, last_day, page_rows).pages(questions, periods),
             tally,
@@ -167,15 +165,9 @@ class _Reader:
         yield from self._following(task, self.page_rows, first.row_count)
 
     def _following(self, task: Task, start: int, row_count: int) -> Iterator[Report]:
-        """The pages from row `start`; the next one is on its way while one is being used."""
+        """The pages from row `start`."""
         offsets = range(start, row_count, self.page_rows)
-        pending = deque(in_background(partial(self._ask, [task], self.page_rows, offset)) for offset in offsets[:1])
-        for offset in offsets[1:]:
-            report = pending.popleft().result()[0]
-            pending.append(in_background(partial(self._ask, [task], self.page_rows, offset)))
-            yield report
-        for last in pending:
-            yield last.result()[0]
+        return pages_ahead(lambda offset: self._ask([task], self.page_rows, offset)[0], offsets)
 
     def _collect(self, task: Task, reports: Iterator[Report], spool: _Spool, odd: list[str]) -> str | None:
         """Fill the spool; what is wrong with the report as a whole, if anything."""

@@ -1,6 +1,6 @@
 """Google Ads' REST interface: signing in, the streamed answers, and the vendor's dialect of errors.
 
-What is asked and what becomes of it is in `google_ads.py`.
+What is asked is in `reports`, what becomes of it in `rows`.
 
 https://developers.google.com/google-ads/api/rest/overview
 """
@@ -8,20 +8,14 @@ https://developers.google.com/google-ads/api/rest/overview
 from __future__ import annotations
 
 import codecs
-import re
-import threading
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
-from functools import lru_cache
-from itertools import count
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
 import ijson
 import requests
-from requests.auth import AuthBase
 
 from dagster_project.wire.contract import (
     AuthError,
@@ -32,13 +26,17 @@ from dagster_project.wire.contract import (
     Tally,
     VendorError,
 )
-from dagster_project.wire.http import Http, Interrupted, Verdict, redact
+from dagster_project.wire.http import Http, Json, Verdict, redact
+from dagster_project.wire.oauth import Bearer, Grant, refresh_grant, shared_token
+from dagster_project.wire.pacing import duration_seconds, in_words
+from dagster_project.wire.retrying import Interrupted, until_whole
 
 if TYPE_CHECKING:
     from dagster_project.settings import GoogleAdsSettings
 
 SOURCE = "google_ads"
-TOKEN_MARGIN_SECONDS = 60  # a token is renewed this long before it expires (they live for an hour)
+
+Row = dict[str, Json]
 
 # No WHERE: a manager without enabled accounts must not look like an account that is no manager.
 HIERARCHY_QUERY = "SELECT customer_client.id, customer_client.manager, customer_client.status FROM customer_client"
@@ -69,19 +67,12 @@ class GoogleAds:
     def __init__(self, settings: GoogleAdsSettings, stream: str, tally: Tally) -> None:
         self._settings, self._tally = settings, tally
         self._where = {"source": SOURCE, "stream": stream}
-        self._token = _token(
-            settings.token_url,
-            settings.client_id,
-            settings.client_secret.get_secret_value(),
-            settings.refresh_token.get_secret_value(),
-        )
-        self._is_renewed = False  # a refused token is renewed once; a fresh one that is refused means something else
         self._http = Http(
             SOURCE,
             settings.base_url,
             tally,
             headers=_developer_token(settings),
-            auth=_Bearer(self._token, tally),
+            auth=Bearer(shared_token(_grant(settings)), tally),
             judge=self._judge,
         )
 
@@ -124,7 +115,7 @@ class GoogleAds:
                     self._tally.skip_account(client["id"], f"its status is {status}")
         return list(found.values())
 
-    def batches(self, account: Account, query: str) -> Iterator[list[dict[str, Any]]]:
+    def batches(self, account: Account, query: str) -> Iterator[list[Row]]:
         """The rows of each batch of a `searchStream` answer, as it arrives; one batch is in memory at a time.
 
         Raises Interrupted when the stream stops before its end, in whatever way; what came before is good.
@@ -169,19 +160,16 @@ class GoogleAds:
         """Waits before a stream is asked again; raises a SourceError after too many failures in a row."""
         self._http.pause(failures, interrupted, f"the report of account {account.id}")
 
-    def _all_rows(self, account: Account, query: str) -> list[dict[str, Any]]:
+    def _all_rows(self, account: Account, query: str) -> list[Row]:
         """All rows of a short answer; asked again from the start when it breaks."""
-        for failures in count(1):
-            try:
-                return [row for rows in self.batches(account, query) for row in rows]
-            except Interrupted as interrupted:
-                self.pause(failures, interrupted, account)
-        raise AssertionError("unreachable: pause raises in the end")
+        return until_whole(
+            lambda: [row for rows in self.batches(account, query) for row in rows],
+            lambda failures, interrupted: self.pause(failures, interrupted, account),
+        )
 
-    def _rows(self, account: Account, batch: Mapping[str, Any]) -> list[dict[str, Any]]:
+    def _rows(self, account: Account, batch: Mapping[str, Json]) -> list[Row]:
         if "error" in batch:  # an error can follow good batches, after the status said 200
-            verdict = self._meaning(batch["error"], account.id)
-            raise verdict.error or Interrupted(_summary(batch["error"]), verdict.wait_seconds)
+            self._meaning(batch["error"], account.id).act(redact(_summary(batch["error"])))
         if "queryResourceConsumption" in batch:
             self._tally.see_quota(query_resource_consumption=float(batch["queryResourceConsumption"]))
         return batch.get("results", [])
@@ -191,7 +179,6 @@ class GoogleAds:
     def _judge(self, response: requests.Response) -> Verdict | None:
         """What an answer with an error status means; None leaves it to the status."""
         if response.status_code < 400:
-            self._is_renewed = False
             return None
         account = urlsplit(response.url).path.split("/")[3:4]
         try:
@@ -203,7 +190,7 @@ class GoogleAds:
                 return Verdict(error=self._version_is_gone("its address is not found (404)."))
             return None
 
-    def _meaning(self, error: Mapping[str, Any], account: str = "") -> Verdict:
+    def _meaning(self, error: Mapping[str, Json], account: str = "") -> Verdict:
         """What an error object means, wherever it stood: as the whole answer, or inside a stream."""
         codes, said = _codes(error), redact(_summary(error))
         who = f"account {account}: " if account else ""
@@ -224,12 +211,9 @@ class GoogleAds:
             return Verdict(error=AuthError(f"{who}{mend}", **self._where))
         if codes.get("authenticationError") == "CUSTOMER_NOT_FOUND":
             return Verdict(error=ConfigError(f"{who}there is none; correct GOOGLE_ADS_CUSTOMER_ID", **self._where))
-        if error.get("code") == 401 and codes.get("authenticationError") in _STALE_TOKEN and not self._is_renewed:
-            self._is_renewed = True
-            self._token.forget()
-            return Verdict(wait_seconds=0)
         if error.get("code") in (401, 403) or {"authenticationError", "authorizationError"} & codes.keys():
-            return Verdict(error=AuthError(f"{who}Google refuses: {said}", **self._where))
+            is_stale = error.get("code") == 401 and codes.get("authenticationError") in _STALE_TOKEN
+            return Verdict(error=AuthError(f"{who}Google refuses: {said}", **self._where), is_login_ended=is_stale)
         if codes.get("queryError") in ("UNRECOGNIZED_FIELD", "PROHIBITED_FIELD_IN_SELECT_CLAUSE"):
             mend = f"version {self._settings.api_version} (GOOGLE_ADS_API_VERSION) does not have this field"
             return Verdict(error=DriftError(f"{said}; {mend}", **self._where))
@@ -240,20 +224,20 @@ class GoogleAds:
             return Verdict()
         return Verdict(error=VendorError(f"{who}{said}", **self._where))
 
-    def _quota(self, error: Mapping[str, Any], who: str, said: str) -> Verdict:
+    def _quota(self, error: Mapping[str, Json], who: str, said: str) -> Verdict:
+        """Wait as long as it says; where that is too long, this error."""
         details = next((found for failure in _failures(error) if (found := _quota_details(failure))), {})
-        wait = _seconds(details.get("retryDelay"))
-        if wait is None or wait <= self._http.patience_seconds:
-            return Verdict(wait_seconds=wait)
-        return Verdict(
-            error=QuotaError(
-                f"{who}Google's quota is used up: {said}, {details.get('rateName', 'unnamed rate')}. "
-                f"Run again in {_in_words(wait)}, or apply for a higher access level of the Google Cloud "
-                "project. What was loaded before is untouched",
-                retry_after_seconds=wait,
-                **self._where,
-            )
+        wait = duration_seconds(details.get("retryDelay"))
+        if wait is None:
+            return Verdict()
+        used_up = QuotaError(
+            f"{who}Google's quota is used up: {said}, {details.get('rateName', 'unnamed rate')}. "
+            f"Run again in {in_words(wait)}, or apply for a higher access level of the Google Cloud "
+            "project. What was loaded before is untouched",
+            retry_after_seconds=wait,
+            **self._where,
         )
+        return Verdict(wait_seconds=wait, error=used_up)
 
     def _version_is_gone(self, said: str) -> SourceError:
         return ConfigError(
@@ -264,34 +248,25 @@ class GoogleAds:
         )
 
 
-def _failures(error: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+def _failures(error: Mapping[str, Json]) -> list[Mapping[str, Json]]:
     return [failure for detail in error.get("details", []) for failure in detail.get("errors", [])]
 
 
-def _codes(error: Mapping[str, Any]) -> dict[str, str]:
+def _codes(error: Mapping[str, Json]) -> dict[str, str]:
     """Kind -> code of all errors, e.g. {"quotaError": "RESOURCE_EXHAUSTED"}; the last of a kind wins."""
     return {kind: code for failure in _failures(error) for kind, code in failure.get("errorCode", {}).items()}
 
 
-def _quota_details(failure: Mapping[str, Any]) -> Mapping[str, Any]:
+def _quota_details(failure: Mapping[str, Json]) -> Mapping[str, Json]:
     return failure.get("details", {}).get("quotaErrorDetails", {})
 
 
-def _summary(error: Mapping[str, Any]) -> str:
+def _summary(error: Mapping[str, Json]) -> str:
     """The vendor's words, with its codes and the request id that its support asks for."""
     said = [failure.get("message", "").strip() for failure in _failures(error)] or [str(error.get("message", ""))]
     codes = ", ".join(f"{kind}.{code}" for kind, code in _codes(error).items()) or error.get("status", "no status")
     request_id = next((d["requestId"] for d in error.get("details", []) if d.get("requestId")), None)
     return f"{' '.join(said)} ({codes}{f', request {request_id}' if request_id else ''})"
-
-
-def _seconds(duration: str | None) -> float | None:
-    """Seconds of a proto JSON duration: "8962s" -> 8962.0."""
-    return float(duration[:-1]) if duration and re.fullmatch(r"\d+(\.\d+)?s", duration) else None
-
-
-def _in_words(seconds: float) -> str:
-    return f"{seconds / 3600:.1f} hours" if seconds >= 3600 else f"{seconds / 60:.0f} minutes"
 
 
 def _developer_token(settings: GoogleAdsSettings) -> dict[str, str]:
@@ -305,54 +280,19 @@ def _digits(customer_id: str | None) -> str | None:
     return customer_id.replace("-", "") if customer_id else None
 
 
-# ---- OAuth -------------------------------------------------------------------------------------------------
+# ---- signing in ---------------------------------------------------------------------------------------------
 
 
-class _AccessToken:
-    """An access token that renews itself; shared by the threads and streams of one process."""
-
-    def __init__(self, token_url: str, client_id: str, client_secret: str, refresh_token: str) -> None:
-        parts = urlsplit(token_url)
-        self._host, self._path = f"{parts.scheme}://{parts.netloc}", parts.path.rstrip("/") or "/token"
-        self._form = {
-            "grant_type": "refresh_token",
-            "client_id": client_id,
-            "client_secret": client_secret,
-            "refresh_token": refresh_token,
-        }
-        self._value, self._renew_at = "", 0.0
-        self._lock = threading.Lock()
-
-    def get(self, tally: Tally) -> str:
-        with self._lock:
-            if time.monotonic() >= self._renew_at:
-                with Http(SOURCE, self._host, tally, judge=_judge_token_answer) as http:
-                    answer = http.post_json(self._path, data=self._form)
-                self._value, lives_for = _token_of(answer)
-                self._renew_at = time.monotonic() + lives_for - TOKEN_MARGIN_SECONDS
-            return self._value
-
-    def forget(self) -> None:
-        """The token was refused: the next request gets a new one."""
-        with self._lock:
-            self._renew_at = 0.0
-
-
-@lru_cache(maxsize=8)
-def _token(token_url: str, client_id: str, client_secret: str, refresh_token: str) -> _AccessToken:
-    """The process's one token for these credentials: three streams sign in once, not three times."""
-    return _AccessToken(token_url, client_id, client_secret, refresh_token)
-
-
-class _Bearer(AuthBase):
-    """Puts the current token on every attempt, so that a retry after a renewal uses the new one."""
-
-    def __init__(self, token: _AccessToken, tally: Tally) -> None:
-        self._token, self._tally = token, tally
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["Authorization"] = f"Bearer {self._token.get(self._tally)}"
-        return request
+def _grant(settings: GoogleAdsSettings) -> Grant:
+    return refresh_grant(
+        SOURCE,
+        settings.token_url,
+        client_id=settings.client_id,
+        client_secret=settings.client_secret.get_secret_value(),
+        refresh_token=settings.refresh_token.get_secret_value(),
+        judge=_judge_token_answer,
+        wrong_address="is GOOGLE_OAUTH_TOKEN_URL right?",
+    )
 
 
 def _judge_token_answer(response: requests.Response) -> Verdict | None:
@@ -376,17 +316,3 @@ def _judge_token_answer(response: requests.Response) -> Verdict | None:
     else:
         mend = "check GOOGLE_OAUTH_TOKEN_URL and the GOOGLE_ADS_* credentials"
     return Verdict(error=SignInError(f"Google refuses the refresh token ({code}: {said}); {mend}", source=SOURCE))
-
-
-def _token_of(answer: Any) -> tuple[str, float]:
-    """The token and the seconds that it lives for. Raises VendorError; shows no value."""
-    token = answer.get("access_token") if isinstance(answer, dict) else None
-    if not isinstance(token, str) or not token:
-        raise VendorError(
-            "Google's token endpoint answered without an access_token; is GOOGLE_OAUTH_TOKEN_URL right?",
-            source=SOURCE,
-        )
-    try:
-        return token, float(answer.get("expires_in") or 0)
-    except (TypeError, ValueError):
-        return token, 0.0

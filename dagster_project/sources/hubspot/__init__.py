@@ -1,7 +1,7 @@
 """HubSpot CRM: contacts and deals with their stage history, owners, pipelines, forms and submissions.
 
-Belongs here: the streams, and in which order they are read. The wire is `hubspot_api`, the rows are
-`hubspot_rows`.
+Belongs here: the streams, and in which order they are read. The wire is in `api`, the rows are in
+`rows`.
 
 A window of contacts or deals is a search by last change (200 a page, oldest first), a batch read of what was
 found with the history of its stage (50 a call, the vendor's most), for deals two batch reads of associations
@@ -19,16 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from dagster_project.sources.hubspot.api import (
-    SOURCE,
-    Account,
-    FormTypeNotAllowed,
-    HubSpot,
-    NotFound,
-    Record,
-    in_chunks,
-    milliseconds,
-)
+from dagster_project.sources.hubspot.answers import SOURCE, FormTypeNotAllowed, NotFound, Record
+from dagster_project.sources.hubspot.api import Account, HubSpot, in_chunks
 from dagster_project.sources.hubspot.rows import (
     CONTACTS_SCHEMA,
     DEALS_SCHEMA,
@@ -47,6 +39,7 @@ from dagster_project.sources.hubspot.rows import (
     submission_row,
     version_moment,
 )
+from dagster_project.sources.hubspot.search import milliseconds
 from dagster_project.wire.columns import RETYPED_FROM, instant, to_table
 from dagster_project.wire.contract import DriftError, Page, Stream, Tally, Window
 

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from dagster_project.sources.hubspot.api import SOURCE, Account, Record
+from dagster_project.sources.hubspot.answers import SOURCE, Record
+from dagster_project.sources.hubspot.api import Account
 from dagster_project.wire.columns import boolean, instant
 from dagster_project.wire.contract import ConfigError, DriftError, schema
 from dagster_project.wire.identity import (

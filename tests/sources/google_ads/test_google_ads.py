@@ -22,7 +22,6 @@ from dagster_project.sandbox import Sandbox, serve
 from dagster_project.sandbox.company import GOOGLE_ADS_CUSTOMER_ID, GOOGLE_ADS_MANAGER_ID
 from dagster_project.settings import GoogleAdsSettings, load_settings
 from dagster_project.sources import google_ads as ads
-from dagster_project.sources.google_ads import api as google_ads_api
 from dagster_project.sources.google_ads import sandbox as vendor
 from dagster_project.wire.contract import (
     AuthError,
@@ -36,6 +35,7 @@ from dagster_project.wire.contract import (
     VendorError,
     Window,
 )
+from dagster_project.wire.oauth import shared_token
 from tests.support.scripted_server import Asked, Reply, ScriptedServer
 
 CAMPAIGNS, AD_ROWS, CLICKS = ads.STREAMS
@@ -52,7 +52,7 @@ SECRETS = {
 @pytest.fixture(autouse=True)
 def signed_out() -> None:
     """Servers of different tests may get the same port, which must not look like the same credentials."""
-    google_ads_api._token.cache_clear()
+    shared_token.cache_clear()
 
 
 @pytest.fixture(scope="module")

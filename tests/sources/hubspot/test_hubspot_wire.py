@@ -12,7 +12,7 @@ import pytest
 
 from dagster_project.settings import HubspotProperties
 from dagster_project.sources import hubspot
-from dagster_project.sources.hubspot.api import Account, HubSpot, Pacer
+from dagster_project.sources.hubspot.api import Account, HubSpot
 from dagster_project.sources.hubspot.rows import (
     contact_properties,
     contact_row,
@@ -24,6 +24,7 @@ from dagster_project.sources.hubspot.rows import (
 from dagster_project.wire.columns import to_table
 from dagster_project.wire.contract import AuthError, DriftError, QuotaError, Tally, VendorError, Window
 from dagster_project.wire.identity import hash_email
+from dagster_project.wire.pacing import Pacer
 from tests.support.hubspot_company import HASH_KEY, at, settings_for
 from tests.support.scripted_server import Asked, Reply, ScriptedServer
 
