@@ -1,25 +1,36 @@
 """Business rules: funnelhouse.yml, typed and validated. Every key has a default; a wrong value is named with its key.
 
-`read_rules(path)` is the only entrance. No vendor's endpoint and no secret stands here: those are settings.py's.
+`read_rules(path)` is the only entrance. No endpoint and no secret stands here, and
+nothing that is one source's own: that part the source declares and checks (wire/source.py, `OwnRules`).
 """
 
 from __future__ import annotations
 
+import copy
 import difflib
 from collections import Counter
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Mapping
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
-from urllib.parse import urlsplit
 from zoneinfo import available_timezones
 
 import yaml
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
 
 from dagster_project.channel_names import spelled, standard_channels
 from dagster_project.kpi_names import kpi_ids
-from dagster_project.sources.files.mappings import FileMapping
+from dagster_project.wire.source import OwnRules
+from dagster_project.wire.variables import SettingsError, explained
 
 Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 Stage = Literal["lead", "mql", "sal", "sql", "opportunity", "won", "lost"]
@@ -34,10 +45,6 @@ Grain = Literal["day", "week", "month", "quarter", "year"]
 WEEKDAYS, MODELS, CONVERSIONS, TRANSITIONS, GRAINS = map(get_args, (Weekday, Model, Conversion, Transition, Grain))
 # a row for each model by day and week would be most rows of all, of numbers too small to compare
 MODELS_BY_GRAIN = {"day": "default", "week": "default", "month": "all", "quarter": "all", "year": "all"}
-
-
-class SettingsError(Exception):
-    """One or more settings are wrong; the message lists each with its key, the value seen and what is allowed."""
 
 
 # ---- kinds of value ----------------------------------------------------------------------------------------
@@ -60,29 +67,6 @@ def is_currency(code: str) -> bool:
     from babel.numbers import is_currency as is_known  # 0.1 s, and only where a currency is named
 
     return is_known(code.upper())
-
-
-def is_loopback(host: str | None) -> bool:
-    return host in ("localhost", "::1") or (host or "").startswith("127.")
-
-
-def web_address(url: str) -> str:
-    """`url`, if what is sent there cannot be read on its way: https, or plain http that does not leave the machine."""
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.netloc:
-        raise ValueError("allowed is an address such as https://api.example.com or http://127.0.0.1:8080")
-    if parts.scheme == "http" and not is_loopback(parts.hostname):
-        raise ValueError("plain http would send the credentials readable; allowed is https, or http on loopback only")
-    return url
-
-
-def _host_address(url: str) -> str:
-    parts = urlsplit(web_address(url))
-    if parts.path.strip("/") or parts.query:
-        raise ValueError(
-            "allowed is scheme, host and port only, such as https://api.example.com or http://127.0.0.1:8080"
-        )
-    return f"{parts.scheme}://{parts.netloc}"
 
 
 def _cron(line: str) -> str:
@@ -112,16 +96,9 @@ def _pattern(text: str) -> str:
     return text
 
 
-def _comma_list(value: Any) -> Any:
-    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
-
-
 TimeZone = Annotated[str, AfterValidator(_time_zone)]
 Currency = Annotated[str, AfterValidator(_currency)]
-WebAddress = Annotated[str, AfterValidator(web_address)]
-HostAddress = Annotated[str, AfterValidator(_host_address)]
 Pattern = Annotated[str, AfterValidator(_pattern)]
-CommaList = Annotated[list[str], BeforeValidator(_comma_list), Field(min_length=1)]
 Cron = Annotated[str, AfterValidator(_cron)]
 Amount = Annotated[float, Field(allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -170,30 +147,6 @@ class Web(_Strict):
     ignored_referrers: tuple[str, ...] = ()  # payment and sign-in pages, beside those that we know
 
 
-class HubspotProperties(_Strict):
-    """Internal names of HubSpot properties that portals name as they like."""
-
-    utm_source: str = "utm_source"
-    utm_medium: str = "utm_medium"
-    utm_campaign: str = "utm_campaign"
-    utm_term: str = "utm_term"
-    utm_content: str = "utm_content"
-    gclid: str = "gclid"
-    gbraid: str = "gbraid"
-    wbraid: str = "wbraid"
-    fbclid: str = "fbclid"
-    yclid: str = "yclid"
-    msclkid: str = "msclkid"
-    ttclid: str = "ttclid"
-    li_fat_id: str = "li_fat_id"
-    ga_client_id: str = "ga_client_id"
-    ym_client_id: str = "ym_client_id"
-    self_reported_source: str = "self_reported_source"  # else how_did_you_hear_about_us
-    product: str = "product"
-    refund_of_deal_id: str = "refund_of_deal_id"
-    order_id: str | None = None  # of deals: the shop's order number, GA4's transaction_id; not read unless named
-
-
 class StageRule(_Strict):
     """One CRM value that means a funnel stage, e.g. lifecycle stage `marketingqualifiedlead` = mql."""
 
@@ -224,7 +177,6 @@ class Crm(_Strict):
     stages_from: Literal["defaults", "nothing"] = "defaults"  # what `stages` adds to
     stages: tuple[StageRule, ...] = ()  # added to each CRM's own, value by value
     customer: Literal["contact", "company"] = "contact"
-    hubspot_properties: HubspotProperties = HubspotProperties()
 
     @model_validator(mode="after")
     def _check(self) -> Crm:
@@ -440,7 +392,11 @@ class Config(_Strict):
     exchange_rates: ExchangeRates = ExchangeRates()
     reading: Reading = Reading()
     schedule: Schedule = Schedule()
-    files: tuple[FileMapping, ...] = ()
+    _own: dict[str, Any] = PrivateAttr(default_factory=dict)
+
+    def own(self, key: str) -> Any:
+        """What stands under a key that a source declared as its own, as the source checked it."""
+        return self._own[key]
 
     @model_validator(mode="after")
     def _check(self) -> Config:
@@ -484,13 +440,13 @@ class Config(_Strict):
                 )
 
 
-def read_rules(path: Path, *, is_named: bool) -> Config:
+def read_rules(path: Path, *, is_named: bool, own: Iterable[OwnRules] = ()) -> Config:
     """The rules of the file `path`; the defaults where there is none, unless the file `is_named`. Raises SettingsError."""
     named = f"FUNNELHOUSE_CONFIG={path}" if is_named else path.name
     if not path.exists():
         if is_named:
             raise SettingsError(f"{named}: there is no such file")
-        return Config()
+        return checked({}, own)
     try:
         content = yaml.load(path.read_text(encoding="utf-8"), Loader=_OneOfEachKey) or {}
     except UnicodeDecodeError as error:
@@ -502,9 +458,43 @@ def read_rules(path: Path, *, is_named: bool) -> Config:
     if not isinstance(content, dict):
         raise SettingsError(f"{path.name}: allowed is a mapping of keys, seen a {type(content).__name__}")
     try:
-        return Config.model_validate(content)
+        return checked(content, own)
+    except SettingsError as error:
+        raise SettingsError(f"{path.name}:\n{error}") from None
+
+
+def checked(content: Mapping[str, Any], own: Iterable[OwnRules] = ()) -> Config:
+    """The rules from what funnelhouse.yml holds; the parts that are a source's `own` are checked by the source's kind.
+
+    Raises SettingsError with all that is wrong in either.
+    """
+    rest, parts, problems = copy.deepcopy(dict(content)), {}, []
+    for each in own:
+        is_there, value = _taken_out(rest, each.key)
+        try:
+            parts[each.key] = TypeAdapter(each.kind).validate_python(value) if is_there else each.default
+        except ValidationError as error:
+            problems.append(explained(error, under=each.key))
+    problems += [f"sources.{name}: no such key" for name in rest.pop("sources", None) or ()]
+    try:
+        config = Config.model_validate(rest)
     except ValidationError as error:
-        raise SettingsError(f"{path.name}:\n{explained(error)}") from None
+        problems.insert(0, explained(error))
+    if problems:
+        raise SettingsError("\n".join(problems))
+    config._own.update(parts)
+    return config
+
+
+def _taken_out(content: dict[str, Any], key: str) -> tuple[bool, Any]:
+    """Whether `key` (with dots) is there, and its value, which is no longer in `content`."""
+    above, _, last = key.rpartition(".")
+    holder: Any = content
+    for name in above.split(".") if above else ():
+        holder = holder.get(name) if isinstance(holder, dict) else None
+    if not isinstance(holder, dict) or last not in holder:
+        return False, None
+    return True, holder.pop(last)
 
 
 class _OneOfEachKey(yaml.SafeLoader):
@@ -520,19 +510,3 @@ class _OneOfEachKey(yaml.SafeLoader):
                 raise yaml.YAMLError(f"key {key!r} stands twice, in lines {seen[key]} and {line}; keep one of them")
             seen[key] = line
         return super().construct_mapping(node, deep)
-
-
-def explained(error: ValidationError, secret_names: set[str] = frozenset()) -> str:  # type: ignore[assignment]
-    lines = []
-    for problem in error.errors():
-        key = ".".join(str(part) for part in problem["loc"]) or "(whole)"
-        allowed = problem["msg"].removeprefix("Value error, ")
-        if problem["type"] == "extra_forbidden":
-            allowed = "no such key"
-        seen = (
-            ""
-            if key in secret_names or problem["type"] == "missing" or isinstance(problem["input"], dict | BaseModel)
-            else f" = {problem['input']!r}"
-        )
-        lines.append(f"{key}{seen}: {allowed}" if key != "(whole)" else allowed)
-    return "\n".join(lines)

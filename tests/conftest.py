@@ -87,10 +87,9 @@ def semantic_manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def no_vendor_variables(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """A home of its own and no source switched on by the machine's environment."""
-    import os
+    from dagster_project.settings import variable_names
 
-    for name in list(os.environ):
-        if name.startswith(("FUNNELHOUSE_", "GA4_", "HUBSPOT_", "GOOGLE_ADS_", "GOOGLE_OAUTH_", "FX_", "DAGSTER_HOME")):
-            monkeypatch.delenv(name)
+    for name in (*variable_names(), "DAGSTER_HOME"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("FUNNELHOUSE_HOME", str(tmp_path / "home"))
     return tmp_path

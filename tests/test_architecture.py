@@ -19,11 +19,11 @@ ALLOWED = {
     "channel_names": (),
     "kpi_names": (),
     "memory": (),
-    "sources": ("wire", "rules", "channel_names", "sandbox"),
-    "rules": ("channel_names", "kpi_names", "sources"),
-    "settings": ("rules", "sources", "channel_names", "memory", "wire"),
+    "rules": ("channel_names", "kpi_names", "wire"),
+    "sources": ("channel_names", "rules", "sandbox", "wire"),  # sandbox: its endpoints, see below
+    "settings": ("memory", "rules", "sources", "wire"),
     "raw": ("wire",),
-    "ingest": ("raw", "settings", "sources", "wire"),
+    "ingest": ("raw", "rules", "settings", "sources", "wire"),
     "warehouse": ("memory", "wire"),
     "kpis": ("warehouse",),
     "publish": ("warehouse",),
@@ -40,7 +40,7 @@ FORBIDDEN = {
     "publish": {"dagster", "dagster_dbt", "dbt"},
 }
 # sources/<name> -> the one other source that it may know: what its rows are read by
-KNOWS = {"ga4_export": "files", "ga4": "files", "config": "files"}
+KNOWS = {"ga4_export": "files"}
 LAYERS = ["staging", "intermediate", "marts"]
 
 

@@ -156,11 +156,11 @@ def backfill(
 
 def _run(settings: Settings, mode: str, window: object, sources: list[str] | None, allow_shrink: bool = False) -> None:
     from dagster_project.runs.runner import mark_stopped, reporter_for, run_refresh
-    from dagster_project.sources import SOURCES
+    from dagster_project.sources import folders
     from dagster_project.wire.stopping import Stopped, run_until_stopped
 
-    if unknown := set(sources or []) - set(SOURCES):
-        raise _Stop(f"--source {sorted(unknown)[0]!r} is not a source; allowed: {', '.join(SOURCES)}", 2)
+    if unknown := set(sources or []) - set(folders()):
+        raise _Stop(f"--source {sorted(unknown)[0]!r} is not a source; allowed: {', '.join(folders())}", 2)
     started = datetime.now()
     run_id = str(uuid.uuid4())
     try:

@@ -20,8 +20,9 @@ from typing import Any, Literal
 
 from dagster_project.ingest import patience
 from dagster_project.raw.zone import RawZone, RawZoneError, Written
-from dagster_project.settings import WEEKDAYS, Settings
-from dagster_project.sources import all_streams, settings_of
+from dagster_project.rules import WEEKDAYS
+from dagster_project.settings import Settings
+from dagster_project.sources import all_sources, all_streams, settings_of
 from dagster_project.wire import (
     DriftError,
     Page,
@@ -39,7 +40,6 @@ log = logging.getLogger(__name__)
 
 FEWEST_REFUSED = 2  # one odd record, or the line of totals under a report, is told and does not stop its stream
 COMMIT_SECONDS = 4.0  # what a source may still take to store its days when the run is stopped
-LOCAL_SOURCES = ("config", "files", "ga4_export")  # nobody answers: all is read before the first page
 CATCH_UP_DAYS = 45  # of a holiday, with the newest days; what is older is a gap of its own then, or a whole listing
 LONGEST_NIGHT_DAYS = 2 * CATCH_UP_DAYS  # a wider gap between days that are stored is as long as a backfill
 Mode = Literal["refresh", "deep", "backfill", "sweep"]
@@ -115,6 +115,11 @@ def is_on(settings: Settings, stream: Stream) -> bool:
     """Whether the stream is read at all: its source is switched on, and its settings allow this stream."""
     of_source = settings_of(settings, stream.source)
     return of_source is not None and stream.is_on(of_source)
+
+
+def is_local(stream: Stream) -> bool:
+    """Whether nobody answers: all of it is read before the first page, and its time limit is that of a listing."""
+    return all_sources()[stream.source].is_local
 
 
 def plan(settings: Settings, zone: RawZone, stream: Stream, mode: Mode, asked: Window | None = None) -> list[Reading]:
@@ -294,7 +299,7 @@ def _read(
         readings = plan(settings, zone, stream, mode, asked)
         if not readings:
             return Outcome(stream, "skipped", error="no day of the window can be asked")
-        if silent is not None and stream.source not in LOCAL_SOURCES:
+        if silent is not None and not is_local(stream):
             raise patience.OutOfTime(
                 f"not asked: {silent.id} did not answer in time", source=stream.source, stream=stream.name
             )
@@ -328,7 +333,7 @@ def budget(settings: Settings, reading: Reading, mode: Mode) -> patience.Budget:
     that a night fills may be long."""
     limits = settings.rules.reading
     is_night = mode == "refresh" and reading.window is not None and len(reading.days) <= LONGEST_NIGHT_DAYS
-    silence = limits.listing_minutes if reading.stream.source in LOCAL_SOURCES else limits.minutes
+    silence = limits.listing_minutes if is_local(reading.stream) else limits.minutes
     if is_night:
         return patience.Budget(limits.minutes * 60, silence * 60, "reading.minutes")
     name = "reading.minutes" if silence < limits.listing_minutes else "reading.listing_minutes"
@@ -423,7 +428,7 @@ def _bear(reading: Reading, good: int, refused: int, settings: Settings, zone: R
         stored = sum(zone.ledger(stream).column("rows").to_pylist())
         if not are_too_many(settings, max(good, stored), refused):
             return
-    whose = "files or their mapping" if stream.source in LOCAL_SOURCES else "records"
+    whose = "files or their mapping" if is_local(stream) else "records"
     raise DriftError(
         f"{refused:,} of {good + refused:,} rows are refused ({refused / (good + refused):.0%}; {limit:.0%} are allowed)"
         f"{_money(tally)}. First: {tally.bad_rows[0]}. Nothing was changed, what was stored stays. Mend the {whose}, or "

@@ -12,12 +12,13 @@ from rich.table import Table
 
 from dagster_project import ingest
 from dagster_project.ingest.patience import Budget, OutOfTime, within
-from dagster_project.settings import Settings, required_variables
-from dagster_project.sources import SOURCES, settings_of
+from dagster_project.settings import Settings
+from dagster_project.sources import all_sources
 from dagster_project.wire import AuthError, SourceError, Stream, Tally, Window
+from dagster_project.wire.source import Source
+from dagster_project.wire.variables import SourceSettings
 
 VENDOR_SECONDS = 60.0  # how long a vendor may take for one small question
-DEAR = ("hubspot/form_submissions",)  # a call for each form there is
 
 
 @dataclass
@@ -34,16 +35,15 @@ class Finding:
 def examine(settings: Settings) -> Iterator[Finding]:
     """One finding a source. Asks every stream of each vendor that is on one small question, and reads every mapping's
     files; changes nothing."""
-    for source in SOURCES:
-        source_settings = settings_of(settings, source)
+    for name, source in all_sources().items():
+        source_settings = settings.of(name)
         if source_settings is None:
-            missing = ", ".join(required_variables(source)) or "a mapping under `files:` in funnelhouse.yml"
-            yield Finding(source, "off", f"switch on with {missing}")
+            yield Finding(name, "off", _how_to_switch_on(source))
             continue
-        finding, tallies, zones, started = Finding(source, "on", ""), [], set(), time.perf_counter()
+        finding, tallies, zones, started = Finding(name, "on", ""), [], set(), time.perf_counter()
         said: list[str] = []
         failures: list[str] = []
-        for question in _questions(settings, source, source_settings):
+        for question in _questions(source, source_settings):
             tally = Tally()
             tallies.append(tally)
             try:
@@ -69,8 +69,14 @@ def examine(settings: Settings) -> Iterator[Finding]:
             )
         finding.warnings += dict.fromkeys(note for tally in tallies for note in tally.notes)
         if not failures:
-            finding.warnings += _unreachable_stages(settings, source)
+            finding.warnings += _unreachable_stages(settings, name, source_settings)
         yield finding
+
+
+def _how_to_switch_on(source: Source) -> str:
+    needs = f"; {source.least_right}" if source.least_right else ""
+    created = f" ({source.creates}{needs})" if source.creates else ""
+    return f"switch on with {source.switched_on_by()}{created}"
 
 
 @dataclass(frozen=True)
@@ -83,17 +89,13 @@ class _Question:
     is_whole: bool  # all rows are read, so that their number and the share of the refused ones is known
 
 
-def _questions(settings: Settings, source: str, source_settings: Any) -> Iterator[_Question]:
-    streams = [s for s in ingest.streams([source]) if ingest.is_on(settings, s) and s.id not in DEAR]
-    if not hasattr(source_settings, "mappings"):
-        yield from (_Question(s.name, s, source_settings, s.source in ingest.LOCAL_SOURCES) for s in streams)
-        return
-    for mapping in source_settings.mappings:
-        for stream in streams:
-            if stream.name == mapping.stream or source != "files":
-                others = tuple(m for m in source_settings.mappings if m.stream != mapping.stream)  # for keep_where_in
-                alone = source_settings.model_copy(update={"mappings": (mapping, *others)})
-                yield _Question(f"{stream.name} ({mapping.name})", stream, alone, is_whole=True)
+def _questions(source: Source, source_settings: SourceSettings) -> Iterator[_Question]:
+    """Each stream that is on, in the parts that the settings say can be asked alone."""
+    for stream in source.streams:
+        if stream.is_on(source_settings) and stream.name not in source.dear:
+            for part, alone in source_settings.parts(stream.name):
+                name = f"{stream.name} ({part})" if part else stream.name
+                yield _Question(name, stream, alone, source.is_local)
 
 
 def _ask(settings: Settings, question: _Question, tally: Tally) -> tuple[int, str | None]:
@@ -141,21 +143,16 @@ def report(settings: Settings, findings: list[Finding]) -> Table:
     return table
 
 
-def _unreachable_stages(settings: Settings, source: str) -> list[str]:
+def _unreachable_stages(settings: Settings, source: str, source_settings: SourceSettings) -> list[str]:
     """Stages of the funnel that nothing in this CRM means: their KPIs have no data, which a rule can change."""
-    reachable = {rule.stage for rule in settings.rules.crm.stage_rules() if rule.crm == source}
-    if source == "files":
-        leads = [mapping for mapping in settings.rules.files if mapping.stream == "leads"]
-        columns = {column for mapping in leads for column in (*mapping.columns, *mapping.constants)}
-        if not leads or "stage" in columns:
-            return []
-        reachable |= {column.removesuffix("_at") for column in columns}
-    elif source != "hubspot":
+    own = source_settings.funnel_stages()
+    if own is None:
         return []
+    reachable = {*own, *(rule.stage for rule in settings.rules.crm.stage_rules() if rule.crm == source)}
     missing = [stage for stage in ("mql", "sal", "sql") if stage not in reachable]
     if not missing:
         return []
-    where = "columns of the leads file" if source == "files" else "crm.stages"
+    where = source_settings.stages_stand_in
     return [
         f"nothing of {source} means {', '.join(missing)}: what is counted by that has no data until {where} says what does"
     ]

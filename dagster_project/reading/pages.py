@@ -1,4 +1,5 @@
-"""The generated pages of docs/: every table with its columns, every KPI, the columns of the file streams. `make docs`.
+"""The generated pages of docs/: every table with its columns, every KPI, the columns of the file streams, the settings of
+sources. `make docs`.
 
 A page, or the part of a page between two marks, is text made from what the code itself reads; a test compares them.
 """
@@ -13,6 +14,7 @@ from pathlib import Path
 
 from dagster_project import kpis
 from dagster_project.kpis.catalogue import Kpi
+from dagster_project.reading.documents import env_example, table_of_sources
 from dagster_project.sources.files.streams import as_markdown as columns_of_files
 
 FACTS = "kpi.fct_kpi_daily to yearly"
@@ -109,8 +111,10 @@ def with_part(page: str, name: str, text: str) -> str:
 
 def generated(docs: Path, target: Path) -> dict[Path, str]:
     """Every page that is generated, or has a generated part, as it should be."""
-    files = docs / "files.md"
+    files, sources = docs / "files.md", docs / "sources.md"
     return {
+        docs.parent / ".env.example": env_example(),
+        sources: with_part(sources.read_text(encoding="utf-8"), "sources", table_of_sources()),
         docs / "tables.md": tables_page(target),
         docs / "kpis.md": kpis_page(target),
         files: with_part(files.read_text(encoding="utf-8"), "columns", columns_of_files()),

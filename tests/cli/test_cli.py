@@ -184,7 +184,7 @@ def test_the_demo_sees_nothing_of_another_installation(
     with demo_home.environment(home, {"FUNNELHOUSE_TODAY": "2026-10-01"}):
         settings = load_settings()
     assert (settings.home, settings.raw_root) == (home, str(home / "raw"))
-    assert (settings.postgres_url, settings.ga4) == (None, None)
+    assert (settings.postgres_url, settings.of("ga4")) == (None, None)
     assert os.environ["FUNNELHOUSE_POSTGRES_URL"] == own["FUNNELHOUSE_POSTGRES_URL"]
     demo_home.prepare(home, keep=False)  # it made this one, so it may begin anew
     assert [path.name for path in home.iterdir()] == [demo_home.MARK]

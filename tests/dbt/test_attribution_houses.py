@@ -13,8 +13,8 @@ import duckdb
 import pytest
 
 from dagster_project import kpis
-from dagster_project.settings import FilesSettings
 from dagster_project.sources.files.mappings import FileMapping
+from dagster_project.sources.files.settings import FilesSettings
 from dagster_project.wire import Stream, Tally
 from tests.support import crm_world
 from tests.support.crm_rows import contact, portal, won

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from dagster_project.settings import FilesSettings
 from dagster_project.sources.files.mappings import FileMapping
+from dagster_project.sources.files.settings import FilesSettings
 from dagster_project.wire import Tally
 from tests.support.house import DbtProject, House
 

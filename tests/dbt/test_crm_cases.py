@@ -13,8 +13,8 @@ import pytest
 import yaml
 
 from dagster_project.channel_names import standard_channels
-from dagster_project.settings import FilesSettings
 from dagster_project.sources.files.mappings import FileMapping
+from dagster_project.sources.files.settings import FilesSettings
 from dagster_project.wire import Tally
 from tests.support.house import House
 

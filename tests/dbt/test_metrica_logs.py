@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from dagster_project.settings import FilesSettings
 from dagster_project.sources.files.mappings import FileMapping
+from dagster_project.sources.files.settings import FilesSettings
 from dagster_project.wire import Tally
 from tests.support.crm_rows import portal
 from tests.support.crm_world import lead

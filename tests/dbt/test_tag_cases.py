@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 import yaml
 
-from dagster_project.settings import Config, FilesSettings
+from dagster_project.settings import rules_of
+from dagster_project.sources.files.settings import FilesSettings
 from dagster_project.wire import Tally
 from tests.support.crm_rows import portal
 from tests.support.crm_world import lead, submission
@@ -31,17 +32,17 @@ def dropped(house: House) -> Dropped:
 
     def build(folder: Path, *select: str, rules: Mapping[str, Any] | None = None) -> House:
         written = yaml.safe_load((folder / "funnelhouse.yml").read_text()) | dict(rules or {})
-        config = Config.model_validate(written)
+        config = rules_of(written)
         house.rules(written)
         files = FilesSettings(
-            mappings=config.files,
+            mappings=config.own("files"),
             base_folder=str(folder),
             reporting_time_zone=config.reporting.time_zone,
             channels=config.channels.names,
             hash_key="a key that is long enough",
         )
         read_at = datetime.combine(house.today, time(3), UTC)
-        for name in {mapping.stream for mapping in config.files}:
+        for name in {mapping.stream for mapping in config.own("files")}:
             stream = house.streams[f"files/{name}"]
             house.mapped.add(stream.id)
             house.zone.replace_all(stream, stream.sweep(files, Tally()), extracted_at=read_at, checked_on=house.today)

@@ -66,7 +66,7 @@ def test_a_year_is_one_run_with_as_few_calls_as_the_vendors_allow_and_says_so(ye
     assert calls.count("google_ads", "/token") <= 3
 
     # the ECB: one table
-    assert calls.count("ecb") == 1
+    assert calls.count("fx") == 1
 
     # HubSpot: by records, not by days
     company, now = year.sandbox.company, year.sandbox.clock.now()

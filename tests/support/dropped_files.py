@@ -7,9 +7,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from dagster_project.settings import FilesSettings
 from dagster_project.sources.files import STREAMS
 from dagster_project.sources.files.mappings import FileMapping
+from dagster_project.sources.files.settings import FilesSettings
 from dagster_project.wire import Tally
 
 LEADS = {

@@ -24,8 +24,9 @@ from dbt.cli.main import dbtRunner, dbtRunnerResult
 from dbt.contracts.graph.manifest import Manifest
 
 from dagster_project.raw.zone import RawZone
-from dagster_project.settings import Config, ConfigSettings
+from dagster_project.settings import rules_of
 from dagster_project.sources import all_streams
+from dagster_project.sources.config import ConfigSettings
 from dagster_project.sources.files import coverage as file_coverage
 from dagster_project.sources.files.streams import FILE_STREAMS, FileStream
 from dagster_project.wire import Page, Stream, Tally
@@ -125,7 +126,7 @@ class House:
         """What funnelhouse.yml says; every key has its default."""
         now = datetime.combine(self.today, time(3), UTC)
         self.time_zone = config.get("reporting", {}).get("time_zone", "UTC")
-        settings = ConfigSettings(config=Config.model_validate(config), now=now, today=self.today)
+        settings = ConfigSettings(config=rules_of(config), now=now, today=self.today)
         for stream in self.streams.values():
             if stream.source == "config" and stream.sweep:
                 tally = Tally()

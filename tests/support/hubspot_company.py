@@ -24,8 +24,8 @@ from dagster_project.sandbox.company import (
     RecordView,
     Submission,
 )
-from dagster_project.settings import HubspotSettings
 from dagster_project.sources.hubspot import sandbox as hubspot
+from dagster_project.sources.hubspot.settings import HubspotSettings
 
 HASH_KEY = "a key for tests"
 CURSORS = {"contacts": "lastmodifieddate", "deals": "hs_lastmodifieddate", "companies": "hs_lastmodifieddate"}

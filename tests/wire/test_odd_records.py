@@ -13,10 +13,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from dagster_project.raw.zone import RawZone
-from dagster_project.settings import FilesSettings
 from dagster_project.sources import ga4
 from dagster_project.sources.files import sweep
 from dagster_project.sources.files.mappings import FileMapping
+from dagster_project.sources.files.settings import FilesSettings
 from dagster_project.sources.hubspot import CONTACTS, DEALS
 from dagster_project.wire import DriftError, Tally, Window
 from dagster_project.wire.columns import to_table

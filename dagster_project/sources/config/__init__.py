@@ -7,23 +7,35 @@ decided here; rules that stand in funnelhouse.yml get a column of the same name.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
 
 from dagster_project.channel_names import spelled
-from dagster_project.rules import CONVERSIONS, GRAINS, TRANSITIONS
-from dagster_project.sources.files.streams import FILE_STREAMS
+from dagster_project.rules import CONVERSIONS, GRAINS, TRANSITIONS, Config
 from dagster_project.wire.contract import Page, Part, Stream, Tally, schema
-
-if TYPE_CHECKING:
-    from dagster_project.settings import ConfigSettings
+from dagster_project.wire.ledger import COST_LINES, TARGETS
+from dagster_project.wire.source import Source
+from dagster_project.wire.variables import Given, SourceSettings
 
 Row = dict[str, Any]
-Rows = Callable[["ConfigSettings"], list[Row]]
+
+
+class ConfigSettings(SourceSettings):
+    """The business rules as a source."""
+
+    config: Config
+    now: datetime
+
+    @classmethod
+    def from_rules(cls, given: Given) -> dict[str, Any]:
+        return {"config": given.rules, "now": given.now}
+
+
+Rows = Callable[[ConfigSettings], list[Row]]
 
 # rules have no day of their own: all are filed under one, so that every refresh replaces the same file
 _FILED_ON = date(1970, 1, 1)
@@ -314,7 +326,7 @@ STREAMS: tuple[Stream, ...] = (
         "ledger",
         _ledger,
         ("line_id",),
-        FILE_STREAMS["other_costs"].columns,
+        COST_LINES,
         "One row per cost that no ad platform reports.",
         feeds=("cost", "media"),
         informs=("cost",),
@@ -324,7 +336,7 @@ STREAMS: tuple[Stream, ...] = (
         "targets",
         _targets,
         ("kpi_id", "grain", "period_start", "dimension", "member"),
-        FILE_STREAMS["targets"].columns,
+        TARGETS,
         "One row per KPI target.",
         informs=("targets",),
     ),
@@ -352,4 +364,13 @@ STREAMS: tuple[Stream, ...] = (
         "One row per goal; none = every key event is one.",
         informs=("goals",),
     ),
+)
+
+SOURCE = Source(
+    name="config",
+    title="Business rules",
+    gives="the rules of funnelhouse.yml as small tables; always on",
+    settings=ConfigSettings,
+    streams=STREAMS,
+    is_local=True,
 )

@@ -9,24 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 
-from dagster_project.sources.files.cells import shown
 from dagster_project.sources.files.coverage import Coverage, joined_parts
 from dagster_project.sources.files.drops import DropFile, content_digest, list_drops
 from dagster_project.sources.files.mappings import FileMapping
 from dagster_project.sources.files.merging import Remade, merged, refunds_apart, without_sums
 from dagster_project.sources.files.overlaps import Gathered, copy_numbers, joined
 from dagster_project.sources.files.rows import RowReader
+from dagster_project.sources.files.settings import RULES, FilesSettings
 from dagster_project.sources.files.shapes import mapping_for
 from dagster_project.sources.files.streams import FILE_STREAMS, FileStream
+from dagster_project.wire.cells import shown
 from dagster_project.wire.contract import ConfigError, Page, Part, Stream, Tally, schema
-
-if TYPE_CHECKING:
-    from dagster_project.settings import FilesSettings
+from dagster_project.wire.source import Source
 
 
 def sweep(name: str, settings: FilesSettings, tally: Tally, within: tuple[str, ...] = ()) -> Iterator[Page]:
@@ -179,4 +177,15 @@ STREAMS: tuple[Stream, ...] = tuple(
         description=stream.description,
     )
     for stream in FILE_STREAMS.values()
+)
+
+SOURCE = Source(
+    name="files",
+    title="Dropped files",
+    gives="any export, see below",
+    settings=FilesSettings,
+    streams=STREAMS,
+    switch="an entry under `files:` with `stream: {stream}`",
+    rules=RULES,
+    is_local=True,
 )

@@ -16,8 +16,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dagster_project.sources.files.cells import Parsed, may_contain, none_failed, try_cast
+from dagster_project.sources.files.cells import may_contain
 from dagster_project.sources.files.formats import Formats, parse
+from dagster_project.wire.cells import Parsed, none_failed, try_cast
 
 # 25 digits before the point and 12 behind it: a product of two fits into 76 digits, the most that Arrow has
 EXACT = pa.decimal256(37, 12)

@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from dagster_project.wire.cells import Parsed, none_failed
 from dagster_project.wire.identity import (
     INVISIBLE,
     MAY_BE_PERSONAL,
@@ -21,8 +22,6 @@ from dagster_project.wire.identity import (
     hash_email,
     redact_url,
 )
-
-Parsed = tuple[pa.Array, pa.Array]  # values, mask of the cells that could not be read
 
 # how people and programs write "nothing" in a typed cell; text columns keep such words: they are evidence
 NULL_WORDS = (
@@ -247,16 +246,6 @@ def urls(text: pa.Array) -> pa.Array:
     return pc.if_else(is_personal, by_unique(pc.if_else(is_personal, text, None), redact_url), text)
 
 
-def shown(cell: str) -> str:
-    """A cell as it may stand in a message: short, without anything that looks like an address or a phone."""
-    if "@" in cell or "%40" in cell:
-        return "(an e-mail address)"
-    is_date = re.match(r"\s*\d{4}-\d\d|\s*\d{1,2}[./]\d{1,2}[./]\d", cell)
-    if not is_date and re.fullmatch(r"\s*\+?[\d\s()./-]{9,}\s*", cell):
-        return f"({len(cell)} digits and signs)"
-    return cell if len(cell) <= 40 else cell[:37] + "..."
-
-
 # ---- for the parsers
 
 
@@ -271,23 +260,6 @@ def may_contain(text: pa.Array, letters: bytes) -> bool:
     return any((found == letter).any() for letter in letters)
 
 
-def none_failed(cells: pa.Array) -> pa.Array:
-    return pa.repeat(pa.scalar(False), len(cells))
-
-
 def newly_null(before: pa.Array, after: pa.Array) -> pa.Array:
     """Where there was something to read and nothing has been read."""
     return pc.and_(pc.is_valid(before), pc.is_null(after))
-
-
-def try_cast(cells: pa.Array, kind: pa.DataType) -> Parsed:
-    """A cast that leaves null what cannot be cast, and says which: found by halving."""
-    try:
-        return cells.cast(kind), none_failed(cells)
-    except pa.ArrowInvalid:
-        if len(cells) == 1:
-            return pa.nulls(1, kind), pa.array([True])
-    half = len(cells) // 2
-    left, left_failed = try_cast(cells.slice(0, half), kind)
-    right, right_failed = try_cast(cells.slice(half), kind)
-    return pa.concat_arrays([left, right]), pa.concat_arrays([left_failed, right_failed])

@@ -13,9 +13,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dagster_project.sources.files.cells import says_totals, shown, text_of, typed_text
+from dagster_project.sources.files.cells import says_totals, text_of, typed_text
 from dagster_project.sources.files.drops import Cells
 from dagster_project.sources.files.mappings import FileMapping
+from dagster_project.wire.cells import shown
 from dagster_project.wire.contract import ConfigError, Tally
 
 _SHOWN_VALUES = 8

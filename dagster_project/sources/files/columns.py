@@ -16,18 +16,18 @@ from dagster_project.sources.files import arithmetic as file_arithmetic
 from dagster_project.sources.files import cells as file_cells
 from dagster_project.sources.files import channels as file_channels
 from dagster_project.sources.files import dates as file_dates
-from dagster_project.sources.files.cells import Parsed
 from dagster_project.sources.files.choice import label as column_label
 from dagster_project.sources.files.drops import Cells
 from dagster_project.sources.files.formats import Formats, parse, why
 from dagster_project.sources.files.mappings import ROW_NUMBER, UNITS, FileMapping, is_number
 from dagster_project.sources.files.problems import CellProblems, Problems
 from dagster_project.sources.files.streams import HASHED, FileStream
+from dagster_project.wire.cells import Parsed, none_failed, shown
 from dagster_project.wire.contract import ConfigError
 from dagster_project.wire.identity import hash_email, hash_phone, redact_answer, redact_text
 
 if TYPE_CHECKING:
-    from dagster_project.settings import FilesSettings
+    from dagster_project.sources.files.settings import FilesSettings
 
 SEPARATOR = ";"  # between the values of one cell, as CRMs write them
 
@@ -142,7 +142,7 @@ class ColumnReader:
 
     def _in_unit(self, name: str, values: pa.Array, *, to_whole: bool) -> Parsed:
         """Exact values times the unit of the column, as the column's kind."""
-        failed = file_cells.none_failed(values)
+        failed = none_failed(values)
         if name in self.mapping.unit:
             values, failed = file_arithmetic.times(values, self.mapping.unit[name])
         numbers, too_big = file_arithmetic.as_kind(values, self.stream.kinds[name], to_whole=to_whole)
@@ -179,7 +179,7 @@ class ColumnReader:
         if pc.any(failed).as_py():
 
             def reason(row: int) -> str:
-                seen = file_cells.shown(str(column[row].as_py()))
+                seen = shown(str(column[row].as_py()))
                 return f"{self.label(name)} {seen!r} is not a list such as [12,34]; counts takes lists only"
 
             problems.add(failed, reason)
@@ -204,7 +204,7 @@ class ColumnReader:
         is_known = pc.or_(pc.is_null(lower), pc.is_in(lower, value_set=pa.array(allowed)))
 
         def reason(row: int) -> str:
-            seen = file_cells.shown(column[row].as_py())
+            seen = shown(column[row].as_py())
             known = ", ".join(allowed)
             return f"{self.label(name)} {seen!r} is none of {known}; translate it under values.{name}"
 
@@ -217,7 +217,7 @@ class ColumnReader:
         named, is_unknown = file_channels.declared(column, channels, may_be_words=self.stream.domain == "crm")
 
         def reason(row: int) -> str:
-            seen, known = file_cells.shown(column[row].as_py()), ", ".join(channels)
+            seen, known = shown(column[row].as_py()), ", ".join(channels)
             where = f"{self.label('channel')} {seen!r} is none of {known}"
             return f"{where}; translate it under values.channel, or declare it under channels.own"
 

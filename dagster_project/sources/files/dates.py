@@ -13,8 +13,9 @@ from collections.abc import Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dagster_project.sources.files.cells import Parsed, may_contain, newly_null, none_failed, try_cast, typed_text
+from dagster_project.sources.files.cells import may_contain, newly_null, typed_text
 from dagster_project.sources.files.date_formats import EPOCH, EXCEL, iso_texts, patterns_of
+from dagster_project.wire.cells import Parsed, none_failed, try_cast
 
 _LOCAL, _UTC = pa.timestamp("us"), pa.timestamp("us", tz="UTC")
 # seconds (with a fraction, as Python's time.time() writes them), milliseconds, microseconds

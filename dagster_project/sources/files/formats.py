@@ -13,7 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dagster_project.sources.files import dates as file_dates
-from dagster_project.sources.files.cells import Parsed, newly_null, none_failed, shown, text_of, try_cast, typed_text
+from dagster_project.sources.files.cells import newly_null, text_of, typed_text
+from dagster_project.wire.cells import Parsed, none_failed, shown, try_cast
 
 _TRUE, _FALSE = ("true", "t", "yes", "y", "1", "1.0"), ("false", "f", "no", "n", "0", "0.0")
 

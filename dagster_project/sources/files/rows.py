@@ -24,7 +24,7 @@ from dagster_project.sources.files.streams import IS_DAY, FileStream
 from dagster_project.wire.contract import DriftError, Tally
 
 if TYPE_CHECKING:
-    from dagster_project.settings import FilesSettings
+    from dagster_project.sources.files.settings import FilesSettings
 
 Keyed = tuple[pa.Table, pa.Array | None, pa.Array | None]  # rows, their ids, their groups (see Gathered.add)
 

@@ -8,9 +8,14 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from dagster_project.sandbox.company import TIME_ZONE, Company
+from dagster_project.sandbox.endpoints import Served
 
 COLUMNS = ("Mailing", "Recipient", "Clicked at", "Link", "Status")
 FAULTY_MONTH = "2025-09"  # its file has its second line twice, and a test click without a recipient at its end
+
+
+def variables(served: Served) -> dict[str, str]:
+    return {"KONTORRA_NEWSLETTER": served.at}  # the mapping in the demo's rules reads this folder
 
 
 def drop(company: Company, folder: Path, now: datetime) -> None:

@@ -11,6 +11,8 @@ from typing import Literal
 
 import pyarrow as pa
 
+from dagster_project.wire.ledger import COST_LINES, TARGETS
+
 TEXT, INTEGER, DOUBLE, FLAG, DAY = pa.string(), pa.int64(), pa.float64(), pa.bool_(), pa.date32()
 MOMENT = pa.timestamp("us", tz="UTC")
 MONEY = pa.decimal128(24, 6)
@@ -367,18 +369,7 @@ FILE_STREAMS: dict[str, FileStream] = {
             "costs",
             "report",
             "start_date",
-            {
-                "line_id": TEXT,
-                "start_date": DAY,
-                "end_date": DAY,
-                "amount": MONEY,
-                "currency_code": TEXT,
-                "cost_type": TEXT,
-                "motion": TEXT,
-                "channel": TEXT,
-                "campaign": TEXT,
-                "acquisition_share": DOUBLE,
-            },
+            COST_LINES,
             "One row per cost that no ad platform reports, spread over start_date..end_date, inclusive.",
             replaces_by=_LINE,
             labels=dict.fromkeys(_LINE[1:], "line_id"),
@@ -393,14 +384,7 @@ FILE_STREAMS: dict[str, FileStream] = {
             "costs",
             "report",
             "period_start",
-            {
-                "kpi_id": TEXT,
-                "grain": TEXT,
-                "period_start": DAY,
-                "dimension": TEXT,
-                "member": TEXT,
-                "target": DOUBLE,
-            },
+            TARGETS,
             "One row per KPI target; rates are fractions (0.31, or 31 % with its sign).",
             id=("kpi_id", "grain", "period_start", "dimension", "member"),
             required=("kpi_id", "grain", "period_start", "target"),

@@ -15,7 +15,7 @@ import math
 from collections.abc import Iterator
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from xml.etree import ElementTree
 
 import pyarrow as pa
@@ -24,11 +24,10 @@ import requests
 from dagster_project.wire.columns import to_table
 from dagster_project.wire.contract import ConfigError, DriftError, Page, Stream, Tally, VendorError, Window, schema
 from dagster_project.wire.http import Http, Verdict, start_of
+from dagster_project.wire.source import Source
+from dagster_project.wire.variables import Given, HostAddress, SourceSettings, variable
 
-if TYPE_CHECKING:
-    from dagster_project.settings import FxSettings
-
-SOURCE, STREAM = "fx", "rates"
+NAME, STREAM = "fx", "rates"
 # A rate is fixed once (ECB: about 16:00 in Frankfurt; Bank of Russia: the afternoon before) and corrected
 # hardly ever; the day is read again because a fixing can be published late.
 RESTATE_DAYS, DEEP_RESTATE_DAYS = 2, 14
@@ -48,6 +47,17 @@ _ECB_FIELDS = {
 CBR_DAY_PATH, CBR_CURRENCY_PATH = "/scripts/XML_daily.asp", "/scripts/XML_dynamic.asp"
 
 
+class FxSettings(SourceSettings):
+    ecb_url: HostAddress = variable("FX_ECB_URL", "", "https://data-api.ecb.europa.eu")
+    cbr_url: HostAddress = variable("FX_CBR_URL", "", "https://www.cbr.ru")
+    providers: tuple[str, ...] = ("ecb",)
+
+    @classmethod
+    def from_rules(cls, given: Given) -> dict[str, Any] | None:
+        providers = tuple(p for p in given.rules.exchange_rates.providers if p != "file")
+        return {"providers": providers} if providers else None
+
+
 def read_rates(settings: FxSettings, window: Window, tally: Tally) -> Iterator[Page]:
     """Grain: day, provider, base currency, currency. `rate` = units of `currency` for 1 `base_currency`.
 
@@ -59,7 +69,7 @@ def read_rates(settings: FxSettings, window: Window, tally: Tally) -> Iterator[P
         elif provider == "cbr":
             records = _read_cbr(settings.cbr_url, window, tally)
         else:
-            raise ConfigError(f"no provider {provider!r}; there are ecb, cbr and file", source=SOURCE, stream=STREAM)
+            raise ConfigError(f"no provider {provider!r}; there are ecb, cbr and file", source=NAME, stream=STREAM)
         _check(provider, window, records)
         yield Page(to_table(RATES, [{"provider": provider, "account_id": provider, **record} for record in records]))
 
@@ -68,7 +78,7 @@ def _check(provider: str, window: Window, records: list[dict[str, Any]]) -> None
     if not records and len(window.days()) > LEAD_IN_DAYS:
         raise VendorError(
             f"{provider}: no rate at all in {window}; no central bank pauses that long: not believed",
-            source=SOURCE,
+            source=NAME,
             stream=STREAM,
         )
     for record in records:
@@ -76,7 +86,7 @@ def _check(provider: str, window: Window, records: list[dict[str, Any]]) -> None
             raise VendorError(
                 f"{provider}: {record['rate']} {record['currency']} for 1 {record['base_currency']} "
                 f"on {record['date']} is no rate",
-                source=SOURCE,
+                source=NAME,
                 stream=STREAM,
             )
 
@@ -91,7 +101,7 @@ def _read_ecb(url: str, window: Window, tally: Tally) -> list[dict[str, Any]]:
         "format": "csvdata",
         "detail": "dataonly",
     }
-    with Http(SOURCE, url, tally, judge=_judge_ecb) as http:
+    with Http(NAME, url, tally, judge=_judge_ecb) as http:
         return parse_ecb(http.request("GET", ECB_PATH, params=parameters).content.decode("utf-8-sig"))
 
 
@@ -102,14 +112,14 @@ def parse_ecb(text: str) -> list[dict[str, Any]]:
         raise DriftError(
             "the ECB's table should have CURRENCY, CURRENCY_DENOM, TIME_PERIOD and OBS_VALUE, "
             f"but starts {text[:80]!r}",
-            source=SOURCE,
+            source=NAME,
             stream=STREAM,
         )
     records = []
     for line in lines:
         where = f"ECB, {line['CURRENCY']} on {line['TIME_PERIOD']}"
         if line["OBS_VALUE"] is None:
-            raise DriftError(f"{where}: the line has too few values", source=SOURCE, stream=STREAM)
+            raise DriftError(f"{where}: the line has too few values", source=NAME, stream=STREAM)
         rate = _number(line["OBS_VALUE"] or "NaN", where)
         if math.isnan(rate):  # a currency that is fixed no longer goes on without a value (RUB since 2022)
             continue
@@ -132,7 +142,7 @@ def _judge_ecb(response: requests.Response) -> Verdict | None:
     if response.status_code == 404:
         said = start_of(response)
         mend = "If FX_ECB_URL is right, the service is in trouble; run again later"
-        return Verdict(error=VendorError(f"the ECB does not know {ECB_PATH} (404: {said}). {mend}", source=SOURCE))
+        return Verdict(error=VendorError(f"the ECB does not know {ECB_PATH} (404: {said}). {mend}", source=NAME))
     return None
 
 
@@ -140,7 +150,7 @@ def _judge_ecb(response: requests.Response) -> Verdict | None:
 
 
 def _read_cbr(url: str, window: Window, tally: Tally) -> list[dict[str, Any]]:
-    with Http(SOURCE, url, tally) as http:
+    with Http(NAME, url, tally) as http:
 
         def day_table(day: date) -> ElementTree.Element:
             return _xml(http.request("GET", CBR_DAY_PATH, params={"date_req": _slashed(day)}))
@@ -193,7 +203,7 @@ def _xml(response: requests.Response) -> ElementTree.Element:
             f"the Bank of Russia answered {response.url.partition('?')[0]} with something else than rates "
             f"(starts {start_of(response)[:120]!r}); is FX_CBR_URL right, and does the bank accept calls "
             "from here?",
-            source=SOURCE,
+            source=NAME,
             stream=STREAM,
         )
     return root
@@ -204,13 +214,13 @@ def _day(element: ElementTree.Element) -> date:
         return datetime.strptime(element.get("Date", ""), "%d.%m.%Y").date()
     except ValueError:
         what = f"the Bank of Russia's Date is {element.get('Date')!r}, not dd.mm.yyyy"
-        raise DriftError(what, source=SOURCE, stream=STREAM) from None
+        raise DriftError(what, source=NAME, stream=STREAM) from None
 
 
 def _text(element: ElementTree.Element, name: str) -> str:
     text = element.findtext(name)
     if not text:
-        raise DriftError(f"the Bank of Russia's <{element.tag}> has no <{name}>", source=SOURCE, stream=STREAM)
+        raise DriftError(f"the Bank of Russia's <{element.tag}> has no <{name}>", source=NAME, stream=STREAM)
     return text.strip()
 
 
@@ -222,11 +232,11 @@ def _number(text: str, where: str) -> float:
     try:
         return float(Decimal(text.replace(",", ".").replace("\xa0", "")))
     except InvalidOperation:
-        raise DriftError(f"{where}: {text!r} is not a number", source=SOURCE, stream=STREAM) from None
+        raise DriftError(f"{where}: {text!r} is not a number", source=NAME, stream=STREAM) from None
 
 
 RATES = Stream(
-    source=SOURCE,
+    source=NAME,
     name=STREAM,
     domain="rates",
     kind="report",
@@ -248,3 +258,12 @@ RATES = Stream(
     description="Reference rates by day of validity: units of currency for 1 unit of the base currency.",
 )
 STREAMS = (RATES,)
+
+SOURCE = Source(
+    name=NAME,
+    title="Exchange rates of central banks",
+    gives="reference rates; on unless `exchange_rates.providers` in funnelhouse.yml is empty or only `file`",
+    settings=FxSettings,
+    streams=STREAMS,
+    switch="`exchange_rates: {{providers: [ecb]}}` in funnelhouse.yml",
+)

@@ -22,6 +22,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from dagster_project.sandbox.company import HISTORY_START
+from dagster_project.sandbox.endpoints import Served
 from dagster_project.sandbox.faults import Answer, FaultAnswers, Faults
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from dagster_project.sandbox.company import Company
     from dagster_project.sandbox.server import Clock
 
-VENDOR = "ecb"
+VENDOR = "fx"
 MOSCOW = "Europe/Moscow"
 
 FAULT_ANSWERS: FaultAnswers = {"server_error": Answer(503, "Service unavailable")}
@@ -163,6 +164,10 @@ def _day_of(text: str | None) -> date | None:
 def _xml(text: str) -> Response:
     body = f'<?xml version="1.0" encoding="windows-1251"?>{text}'.encode("cp1251")
     return Response(body, media_type="application/xml; charset=windows-1251")
+
+
+def variables(served: Served) -> dict[str, str]:
+    return {"FX_ECB_URL": served.at, "FX_CBR_URL": served.at}
 
 
 def app(company: Company, clock: Clock, faults: Faults) -> ASGIApp:

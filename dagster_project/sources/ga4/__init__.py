@@ -10,16 +10,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import date
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import pyarrow as pa
 
 from dagster_project.sources.ga4 import read as ga4_read
 from dagster_project.sources.ga4.report import DATE_RANGES, SOURCE_MEDIUM, Question
+from dagster_project.sources.ga4.settings import Ga4Settings
 from dagster_project.wire.contract import Page, Stream, Tally, Window, schema
-
-if TYPE_CHECKING:
-    from dagster_project.settings import Ga4Settings
+from dagster_project.wire.source import Source
 
 # Google processes for 24 to 48 hours and restates later (support.google.com/analytics/answer/11198161);
 # attribution of key events may move for 30 days (acquisition look-back window, Admin API).
@@ -242,3 +241,13 @@ VISITORS = tuple(
 )
 STREAMS = (TRAFFIC, CAMPAIGNS, KEY_EVENTS, *VISITORS, SESSIONS)
 _BY_NAME: dict[str, Any] = {stream.name: stream for stream in STREAMS}
+
+SOURCE = Source(
+    name="ga4",
+    title="Google Analytics Data API",
+    gives="traffic, key events, unique visitors at each grain, sessions by client id",
+    settings=Ga4Settings,
+    streams=STREAMS,
+    creates="a service account with a JSON key (Google Cloud console), added under Admin > Property access management",
+    least_right="Viewer of the property",
+)

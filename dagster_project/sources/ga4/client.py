@@ -45,7 +45,7 @@ from dagster_project.wire.http import redact
 from dagster_project.wire.retrying import Interrupted, LoginEnded, Persistence, Retries
 
 if TYPE_CHECKING:
-    from dagster_project.settings import Ga4Settings
+    from dagster_project.sources.ga4.settings import Ga4Settings
 
 SCOPE = "https://www.googleapis.com/auth/analytics.readonly"
 SERVICE = "google.analytics.data.v1beta.BetaAnalyticsData"

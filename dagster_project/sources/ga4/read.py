@@ -35,7 +35,7 @@ from dagster_project.wire.contract import Page, Stream, Tally, VendorError, Wind
 from dagster_project.wire.rest import each_account, pages_ahead
 
 if TYPE_CHECKING:
-    from dagster_project.settings import Ga4Settings
+    from dagster_project.sources.ga4.settings import Ga4Settings
 
 PAGE_ROWS = 250_000  # the most that the API gives
 REPORTS_PER_CALL = 5  # batchRunReports

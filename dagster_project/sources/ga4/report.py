@@ -20,8 +20,8 @@ from google.analytics.data_v1beta.types import (
     RunReportRequest,
 )
 
-from dagster_project.sources.files.cells import shown, try_cast
 from dagster_project.sources.ga4.rows import Report
+from dagster_project.wire.cells import shown, try_cast
 from dagster_project.wire.columns import RETYPED_FROM
 from dagster_project.wire.contract import DriftError, Stream, Window
 from dagster_project.wire.identity import MAY_BE_PERSONAL, redact_url

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -20,12 +19,11 @@ from dagster_project.sources.files import dates as file_dates
 from dagster_project.sources.files.drops import UNREADABLE, DropFile, drift, list_drops
 from dagster_project.sources.files.mappings import FileMapping
 from dagster_project.sources.files.overlaps import FILE, Gathered, copy_numbers, joined
+from dagster_project.sources.files.settings import FilesSettings
 from dagster_project.sources.ga4_export.files import PARAMETERS, nested_rows
 from dagster_project.wire.contract import Page, Stream, Tally, schema
 from dagster_project.wire.identity import hash_user_id
-
-if TYPE_CHECKING:
-    from dagster_project.settings import FilesSettings
+from dagster_project.wire.source import Source
 
 _IDENTITY = ("account_id", "event_timestamp", "event_name", "user_pseudo_id", "event_bundle_sequence_id")
 _SCHEMA = schema(
@@ -67,6 +65,17 @@ _TEXT_PARAMETERS = (
     "transaction_id", "session_engaged",
 )  # fmt: skip
 _NUMBER_PARAMETERS = ("ga_session_id", "ga_session_number", "engagement_time_msec", "value")
+
+
+class ExportSettings(FilesSettings):
+    """The entries of `files:` that are of the export: their shape is fixed."""
+
+    @classmethod
+    def is_of(cls, mapping: FileMapping) -> bool:
+        return mapping.is_export
+
+    def fills(self, mapping: FileMapping, stream: str) -> bool:
+        return True  # whatever it becomes here, an entry is of the export as a whole
 
 
 def sweep(settings: FilesSettings, tally: Tally) -> Iterator[Page]:
@@ -289,4 +298,14 @@ STREAMS: tuple[Stream, ...] = (
         informs=("leads", "orders"),  # touches
         description="One row per event of the GA4 BigQuery export.",
     ),
+)
+
+SOURCE = Source(
+    name="ga4_export",
+    title="GA4 BigQuery export",
+    gives="events as GA4 exports them, as files: sessions, visitors, key events, touches",
+    settings=ExportSettings,
+    streams=STREAMS,
+    switch="an entry under `files:` with `stream: ga4_export`",
+    is_local=True,
 )

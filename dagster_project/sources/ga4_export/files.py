@@ -11,10 +11,11 @@ import pyarrow as pa
 import pyarrow.json
 import pyarrow.parquet as pq
 
-from dagster_project.sources.files.cells import as_text_or_typed, shown
+from dagster_project.sources.files.cells import as_text_or_typed
 from dagster_project.sources.files.drops import BadLine, DropFile, drift, opened
 from dagster_project.sources.files.mappings import FileMapping, nearest
 from dagster_project.sources.files.readers import line_batches, parquet_batches
+from dagster_project.wire.cells import shown
 
 BATCH_EVENTS = 5_000  # an event is 2 to 4 kB of JSON
 Nested = tuple[pa.RecordBatch, pa.Array]  # rows, their lines

@@ -14,20 +14,20 @@ from __future__ import annotations
 import calendar
 from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, Literal, TypedDict
+from typing import Literal, TypedDict
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dagster_project.sources.google_ads.api import SOURCE, Account, AccountOff, GoogleAds
+from dagster_project.sources.google_ads.api import SOURCE as NAME
+from dagster_project.sources.google_ads.api import Account, AccountOff, GoogleAds
 from dagster_project.sources.google_ads.reports import AD_PERFORMANCE, CAMPAIGN_PERFORMANCE, CLICKS, Report
 from dagster_project.sources.google_ads.rows import Odd, to_table
+from dagster_project.sources.google_ads.settings import GoogleAdsSettings
 from dagster_project.wire.contract import ConfigError, Page, Stream, Tally, VendorError, Window
 from dagster_project.wire.rest import each_account, raise_if_none_was_read
 from dagster_project.wire.retrying import Interrupted
-
-if TYPE_CHECKING:
-    from dagster_project.settings import GoogleAdsSettings
+from dagster_project.wire.source import Source
 
 # Cost and clicks settle in days (invalid clicks are credited back). Conversions are credited to the day of
 # the click, so an old day grows for as long as the conversion window is: 30 days by default, 90 at most.
@@ -93,7 +93,7 @@ def _read(settings: GoogleAdsSettings, report: Report, windows: Sequence[Window]
             raise ConfigError(
                 f"no account of GOOGLE_ADS_CUSTOMER_ID can be read ({'; '.join(tally.notes)}); "
                 "name an account that is enabled, or a manager account that has one",
-                source=SOURCE,
+                source=NAME,
                 stream=report.name,
             )
 
@@ -134,7 +134,7 @@ def _newest_day(rows: pa.Table, whole_before: date, window: Window, account: Acc
         raise VendorError(
             f"account {account.id}: asked for {whole_before}..{window.last} in order of day, "
             f"got rows of {span['min']}..{span['max']} after the days before were done",
-            source=SOURCE,
+            source=NAME,
             stream=report.name,
         )
     return span["max"]
@@ -157,7 +157,7 @@ class _Common(TypedDict):
 
 
 def _of(report: Report) -> _Common:
-    return _Common(source=SOURCE, name=report.name, domain="ads", kind="report", schema=report.schema, day="date")
+    return _Common(source=NAME, name=report.name, domain="ads", kind="report", schema=report.schema, day="date")
 
 
 STREAMS: tuple[Stream, ...] = (
@@ -195,4 +195,14 @@ STREAMS: tuple[Stream, ...] = (
         read=read_clicks,
         description="Which campaign and ad a click id belongs to; the last 90 days.",
     ),
+)
+
+SOURCE = Source(
+    name=NAME,
+    title="Google Ads",
+    gives="campaigns and ads by day, clicks (gclid)",
+    settings=GoogleAdsSettings,
+    streams=STREAMS,
+    creates="an OAuth client (Google Cloud console) and a refresh token of a user of the account",
+    least_right="Read only on the account; scope https://www.googleapis.com/auth/adwords",
 )

@@ -32,7 +32,7 @@ from dagster_project.wire.pacing import duration_seconds, in_words
 from dagster_project.wire.retrying import Interrupted, until_whole
 
 if TYPE_CHECKING:
-    from dagster_project.settings import GoogleAdsSettings
+    from dagster_project.sources.google_ads.settings import GoogleAdsSettings
 
 SOURCE = "google_ads"
 

@@ -15,11 +15,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
 
-from dagster_project.sources.hubspot.answers import SOURCE, FormTypeNotAllowed, NotFound, Record
+from dagster_project.sources.hubspot.answers import SOURCE as NAME
+from dagster_project.sources.hubspot.answers import FormTypeNotAllowed, NotFound, Record
 from dagster_project.sources.hubspot.api import Account, HubSpot, in_chunks
 from dagster_project.sources.hubspot.rows import (
     CONTACTS_SCHEMA,
@@ -40,11 +41,10 @@ from dagster_project.sources.hubspot.rows import (
     version_moment,
 )
 from dagster_project.sources.hubspot.search import milliseconds
+from dagster_project.sources.hubspot.settings import RULES, HubspotProperties, HubspotSettings
 from dagster_project.wire.columns import RETYPED_FROM, instant, to_table
 from dagster_project.wire.contract import DriftError, Page, Stream, Tally, Window
-
-if TYPE_CHECKING:
-    from dagster_project.settings import HubspotProperties, HubspotSettings
+from dagster_project.wire.source import Source
 
 # Search shows a change only after a while (connectors in the field trail it by an hour), so a day that was
 # read just after its midnight may lack its last changes: the trailing days are read again. A day counts as
@@ -267,7 +267,7 @@ def _midnight(day: date) -> datetime:
 
 def _stream(name: str, key: tuple[str, ...], rows: pa.Schema, day: str, description: str, **more: Any) -> Stream:
     return Stream(
-        source=SOURCE,
+        source=NAME,
         name=name,
         domain="crm",
         kind="record",
@@ -351,3 +351,15 @@ FORM_SUBMISSIONS = _stream(
     **(_BY_WINDOW | {"deep_restate_days": SUBMISSIONS_DEEP_RESTATE_DAYS}),
 )
 STREAMS = (CONTACTS, DEALS, OWNERS, PIPELINES, FORMS, FORM_SUBMISSIONS)
+
+SOURCE = Source(
+    name=NAME,
+    title="HubSpot CRM",
+    gives="contacts and deals with stage history, owners, pipelines, forms and submissions; archived and merged records",
+    settings=HubspotSettings,
+    streams=STREAMS,
+    creates="a private app (Settings > Integrations > Private Apps)",
+    least_right="scopes crm.objects.{contacts,deals,companies,owners}.read, forms",
+    rules=RULES,
+    dear=(FORM_SUBMISSIONS.name,),  # a call for each form there is
+)

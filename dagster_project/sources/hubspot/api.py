@@ -22,7 +22,7 @@ from dagster_project.wire.pacing import Pacer, shared_pacer
 from dagster_project.wire.rest import cursor_pages
 
 if TYPE_CHECKING:
-    from dagster_project.settings import HubspotSettings
+    from dagster_project.sources.hubspot.settings import HubspotSettings
 
 LIST_PAGE, LIST_PAGE_WITH_HISTORY = 100, 50
 BATCH_READ, BATCH_READ_WITH_HISTORY = 100, 50

@@ -30,7 +30,7 @@ from dagster_project.wire.identity import (
 )
 
 if TYPE_CHECKING:
-    from dagster_project.settings import HubspotProperties
+    from dagster_project.sources.hubspot.settings import HubspotProperties
 
 TEXT, MOMENT = pa.string(), pa.timestamp("us", tz="UTC")
 HISTORY = pa.list_(pa.struct([("value", TEXT), ("timestamp", MOMENT), ("source_type", TEXT)]))  # oldest first

@@ -25,6 +25,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from dagster_project.sandbox import company as kontorra
+from dagster_project.sandbox.endpoints import Served
 from dagster_project.sandbox.faults import Answer, FaultAnswers, Faults
 
 if TYPE_CHECKING:
@@ -189,6 +190,10 @@ def missing_scope(*scopes: str) -> Refusal:
 
 
 # ---- the application ---------------------------------------------------------------------------------------
+
+
+def variables(served: Served) -> dict[str, str]:
+    return {"HUBSPOT_ACCESS_TOKEN": kontorra.HUBSPOT_ACCESS_TOKEN, "HUBSPOT_BASE_URL": served.at}
 
 
 def app(

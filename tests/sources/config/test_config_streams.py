@@ -27,7 +27,7 @@ def loaded(folder: Path, **rules: Any) -> Settings:
 def rows(settings: Settings, name: str) -> list[dict[str, Any]]:
     """The rows of one stream, without the columns that say where they come from."""
     stream = next(s for s in STREAMS if s.name == name)
-    table = pa.concat_tables(page.rows for page in stream.sweep(settings.config, Tally()))
+    table = pa.concat_tables(page.rows for page in stream.sweep(settings.of("config"), Tally()))
     assert table.schema.equals(stream.schema)
     return table.drop_columns(["account_id", "_extra", "_filed_on"]).to_pylist()
 
@@ -36,7 +36,7 @@ def test_all_streams_are_there_and_can_be_stored_with_nothing_configured(tmp_pat
     settings, zone = loaded(tmp_path), RawZone(tmp_path / "raw")
     assert [stream.name for stream in STREAMS] == ANNOUNCED.split()
     for stream in STREAMS:
-        pages = stream.sweep(settings.config, Tally())
+        pages = stream.sweep(settings.of("config"), Tally())
         written = zone.replace_all(stream, pages, extracted_at=settings.now, checked_on=settings.today)
         assert written.rows == {"settings": 1, "stage_map": 5}.get(stream.name, 0)
 
@@ -186,7 +186,7 @@ def test_a_day_later_the_rules_are_still_filed_in_one_place(tmp_path: Path) -> N
     zone, stream = RawZone(tmp_path / "raw"), STREAMS[0]
     for day in (1, 2, 3):
         settings = loaded(tmp_path)
-        pages = stream.sweep(settings.config, Tally())
+        pages = stream.sweep(settings.of("config"), Tally())
         stamp = datetime(2026, 10, day, tzinfo=UTC)
         zone.replace_all(stream, pages, extracted_at=stamp, checked_on=stamp.date())
     assert len(zone.extracted_days(stream)) == 1

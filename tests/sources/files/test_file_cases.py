@@ -45,9 +45,9 @@ def settings_of(case: Path, home: Path, expected: Expected) -> Settings:
 def swept(settings: Settings, stream: str) -> tuple[list[dict[str, Any]], Tally]:
     tally = Tally()
     if stream == "ga4_export":
-        pages = ga4_export.STREAMS[0].sweep(settings.ga4_export, tally)
+        pages = ga4_export.STREAMS[0].sweep(settings.of("ga4_export"), tally)
     else:
-        pages = next(each for each in files.STREAMS if each.name == stream).sweep(settings.files, tally)
+        pages = next(each for each in files.STREAMS if each.name == stream).sweep(settings.of("files"), tally)
     return [row for page in pages for row in page.rows.to_pylist()], tally
 
 

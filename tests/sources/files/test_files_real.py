@@ -28,7 +28,7 @@ def data_folder(shared_dir: Path, name: str) -> Path:
 
 def rows_of(settings: Settings, name: str) -> tuple[pa.Table, Tally]:
     stream, tally = next(s for s in STREAMS if s.name == name), Tally()
-    return pa.concat_tables(page.rows for page in stream.sweep(settings.files, tally)), tally
+    return pa.concat_tables(page.rows for page in stream.sweep(settings.of("files"), tally)), tally
 
 
 def ask(query: str, **tables: pa.Table) -> list[tuple]:

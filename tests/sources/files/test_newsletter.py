@@ -25,7 +25,7 @@ def company() -> Company:
 
 @pytest.fixture
 def sandbox() -> Sandbox:
-    with serve(vendors=["newsletter"]) as running:
+    with serve(vendors=["files"]) as running:
         yield running
 
 
@@ -97,11 +97,11 @@ def test_the_demos_mapping_reads_them(sandbox: Sandbox, tmp_path: Path) -> None:
     settings = load_settings(
         {**sandbox.env, "FUNNELHOUSE_HOME": str(tmp_path), "FUNNELHOUSE_CONFIG": str(DEMO_CONFIG)}, folder=tmp_path
     )
-    assert settings.files is not None
-    assert [stream.name for stream in STREAMS if stream.is_on(settings.files)] == ["email_clicks"]
+    assert settings.of("files") is not None
+    assert [stream.name for stream in STREAMS if stream.is_on(settings.of("files"))] == ["email_clicks"]
     tally = Tally()
     stream = next(s for s in STREAMS if s.name == "email_clicks")
-    rows = [row for page in stream.sweep(settings.files, tally) for row in page.rows.to_pylist()]
+    rows = [row for page in stream.sweep(settings.of("files"), tally) for row in page.rows.to_pylist()]
     lines = dropped(sandbox)
     assert len(rows) == sum(map(len, lines.values())) - 1
     last = len(lines["clicks_2025-09.csv"]) + 1
@@ -115,9 +115,9 @@ def test_the_demos_mapping_reads_them(sandbox: Sandbox, tmp_path: Path) -> None:
 
 
 def test_the_folder_ends_with_the_sandbox_and_is_nobodys_where_it_is_not_served() -> None:
-    with serve(vendors=["newsletter"]) as running:
+    with serve(vendors=["files"]) as running:
         folder = Path(running.env["KONTORRA_NEWSLETTER"])
         assert folder.is_dir()
     assert not folder.exists()
-    with serve(vendors=["ecb"]) as running:
+    with serve(vendors=["fx"]) as running:
         assert "KONTORRA_NEWSLETTER" not in running.env

@@ -8,8 +8,8 @@ from datetime import date
 import pytest
 
 from dagster_project.sandbox import Sandbox, serve
-from dagster_project.settings import FxSettings
 from dagster_project.sources import fx
+from dagster_project.sources.fx import FxSettings
 from dagster_project.wire.contract import DriftError, Tally, VendorError, Window
 from tests.support.scripted_server import Reply, ScriptedServer
 
@@ -35,7 +35,7 @@ CBR_DAY = """<?xml version="1.0" encoding="windows-1251"?>
 
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[Sandbox]:
-    with serve(today="2026-10-01", vendors=["ecb"]) as running:
+    with serve(today="2026-10-01", vendors=["fx"]) as running:
         yield running
 
 
@@ -137,7 +137,7 @@ def test_what_the_bank_of_russia_says_instead_of_rates_is_shown(scripted: Script
 
 def test_a_year_of_ecb_rates_is_one_call_and_equals_what_was_fixed(sandbox: Sandbox) -> None:
     window = Window(date(2025, 9, 1), date(2026, 9, 1))
-    rows, tally = read(sandbox.endpoints["ecb"], window, "ecb")
+    rows, tally = read(sandbox.endpoints["fx"], window, "ecb")
     fixed = {
         (row["date"], row["currency"]): row["rate"]
         for row in sandbox.company.fx_rates.to_pylist()
@@ -150,12 +150,12 @@ def test_a_year_of_ecb_rates_is_one_call_and_equals_what_was_fixed(sandbox: Sand
 
 
 def test_a_rate_that_is_not_yet_published_is_not_there(sandbox: Sandbox) -> None:
-    rows, _ = read(sandbox.endpoints["ecb"], Window(date(2026, 9, 28), date(2026, 10, 3)), "ecb")
+    rows, _ = read(sandbox.endpoints["fx"], Window(date(2026, 9, 28), date(2026, 10, 3)), "ecb")
     assert max(row["date"] for row in rows) == date(2026, 9, 30)  # it is the morning of 1 October
 
 
 def test_roubles_by_day_and_by_currency_are_the_same_and_take_the_fewer_calls(sandbox: Sandbox) -> None:
-    url = sandbox.endpoints["ecb"]
+    url = sandbox.endpoints["fx"]
     week = Window(date(2026, 3, 2), date(2026, 3, 9))  # Monday to Sunday
     by_day, short = read(url, week, "cbr")
     by_currency, long = read(url, Window(date(2025, 9, 1), date(2026, 9, 1)), "cbr")
@@ -167,7 +167,7 @@ def test_roubles_by_day_and_by_currency_are_the_same_and_take_the_fewer_calls(sa
 
 
 def test_both_providers_can_be_asked(sandbox: Sandbox) -> None:
-    rows, _ = read(sandbox.endpoints["ecb"], Window(date(2026, 3, 2), date(2026, 3, 9)), "ecb", "cbr")
+    rows, _ = read(sandbox.endpoints["fx"], Window(date(2026, 3, 2), date(2026, 3, 9)), "ecb", "cbr")
     assert {
         (row["provider"], row["base_currency"] if row["provider"] == "ecb" else row["currency"]) for row in rows
     } == {
@@ -179,9 +179,9 @@ def test_both_providers_can_be_asked(sandbox: Sandbox) -> None:
 @pytest.mark.parametrize("fault", ["throttle", "server_error", "reset", "truncated"])
 def test_passing_faults_change_nothing(sandbox: Sandbox, waits: list[float], fault: str) -> None:
     window = Window(date(2026, 3, 2), date(2026, 3, 9))
-    unharmed, _ = read(sandbox.endpoints["ecb"], window, "ecb")
-    sandbox.faults.set("ecb", fault, 2)
-    rows, tally = read(sandbox.endpoints["ecb"], window, "ecb")
+    unharmed, _ = read(sandbox.endpoints["fx"], window, "ecb")
+    sandbox.faults.set("fx", fault, 2)
+    rows, tally = read(sandbox.endpoints["fx"], window, "ecb")
     assert rows == unharmed
     assert tally.retries == 2
 

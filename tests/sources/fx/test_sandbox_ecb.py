@@ -17,12 +17,12 @@ EXR = "/service/data/EXR/D..EUR.SP00.A"
 
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[Sandbox]:
-    with serve(today="2026-10-01", vendors=["ecb"]) as running:
+    with serve(today="2026-10-01", vendors=["fx"]) as running:
         yield running
 
 
 def get(sandbox: Sandbox, path: str, **query: str) -> requests.Response:
-    return requests.get(sandbox.endpoints["ecb"] + path, params=query, timeout=10)
+    return requests.get(sandbox.endpoints["fx"] + path, params=query, timeout=10)
 
 
 def test_the_ecb_table_by_currency_and_day(sandbox: Sandbox) -> None:

@@ -19,8 +19,9 @@ from dagster_project import ingest
 from dagster_project.raw.zone import RawZone
 from dagster_project.sandbox import Sandbox, serve
 from dagster_project.sandbox.company import GA4_PROPERTY_ID
-from dagster_project.settings import Ga4Settings, load_settings
+from dagster_project.settings import load_settings
 from dagster_project.sources import ga4
+from dagster_project.sources.ga4.settings import Ga4Settings
 from dagster_project.wire import AuthError, ConfigError, Page, QuotaError, Tally, VendorError, Window, whole_periods
 
 TODAY = date(2026, 10, 1)
@@ -61,7 +62,7 @@ class Reader:
     """Reads streams of the sandbox and remembers what it cost."""
 
     def __init__(self, sandbox: Sandbox, transport: str = "grpc", **settings: Any) -> None:
-        sandbox.ga4_transport = transport
+        sandbox.transport = transport
         self.settings = Ga4Settings(**(sandbox.env | {"today": TODAY} | settings))
         self.tally, self.waits = Tally(), list[float]()
 

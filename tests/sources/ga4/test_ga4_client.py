@@ -17,8 +17,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from google.analytics.data_v1beta.types import RunReportRequest, RunReportResponse
 
-from dagster_project.settings import Ga4Settings
 from dagster_project.sources import ga4
+from dagster_project.sources.ga4.settings import Ga4Settings
 from dagster_project.wire import (
     AuthError,
     ConfigError,

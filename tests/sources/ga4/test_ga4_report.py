@@ -10,9 +10,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from dagster_project.settings import Ga4Settings
 from dagster_project.sources import ga4
 from dagster_project.sources.ga4.report import REDACTED, _redacted
+from dagster_project.sources.ga4.settings import Ga4Settings
 from dagster_project.wire import Window
 from dagster_project.wire.contract import whole_periods
 from dagster_project.wire.identity import MAY_BE_PERSONAL, redact_url

@@ -20,9 +20,10 @@ from dagster_project import ingest
 from dagster_project.raw.zone import RawZone
 from dagster_project.sandbox import Sandbox, serve
 from dagster_project.sandbox.company import GOOGLE_ADS_CUSTOMER_ID, GOOGLE_ADS_MANAGER_ID
-from dagster_project.settings import GoogleAdsSettings, load_settings
+from dagster_project.settings import load_settings
 from dagster_project.sources import google_ads as ads
 from dagster_project.sources.google_ads import sandbox as vendor
+from dagster_project.sources.google_ads.settings import GoogleAdsSettings
 from dagster_project.wire.contract import (
     AuthError,
     ConfigError,

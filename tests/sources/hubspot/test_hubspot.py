@@ -14,11 +14,11 @@ import pytest
 
 from dagster_project.raw.zone import RawZone, ShrinkRefused
 from dagster_project.sandbox.company import HUBSPOT_PORTAL_ID, Association, Change, Form, Owner, Submission
-from dagster_project.settings import HubspotProperties
 from dagster_project.sources import hubspot
 from dagster_project.sources.hubspot.api import HubSpot
 from dagster_project.sources.hubspot.rows import contact_properties, deal_properties
 from dagster_project.sources.hubspot.search import SEARCH_PAGE
+from dagster_project.sources.hubspot.settings import HubspotProperties
 from dagster_project.wire.contract import AuthError, ConfigError, DriftError, Tally, VendorError, Window
 from dagster_project.wire.identity import hash_email, hash_phone
 from dagster_project.wire.pacing import Pacer

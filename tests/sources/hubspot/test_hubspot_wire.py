@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from dagster_project.settings import HubspotProperties
 from dagster_project.sources import hubspot
 from dagster_project.sources.hubspot.api import Account, HubSpot
 from dagster_project.sources.hubspot.rows import (
@@ -21,6 +20,7 @@ from dagster_project.sources.hubspot.rows import (
     owner_row,
     pipeline_rows,
 )
+from dagster_project.sources.hubspot.settings import HubspotProperties
 from dagster_project.wire.columns import to_table
 from dagster_project.wire.contract import AuthError, DriftError, QuotaError, Tally, VendorError, Window
 from dagster_project.wire.identity import hash_email

@@ -37,6 +37,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from dagster_project.sandbox import company as kontorra
+from dagster_project.sandbox.endpoints import Served
 from dagster_project.sandbox.faults import Answer, FaultAnswers, Faults
 from dagster_project.sources.ga4.sandbox.answers import ReportAnswer, batch_to_json, batch_to_protobuf, head_of
 from dagster_project.sources.ga4.sandbox.reports import DIMENSIONS, METRICS, Facts, Query, answer
@@ -97,6 +99,16 @@ FAULT_ANSWERS: FaultAnswers = {
         "https://developers.google.com/identity/sign-in/web/devconsole-project.",
     ),
 }
+
+
+def variables(served: Served) -> dict[str, str]:
+    return {
+        "GA4_PROPERTY_ID": kontorra.GA4_PROPERTY_ID,
+        "GA4_CREDENTIALS_FILE": "anonymous",
+        "GA4_TRANSPORT": "grpc" if served.grpc else "rest",
+        "GA4_BASE_URL": served.grpc or served.at,
+        "GA4_CLIENT_ID_DIMENSION": kontorra.GA4_CLIENT_ID_DIMENSION,
+    }
 
 
 def app(company: Company, clock: Clock, faults: Faults) -> ASGIApp:

@@ -26,6 +26,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingR
 from starlette.routing import Route
 
 from dagster_project.sandbox import company as kontorra
+from dagster_project.sandbox.endpoints import Served
 from dagster_project.sandbox.faults import Answer, FaultAnswers, Faults
 from dagster_project.sources.google_ads.sandbox.gaql import Query, Refusal, bad, parse
 
@@ -343,6 +344,19 @@ def _batches(rows: Iterator[dict[str, Any]], fields: list[str]) -> Iterator[byte
         yield opening + encoded()
         opening = b""
     yield b"[]" if opening == b"[" else b"\n]"
+
+
+def variables(served: Served) -> dict[str, str]:
+    return {
+        "GOOGLE_ADS_DEVELOPER_TOKEN": kontorra.GOOGLE_ADS_DEVELOPER_TOKEN,
+        "GOOGLE_ADS_CLIENT_ID": kontorra.GOOGLE_ADS_CLIENT_ID,
+        "GOOGLE_ADS_CLIENT_SECRET": kontorra.GOOGLE_ADS_CLIENT_SECRET,
+        "GOOGLE_ADS_REFRESH_TOKEN": kontorra.GOOGLE_ADS_REFRESH_TOKEN,
+        "GOOGLE_ADS_CUSTOMER_ID": kontorra.GOOGLE_ADS_CUSTOMER_ID,
+        "GOOGLE_ADS_LOGIN_CUSTOMER_ID": kontorra.GOOGLE_ADS_MANAGER_ID,
+        "GOOGLE_ADS_BASE_URL": served.at,
+        "GOOGLE_OAUTH_TOKEN_URL": f"{served.at}/token",
+    }
 
 
 def app(company: Company, clock: Clock, faults: Faults) -> ASGIApp:
