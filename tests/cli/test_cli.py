@@ -252,7 +252,8 @@ def test_doctor_says_how_to_switch_on_what_is_off(funnelhouse: Callable[..., Sai
     assert code == 0
     for variable in ("GA4_PROPERTY_ID", "GA4_CREDENTIALS_FILE", "HUBSPOT_ACCESS_TOKEN", "GOOGLE_ADS_REFRESH_TOKEN"):
         assert variable in said
-    assert "a mapping under `files:` in funnelhouse.yml" in said
+    assert "an entry under `files:`" in said
+    assert "Viewer of the property" in said
 
 
 def test_doctor_asks_each_vendor_that_is_on(
