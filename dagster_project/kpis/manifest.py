@@ -76,8 +76,8 @@ def _measures(content: Mapping[str, Any]) -> dict[str, Measure]:
             **sources,
             by_model=meta.get("by_model"),
         )
-    for measure in measures.values():
-        _must_be_measure(measure.by_model, measures, f"metric {measure.name}: meta key 'by_model'")
+    for known in measures.values():
+        _must_be_measure(known.by_model, measures, f"metric {known.name}: meta key 'by_model'")
     return measures
 
 

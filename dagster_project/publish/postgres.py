@@ -57,7 +57,7 @@ def publish_to_postgres(database: Path, url: str, memory: str | None = None) -> 
     """
     state = "still has the publish before"
     try:
-        config = {"autoinstall_known_extensions": "false", **limits(f"{database}.postgres", memory)}
+        config = limits(f"{database}.postgres", memory) | {"autoinstall_known_extensions": "false"}
         with duckdb.connect(config=config) as connection:
             load_extension(connection, "postgres_scanner")
             connection.execute("set TimeZone = 'UTC'")

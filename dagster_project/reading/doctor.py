@@ -62,7 +62,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
         took = f"{f'{calls} calls, ' if calls else ''}{time.perf_counter() - started:.1f} s{quota}"
         answer = [f"answers: {', '.join(said)}; {took}"] if said else []
         finding.answer, finding.is_broken = "\n".join([*dict.fromkeys(failures), *answer]), bool(failures)
-        for zone in sorted(zones - {None, settings.rules.reporting.time_zone}):
+        for zone in sorted(zone for zone in zones if zone and zone != settings.rules.reporting.time_zone):
             finding.warnings.append(
                 f"its days are days in {zone}, the reports are in {settings.rules.reporting.time_zone}: "
                 "daily figures of this source keep its own days"

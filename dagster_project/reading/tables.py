@@ -53,8 +53,7 @@ def scoreboard(settings: Settings) -> RenderableType:
     table.add_column("running", justify="right", no_wrap=True)
     for by_month in months.values():
         row, running = by_month.get("latest"), by_month.get("running")
-        shown = row or running
-        if shown is None:
+        if (shown := row or running) is None:
             continue
         unit = shown["unit"]
         sign = style.unit_of(unit, currency)

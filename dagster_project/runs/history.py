@@ -83,7 +83,11 @@ class BatchedEventLog(SqliteEventLogStorage):
             )
             ids = list(connection.execute(insert, rows).scalars())
             self._store_asset_event_tags(connection, events, ids)
-            last = {event.dagster_event.asset_key: (event, number) for event, number in zip(events, ids, strict=True)}
+            last = {
+                event.dagster_event.asset_key: (event, number)
+                for event, number in zip(events, ids, strict=True)
+                if event.dagster_event
+            }
             for event, number in last.values():
                 self._store_asset_event(connection, event, number)
 

@@ -9,7 +9,7 @@ import duckdb
 from dagster_project.memory import memory_limit
 
 
-def limits(database: Path | str, memory: str | None) -> dict[str, str]:
+def limits(database: Path | str, memory: str | None) -> dict[str, str | bool | int | float | list[str]]:
     """DuckDB's configuration for a database file; `memory` is what memory_limit() gave, None the machine's default.
 
     The spill folder is the file's own, since two processes that spill into one folder destroy each other's files.

@@ -61,8 +61,8 @@ def day_of(moment_ms: Ints) -> Ints:
 def local_ms(moment_ms: Ints) -> Ints:
     """Wall clock in Berlin, as if it were UTC."""
     hours, position = np.unique(moment_ms // HOUR_MS, return_inverse=True)
-    moments = (datetime.fromtimestamp(hour * 3600, _ZONE) for hour in hours.tolist())
-    offsets_ms = np.array([moment.utcoffset() // timedelta(milliseconds=1) for moment in moments], np.int64)
+    offsets = (datetime.fromtimestamp(hour * 3600, _ZONE).utcoffset() or timedelta() for hour in hours.tolist())
+    offsets_ms = np.array([offset // timedelta(milliseconds=1) for offset in offsets], np.int64)
     return moment_ms + offsets_ms[position]
 
 

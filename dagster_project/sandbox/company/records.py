@@ -89,7 +89,7 @@ def write(
     fillings: dict[int, list[Filling]] = defaultdict(list)
     for filling in sorted(lives.fillings, key=lambda filling: filling.at_ms):
         fillings[filling.person].append(filling)
-    sales = [(sale, person) for person in lives.people for sale in person.sales]
+    sales: list[tuple[Sale, Person | None]] = [(sale, person) for person in lives.people for sale in person.sales]
     sales += [(sale, None) for sale in lives.loose_sales]
 
     contact_ids = _ids(150_000_101, 13, [person.created_ms for person in lives.people])
@@ -239,7 +239,8 @@ def _numbers(people: Sequence[Person], have_one: Sequence[bool]) -> list[tuple[s
     """Area and line of each person's telephone: their own, but for those who share a company's switchboard."""
     given: dict[str, int] = defaultdict(int)
     of_company: dict[int, tuple[str, int]] = {}
-    colleagues, numbers = 0, []
+    colleagues = 0
+    numbers: list[tuple[str, int] | None] = []
     for person, has_one in zip(people, have_one, strict=True):
         country = COUNTRIES[person.country]
         number = numbers[person.original.number] if person.original else None

@@ -124,14 +124,14 @@ class Visits:
 def draw_visits(rng: np.random.Generator, ads: AdHistory, scale: float) -> Visits:
     """The visits of strangers and of people who come back by themselves, in order of time."""
     days, kinds = [], []
-    for number, kind in enumerate(KINDS):
-        expected = HABITS[kind].a_day * demand() * scale
-        if kind == "ai_assistant":
+    for number, name in enumerate(KINDS):
+        expected = HABITS[name].a_day * demand() * scale
+        if name == "ai_assistant":
             expected *= np.linspace(0.3, 2.2, len(DAYS))  # hardly known at first
-        if kind == "robot":
-            expected = np.full(len(DAYS), HABITS[kind].a_day * scale)
-            for day, visits, _ in ROBOT_BURSTS:
-                expected[np.searchsorted(DAYS, np.datetime64(day))] = visits * scale
+        if name == "robot":
+            expected = np.full(len(DAYS), HABITS[name].a_day * scale)
+            for burst, visits, _ in ROBOT_BURSTS:
+                expected[np.searchsorted(DAYS, np.datetime64(burst))] = visits * scale
         count = rng.poisson(expected)
         days.append(np.repeat(np.arange(len(DAYS)), count))
         kinds.append(np.full(count.sum(), number))

@@ -169,7 +169,7 @@ def _read_csv_fast(csv_file: _Csv, bad: BadLine) -> Iterator[Cells]:
         for batch in reader:
             if batch.num_rows == 0:
                 continue
-            breaks = sum(_line_breaks(column) for column in batch.columns)
+            breaks = np.sum([_line_breaks(column) for column in batch.columns], axis=0)
             if breaks.any() and _may_have_swallowed_rows(batch, dialect.delimiter):
                 raise pa.ArrowInvalid("a cell holds what may be rows")
             rows, skipped = _row_numbers(next_row, batch.num_rows, csv_file.skipped)
@@ -209,7 +209,7 @@ def _may_have_swallowed_rows(batch: pa.RecordBatch, delimiter: str) -> bool:
 
 def _row_numbers(first: int, count: int, skipped: deque[Any]) -> tuple[np.ndarray, list[Any]]:
     """The numbers of the next `count` rows, less those that skipped rows have; these leave the queue."""
-    here = []
+    here: list[Any] = []
     while skipped and skipped[0].number < first + count + len(here):
         here.append(skipped.popleft())
     numbers = np.arange(first, first + count + len(here))

@@ -5,13 +5,16 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from dagster_project.sources.files.cells import HIDDEN_QUOTE
 from dagster_project.sources.files.drops import DropFile
 from dagster_project.sources.files.mappings import WHITESPACE, FileMapping
+
+if TYPE_CHECKING:
+    from _csv import Reader
 
 # A quote with a backslash before it would end its cell for all readers: it is hidden until the cell is known.
 _ESCAPED, _ESCAPED_BYTES = re.compile(r"\\(.)", re.DOTALL), re.compile(rb"\\(.)", re.DOTALL)
@@ -57,14 +60,15 @@ class Dialect:
     def hides_quotes(self) -> bool:
         return self.has_escapes and self.has_quotes
 
-    def rows(self, lines: Iterable[str], *, strict: bool = False) -> Iterator[list[str]]:
+    def rows(self, lines: Iterable[str], *, strict: bool = False) -> Reader:
         if self.delimiter == WHITESPACE:
             plain = (line.replace("\t", " ").strip() for line in lines)
             return csv.reader(plain, delimiter=" ", skipinitialspace=True, strict=strict)
         if self.hides_quotes:
             lines = (_ESCAPED.sub(_hidden_quote, line) for line in lines)
-        quoting = csv.QUOTE_MINIMAL if self.has_quotes else csv.QUOTE_NONE
-        return csv.reader(lines, delimiter=self.delimiter, quoting=quoting, strict=strict)
+        if not self.has_quotes:
+            return csv.reader(lines, delimiter=self.delimiter, quoting=csv.QUOTE_NONE, strict=strict)
+        return csv.reader(lines, delimiter=self.delimiter, strict=strict)
 
 
 def dialects_of(mapping: FileMapping, file: DropFile) -> list[Dialect]:

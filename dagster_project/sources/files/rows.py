@@ -199,8 +199,11 @@ class RowReader:
             is_empty = pc.is_null(columns[name])
             waits = pc.and_(is_empty, may_wait)
             is_part = pc.or_(is_part, waits)
-            problems.add(pc.and_not(is_empty, waits), lambda _, name=name: self.columns.empty(name))
+            problems.add(pc.and_not(is_empty, waits), self._says_empty(name))
         return is_part
+
+    def _says_empty(self, name: str) -> Callable[[int], str]:
+        return lambda _row: self.columns.empty(name)
 
     def _tell_of_lost(self, rows: pa.Table) -> None:
         columns = {name: rows.column(name).combine_chunks() for name in rows.column_names}

@@ -244,7 +244,7 @@ def _times(question: Question, report: Report, periods: Sequence[Window], bad: d
     else:
         first_day = _FIRST_DAYS[question.time]
     distinct = texts.dictionary_encode()
-    days = []
+    days: list[date | None] = []
     for text in distinct.dictionary.to_pylist():
         try:
             days.append(only_period if text == OTHER and only_period else first_day(text))

@@ -260,7 +260,9 @@ def _strided(lists: pa.ListArray, width: int) -> list[pa.Array]:
     widths = lists.value_lengths().fill_null(0).to_numpy(zero_copy_only=False)
     if np.any(widths != width):
         raise UnreadableAnswer("a row has more or fewer values than the report has headers")
-    values = lists.flatten().field("value") if width else None
+    if not width:
+        return []
+    values = lists.flatten().field("value")
     return [values.take(pa.array(np.arange(i, len(values), width))).fill_null("") for i in range(width)]
 
 

@@ -220,13 +220,13 @@ class Api:
         for name in DIMENSIONS:
             metadata.dimensions.add(api_name=name, ui_name=name, custom_definition=":" in name)
         for name, kind in METRICS.items():
-            metadata.metrics.add(api_name=name, ui_name=name, type_=MetricType[kind.type_].value)
+            metadata.metrics.add(api_name=name, ui_name=name, type_=MetricType[kind.type_].value)  # type: ignore[misc]
         return metadata
 
     def check_compatibility(self, property_id: str, request: Any) -> Message:
         check_property(property_id)
         check_fields([d.name for d in request.dimensions], [m.name for m in request.metrics])
-        answered, compatible = CheckCompatibilityResponse.pb()(), Compatibility.COMPATIBLE.value
+        answered, compatible = CheckCompatibilityResponse.pb()(), int(Compatibility.COMPATIBLE)
         for dimension in request.dimensions:
             entry = answered.dimension_compatibilities.add(compatibility=compatible)
             entry.dimension_metadata.api_name = dimension.name
@@ -334,7 +334,7 @@ def _api(company: Company, clock: Clock, faults: Faults) -> Api:
 
 
 def _post(api: Api, property_id: str, method: str, body: bytes, call: str) -> Response:
-    kinds = {
+    kinds: dict[str, Any] = {
         "runReport": RunReportRequest,
         "batchRunReports": BatchRunReportsRequest,
         "checkCompatibility": CheckCompatibilityRequest,

@@ -26,7 +26,7 @@ def head_of(query: Query, row_count: int) -> Message:
     for name in query.dimensions:
         head.dimension_headers.add(name=name)
     for name in query.metrics:
-        head.metric_headers.add(name=name, type_=MetricType[METRICS[name].type_].value)
+        head.metric_headers.add(name=name, type_=MetricType[METRICS[name].type_].value)  # type: ignore[misc]
     head.metadata.currency_code, head.metadata.time_zone = CURRENCY, TIME_ZONE
     if query.has_other_row:
         head.metadata.data_loss_from_other_row = True

@@ -171,5 +171,7 @@ def _compare(value: Any, operator: str, wanted: str) -> bool:
     wanted = wanted.upper() if isinstance(value, bool) else wanted
     if operator in ("=", "!="):
         return (seen == wanted) == (operator == "=")
+    left: Any
+    right: Any
     left, right = (float(seen), float(wanted)) if isinstance(value, int | float) else (seen, wanted)
     return {">=": left >= right, "<=": left <= right, ">": left > right, "<": left < right}[operator]
