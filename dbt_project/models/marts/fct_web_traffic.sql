@@ -3,7 +3,7 @@
     incremental_strategy='replace_window',
     window_from='int_web_windows',
     window_column='date_day',
-    on_schema_change='sync_all_columns',
+    on_schema_change='fail',
     post_hook="{{ remember_built_days('int_web_windows') }}"
 ) }}
 {%- set days = days_to_replace('int_web_windows') %}
