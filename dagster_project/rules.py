@@ -40,6 +40,8 @@ Model = Literal[
 ]  # fmt: skip
 Conversion = Literal["lead", "mql", "sql", "opportunity", "order"]
 Transition = Literal["lead>mql", "mql>sal", "sal>sql", "sql>opportunity", "opportunity>won"]
+CostType = Literal["media", "labour", "technology", "agency", "overhead", "distribution"]
+Motion = Literal["inbound", "outbound"]
 CrmName = Literal["hubspot", "files"]
 Grain = Literal["day", "week", "month", "quarter", "year"]
 WEEKDAYS, MODELS, CONVERSIONS, TRANSITIONS, GRAINS = map(get_args, (Weekday, Model, Conversion, Transition, Grain))
@@ -329,8 +331,8 @@ class LedgerLine(_Strict):
     end: date  # inclusive
     amount: Amount
     currency: Currency
-    cost_type: Literal["media", "labour", "technology", "agency", "overhead", "distribution"]
-    motion: Literal["inbound", "outbound"]
+    cost_type: CostType
+    motion: Motion
     channel: str | None = None
     campaign: str | None = None
     acquisition_share: Share = 1.0
@@ -386,7 +388,7 @@ class Config(_Strict):
     attribution: Attribution = Attribution()
     maturity: Maturity = Maturity()
     channels: Channels = Channels()
-    platform_motions: dict[str, Literal["inbound", "outbound"]] = {}
+    platform_motions: dict[str, Motion] = {}
     ledger: tuple[LedgerLine, ...] = ()
     targets: tuple[Target, ...] = ()
     exchange_rates: ExchangeRates = ExchangeRates()

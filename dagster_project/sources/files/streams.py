@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 import pyarrow as pa
 
+from dagster_project.rules import CostType, Grain, Motion, Stage
 from dagster_project.wire.ledger import COST_LINES, TARGETS
 
 TEXT, INTEGER, DOUBLE, FLAG, DAY = pa.string(), pa.int64(), pa.float64(), pa.bool_(), pa.date32()
@@ -105,9 +106,8 @@ CLICK_IDS = dict.fromkeys(
     ("gclid", "fbclid", "yclid", "msclkid", "ttclid", "li_fat_id", "ga_client_id", "ym_client_id"), TEXT
 )
 _LINE = ("line_id", "start_date", "end_date", "cost_type", "motion", "channel", "campaign", "currency_code")
-_STAGES = ("mql", "sal", "sql", "opportunity", "won", "lost")
-_COST_TYPES = ("media", "labour", "technology", "agency", "overhead", "distribution")
-_GRAINS = ("day", "week", "month", "quarter", "year")
+_STAGES = get_args(Stage)[1:]  # a row is a lead by being there
+_COST_TYPES, _MOTIONS, _GRAINS = get_args(CostType), get_args(Motion), get_args(Grain)
 
 FILE_STREAMS: dict[str, FileStream] = {
     stream.name: stream
@@ -377,7 +377,7 @@ FILE_STREAMS: dict[str, FileStream] = {
             required=("start_date", "end_date", "amount", "cost_type"),
             feeds={"cost": (), "media": ("cost_type",)},  # media only where a row is of that type
             dated_by=("start_date", "end_date"),
-            choices={"cost_type": _COST_TYPES, "motion": ("inbound", "outbound")},
+            choices={"cost_type": _COST_TYPES, "motion": _MOTIONS},
         ),
         FileStream(
             "targets",

@@ -1,4 +1,4 @@
-{%- set stages = ['lead', 'mql', 'sal', 'sql', 'opportunity', 'won'] %}
+{%- set stages = funnel_stages() %}
 with stage_dates as (
 
     select * from {{ ref('int_lead_stage_dates') }}

@@ -1,6 +1,6 @@
 -- What is credited to touches: stages that leads reached, deals created, orders; and refunds as entries of their order.
-{%- set stages = ['lead', 'mql', 'sql'] %}
-{%- set kinds = ['lead', 'mql', 'sql', 'opportunity', 'order'] %}
+{%- set stages = conversion_stages() %}
+{%- set kinds = conversion_types() %}
 with leads as (
 
     select * from {{ ref('int_lead_stage_dates') }}

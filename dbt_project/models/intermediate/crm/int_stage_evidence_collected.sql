@@ -101,7 +101,7 @@ files_stages as (
         coalesce(
             stage_map.stage,
             case
-                when lower(files_leads.stage) in ('lead', 'mql', 'sal', 'sql', 'opportunity', 'won', 'lost')
+                when lower(files_leads.stage) in ('{{ (funnel_stages() + ['lost']) | join("', '") }}')
                     then lower(files_leads.stage)
             end
         ) as current_stage
