@@ -14,11 +14,11 @@ import pytest
 import requests
 
 from dagster_project.sandbox import DEMO_CONFIG, Sandbox, serve
-from dagster_project.sandbox.company import HUBSPOT_ACCESS_TOKEN
 from dagster_project.sandbox.server import Call, CallLog, Clock
 from dagster_project.settings import load_settings
+from dagster_project.sources.hubspot.sandbox import ACCESS_TOKEN
 
-HEADERS = {"Authorization": f"Bearer {HUBSPOT_ACCESS_TOKEN}"}
+HEADERS = {"Authorization": f"Bearer {ACCESS_TOKEN}"}
 
 
 @pytest.fixture

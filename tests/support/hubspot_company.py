@@ -14,7 +14,6 @@ from pydantic import SecretStr
 
 from dagster_project.sandbox import Sandbox, serve, server
 from dagster_project.sandbox.company import (
-    HUBSPOT_ACCESS_TOKEN,
     Association,
     Change,
     Form,
@@ -132,7 +131,7 @@ def serve_company(
 
 def settings_for(base_url: str, **more: Any) -> HubspotSettings:
     return HubspotSettings(
-        access_token=SecretStr(more.pop("token", HUBSPOT_ACCESS_TOKEN)),
+        access_token=SecretStr(more.pop("token", hubspot.ACCESS_TOKEN)),
         base_url=base_url,
         hash_key=SecretStr(HASH_KEY),
         **more,

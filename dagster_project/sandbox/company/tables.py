@@ -1,4 +1,4 @@
-"""The tables and records of the invented company, and the names the vendors know it by: no behaviour."""
+"""The tables and records of the invented company: no behaviour."""
 
 from __future__ import annotations
 
@@ -18,18 +18,6 @@ NAME = "Kontorra"
 SITE_HOST = "www.kontorra.example"
 TIME_ZONE = "Europe/Berlin"  # of the web property, the ad account and the reports
 CURRENCY = "EUR"  # of the ad account and the reports; deals are in EUR and USD
-
-# What the vendors know the company by, and the credentials their endpoints accept.
-GA4_PROPERTY_ID = "412345678"
-GA4_CLIENT_ID_DIMENSION = "customUser:client_id"
-HUBSPOT_PORTAL_ID = "26000001"
-HUBSPOT_ACCESS_TOKEN = "sandbox-hubspot-token"
-GOOGLE_ADS_CUSTOMER_ID = "1234567890"
-GOOGLE_ADS_MANAGER_ID = "9876543210"
-GOOGLE_ADS_DEVELOPER_TOKEN = "sandbox-developer-token"
-GOOGLE_ADS_CLIENT_ID = "sandbox-client-id"
-GOOGLE_ADS_CLIENT_SECRET = "sandbox-client-secret"
-GOOGLE_ADS_REFRESH_TOKEN = "sandbox-refresh-token"
 
 # ----------------------------------------------------------------------------------------------------------
 # Web

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from dagster_project.sandbox.server import Clock
 
 VENDOR = "hubspot"
+PORTAL_ID = "26000001"
+ACCESS_TOKEN = "sandbox-hubspot-token"
 SEARCH_CAP = 10_000
 SEARCH_PAGE, LIST_PAGE, LIST_PAGE_WITH_HISTORY = 200, 100, 50
 BATCH_READ, BATCH_READ_WITH_HISTORY = 100, 50
@@ -193,7 +195,7 @@ def missing_scope(*scopes: str) -> Refusal:
 
 
 def variables(served: Served) -> dict[str, str]:
-    return {"HUBSPOT_ACCESS_TOKEN": kontorra.HUBSPOT_ACCESS_TOKEN, "HUBSPOT_BASE_URL": served.at}
+    return {"HUBSPOT_ACCESS_TOKEN": ACCESS_TOKEN, "HUBSPOT_BASE_URL": served.at}
 
 
 def app(
@@ -254,7 +256,7 @@ async def _json(request: Request) -> Any:
 def _admit(request: Request, denied: Mapping[str, tuple[str, ...]]) -> None:
     if len(request.url.path) + len(request.url.query) > LONGEST_URL:
         raise Refusal(414, "URI Too Long")
-    if request.headers.get("authorization") != f"Bearer {kontorra.HUBSPOT_ACCESS_TOKEN}":
+    if request.headers.get("authorization") != f"Bearer {ACCESS_TOKEN}":
         raise _UNAUTHENTICATED
     for start, scopes in denied.items():
         if request.url.path.startswith(start):
@@ -291,7 +293,7 @@ class Portal:
 
     def details(self, _query: Mapping[str, str]) -> dict[str, Any]:
         return {
-            "portalId": int(kontorra.HUBSPOT_PORTAL_ID),
+            "portalId": int(PORTAL_ID),
             "accountType": "STANDARD",
             "timeZone": kontorra.TIME_ZONE,
             "companyCurrency": kontorra.CURRENCY,

@@ -18,9 +18,9 @@ import pytest
 from dagster_project import ingest
 from dagster_project.raw.zone import RawZone
 from dagster_project.sandbox import Sandbox, serve
-from dagster_project.sandbox.company import GA4_PROPERTY_ID
 from dagster_project.settings import load_settings
 from dagster_project.sources import ga4
+from dagster_project.sources.ga4.sandbox import PROPERTY_ID
 from dagster_project.sources.ga4.settings import Ga4Settings
 from dagster_project.wire import AuthError, ConfigError, Page, QuotaError, Tally, VendorError, Window, whole_periods
 
@@ -119,7 +119,7 @@ def test_traffic_is_what_the_company_had(sandbox: Sandbox, transport: str) -> No
     assert len(expected) > 3000
     assert sorted_rows(table, columns) == approximately(sorted(expected, key=repr))
     assert table.schema.equals(ga4.TRAFFIC.schema)
-    assert set(table.column("account_id").to_pylist()) == {GA4_PROPERTY_ID}
+    assert set(table.column("account_id").to_pylist()) == {PROPERTY_ID}
 
 
 def test_campaigns_are_what_the_company_had(sandbox: Sandbox, transport: str) -> None:
@@ -264,11 +264,11 @@ def test_what_is_stored_of_a_property_outlives_its_leaving_the_settings(sandbox:
         page = Page(of_both.select(ga4.TRAFFIC.schema.names))
         zone.replace_days(ga4.TRAFFIC, [day], [page], extracted_at=datetime.now(UTC), checked_on=day)
     outcome = next(ingest.run(settings, zone, [ga4.TRAFFIC], "refresh"))
-    assert outcome.tally.read_accounts == {GA4_PROPERTY_ID}
+    assert outcome.tally.read_accounts == {PROPERTY_ID}
     assert outcome.written.quality["unread_accounts"] == ["555"]
     for day, rows in before.items():
         after = zone.read_day(ga4.TRAFFIC, day)
-        assert set(after["account_id"].to_pylist()) == {"555", GA4_PROPERTY_ID}
+        assert set(after["account_id"].to_pylist()) == {"555", PROPERTY_ID}
         assert pc.sum(after["sessions"]).as_py() == 2 * pc.sum(rows["sessions"]).as_py()
 
 

@@ -30,12 +30,12 @@ from google.api_core import exceptions
 from google.auth.credentials import AnonymousCredentials
 
 from dagster_project.sandbox import server
-from dagster_project.sandbox.company import GA4_PROPERTY_ID, KEY_EVENTS, SESSIONS, Web
+from dagster_project.sandbox.company import KEY_EVENTS, SESSIONS, Web
 from dagster_project.sources.ga4 import sandbox as ga4
-from dagster_project.sources.ga4.sandbox import QUOTAS, Api
+from dagster_project.sources.ga4.sandbox import PROPERTY_ID, QUOTAS, Api
 from dagster_project.sources.ga4.sandbox.requests import Refusal
 
-PROPERTY = f"properties/{GA4_PROPERTY_ID}"
+PROPERTY = f"properties/{PROPERTY_ID}"
 TODAY = date(2026, 6, 10)
 #          day, hour, browser, source, medium, page, query, engaged, views, seconds, key events, new
 BY_HAND = [
@@ -383,10 +383,10 @@ def test_an_exhausted_quota_refuses_until_its_hour_is_over(
     outcomes = []
     for _ in range(3):
         try:
-            api.run_report(GA4_PROPERTY_ID, request, "RunReport")
+            api.run_report(PROPERTY_ID, request, "RunReport")
             outcomes.append("answered")
         except Refusal as refusal:
             outcomes.append(refusal.message)
     assert outcomes == ["answered", "answered", "Exhausted property tokens per hour."]
     moment.append(61.0)
-    api.run_report(GA4_PROPERTY_ID, request, "RunReport")
+    api.run_report(PROPERTY_ID, request, "RunReport")

@@ -19,7 +19,6 @@ import pytest
 from dagster_project import ingest
 from dagster_project.raw.zone import RawZone
 from dagster_project.sandbox import Sandbox, serve
-from dagster_project.sandbox.company import GOOGLE_ADS_CUSTOMER_ID, GOOGLE_ADS_MANAGER_ID
 from dagster_project.settings import load_settings
 from dagster_project.sources import google_ads as ads
 from dagster_project.sources.google_ads import sandbox as vendor
@@ -214,32 +213,32 @@ def test_a_manager_gives_its_enabled_accounts_and_says_what_it_left_out(sandbox:
     assert table.equals(direct)
     paths = [call.path for call in sandbox.calls.list("google_ads", "searchStream")]
     asked = [path.split("/")[3] for path in paths[:3]]
-    assert asked == [GOOGLE_ADS_MANAGER_ID, GOOGLE_ADS_CUSTOMER_ID, vendor.IDLE_CUSTOMER_ID]
+    assert asked == [vendor.MANAGER_ID, vendor.CUSTOMER_ID, vendor.IDLE_CUSTOMER_ID]
     assert tally.notes == [f"account {vendor.CANCELED_CUSTOMER_ID} was skipped: its status is CANCELED"]
-    assert tally.read_accounts == {GOOGLE_ADS_CUSTOMER_ID, vendor.IDLE_CUSTOMER_ID}
+    assert tally.read_accounts == {vendor.CUSTOMER_ID, vendor.IDLE_CUSTOMER_ID}
     assert tally.unread_accounts == {vendor.CANCELED_CUSTOMER_ID}
 
 
 def test_a_cancelled_account_is_skipped_with_a_note(sandbox: Sandbox) -> None:
-    both = f"{vendor.CANCELED_CUSTOMER_ID},{GOOGLE_ADS_CUSTOMER_ID}"
+    both = f"{vendor.CANCELED_CUSTOMER_ID},{vendor.CUSTOMER_ID}"
     table, tally = read(CAMPAIGNS, settings(sandbox.env, GOOGLE_ADS_CUSTOMER_ID=both), AUGUST)
-    assert set(table["account_id"].to_pylist()) == {GOOGLE_ADS_CUSTOMER_ID}
+    assert set(table["account_id"].to_pylist()) == {vendor.CUSTOMER_ID}
     assert tally.notes == [
         f"account {vendor.CANCELED_CUSTOMER_ID} was skipped: it is cancelled or not yet enabled (CUSTOMER_NOT_ENABLED)"
     ]
-    assert (tally.read_accounts, tally.unread_accounts) == ({GOOGLE_ADS_CUSTOMER_ID}, {vendor.CANCELED_CUSTOMER_ID})
+    assert (tally.read_accounts, tally.unread_accounts) == ({vendor.CUSTOMER_ID}, {vendor.CANCELED_CUSTOMER_ID})
 
 
 def test_what_is_stored_of_an_account_outlives_its_cancellation(sandbox: Sandbox, tmp_path: Path) -> None:
     cancelled = vendor.CANCELED_CUSTOMER_ID
-    both, zone = f"{cancelled},{GOOGLE_ADS_CUSTOMER_ID}", RawZone(tmp_path / "raw")
+    both, zone = f"{cancelled},{vendor.CUSTOMER_ID}", RawZone(tmp_path / "raw")
     env = {**sandbox.env, "FUNNELHOUSE_HOME": str(tmp_path)}
 
     def refresh(customer_ids: str) -> ingest.Outcome:
         of = load_settings({**env, "GOOGLE_ADS_CUSTOMER_ID": customer_ids}, folder=tmp_path)
         return next(ingest.run(of, zone, [CAMPAIGNS], "refresh"))
 
-    assert refresh(GOOGLE_ADS_CUSTOMER_ID).status == "ok"
+    assert refresh(vendor.CUSTOMER_ID).status == "ok"
     last_month = zone.extracted_days(CAMPAIGNS)
     before = {day: zone.read_day(CAMPAIGNS, day) for day in last_month}
     for day, rows in before.items():  # as if the account had been read every night before it was cancelled
@@ -252,7 +251,7 @@ def test_what_is_stored_of_an_account_outlives_its_cancellation(sandbox: Sandbox
     assert refresh(both).written.quality["unread_accounts"] == [cancelled]
     for day, rows in before.items():
         after = zone.read_day(CAMPAIGNS, day)
-        assert set(after["account_id"].to_pylist()) == {cancelled, GOOGLE_ADS_CUSTOMER_ID}
+        assert set(after["account_id"].to_pylist()) == {cancelled, vendor.CUSTOMER_ID}
         assert pc.sum(after["cost_micros"]).as_py() == 2 * pc.sum(rows["cost_micros"]).as_py()
 
 

@@ -13,9 +13,9 @@ import pytest
 import requests
 
 from dagster_project.sandbox import Sandbox, serve
-from dagster_project.sandbox.company import GOOGLE_ADS_CUSTOMER_ID as ACCOUNT
-from dagster_project.sandbox.company import GOOGLE_ADS_MANAGER_ID as MANAGER
 from dagster_project.sources.google_ads import sandbox as vendor
+from dagster_project.sources.google_ads.sandbox import CUSTOMER_ID as ACCOUNT
+from dagster_project.sources.google_ads.sandbox import MANAGER_ID as MANAGER
 
 AUGUST = "segments.date BETWEEN '2026-08-01' AND '2026-08-31'"
 

@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 
 from dagster_project.raw.zone import RawZone, ShrinkRefused
-from dagster_project.sandbox.company import HUBSPOT_PORTAL_ID, Association, Change, Form, Owner, Submission
+from dagster_project.sandbox.company import Association, Change, Form, Owner, Submission
 from dagster_project.sources import hubspot
 from dagster_project.sources.hubspot.api import HubSpot
 from dagster_project.sources.hubspot.rows import contact_properties, deal_properties
+from dagster_project.sources.hubspot.sandbox import PORTAL_ID
 from dagster_project.sources.hubspot.search import SEARCH_PAGE
 from dagster_project.sources.hubspot.settings import HubspotProperties
 from dagster_project.wire.contract import AuthError, ConfigError, DriftError, Tally, VendorError, Window
@@ -117,7 +118,7 @@ def test_a_contact_becomes_a_typed_row_without_personal_data(monkeypatch: pytest
     ]
     assert json.loads(row["stage_entered_at"]) == {"lead": "2026-09-02T08:00:00+00:00"}
     assert (row["archived"], row["archivedAt"], row["_extra"]) == (False, None, None)
-    assert row["account_id"] == HUBSPOT_PORTAL_ID
+    assert row["account_id"] == PORTAL_ID
     everything = json.dumps(row, default=str).lower()
     assert not [personal for personal in ("ada", "lovelace", "1711234567") if personal in everything]
 

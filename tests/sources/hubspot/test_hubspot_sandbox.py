@@ -12,12 +12,13 @@ import pytest
 import requests
 
 from dagster_project.sandbox import Sandbox, serve
-from dagster_project.sandbox.company import HISTORY_START, HUBSPOT_ACCESS_TOKEN
+from dagster_project.sandbox.company import HISTORY_START
 from dagster_project.sources import hubspot
+from dagster_project.sources.hubspot.sandbox import ACCESS_TOKEN
 from dagster_project.wire.contract import Page, Stream, Tally, Window
 from tests.support.hubspot_company import FewRecords, at, contact, serve_company, settings_for
 
-BEARER = {"Authorization": f"Bearer {HUBSPOT_ACCESS_TOKEN}"}
+BEARER = {"Authorization": f"Bearer {ACCESS_TOKEN}"}
 TODAY = date(2026, 10, 1)
 
 

@@ -1,7 +1,7 @@
 """The sandbox's GA4 Data API v1beta over REST and gRPC: its methods, its quota, its switches.
 
-What may be asked stands in `ga4_requests.py`, what a report says in `ga4_reports.py`, how it looks on the
-wire in `ga4_answers.py`.
+What may be asked stands in `requests.py`, what a report says in `reports.py`, how it looks on the
+wire in `answers.py`.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from dagster_project.sandbox import company as kontorra
 from dagster_project.sandbox.endpoints import Served
 from dagster_project.sandbox.faults import Answer, FaultAnswers, Faults
 from dagster_project.sources.ga4.sandbox.answers import ReportAnswer, batch_to_json, batch_to_protobuf, head_of
-from dagster_project.sources.ga4.sandbox.reports import DIMENSIONS, METRICS, Facts, Query, answer
+from dagster_project.sources.ga4.sandbox.reports import CLIENT_ID_DIMENSION, DIMENSIONS, METRICS, Facts, Query, answer
 from dagster_project.sources.ga4.sandbox.requests import (
     HTTP_STATUS,
+    PROPERTY_ID,
     Refusal,
     check_fields,
     check_property,
@@ -103,11 +103,11 @@ FAULT_ANSWERS: FaultAnswers = {
 
 def variables(served: Served) -> dict[str, str]:
     return {
-        "GA4_PROPERTY_ID": kontorra.GA4_PROPERTY_ID,
+        "GA4_PROPERTY_ID": PROPERTY_ID,
         "GA4_CREDENTIALS_FILE": "anonymous",
         "GA4_TRANSPORT": "grpc" if served.grpc else "rest",
         "GA4_BASE_URL": served.grpc or served.at,
-        "GA4_CLIENT_ID_DIMENSION": kontorra.GA4_CLIENT_ID_DIMENSION,
+        "GA4_CLIENT_ID_DIMENSION": CLIENT_ID_DIMENSION,
     }
 
 

@@ -16,8 +16,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dagster_project.sandbox.company import GA4_CLIENT_ID_DIMENSION, TIME_ZONE, Web
+from dagster_project.sandbox.company import TIME_ZONE, Web
 
+CLIENT_ID_DIMENSION = "customUser:client_id"  # the custom dimension that the property has registered
 OTHER, NOT_SET = "(other)", "(not set)"
 KEPT_VALUES = 10  # of a wide dimension, while other_row is on
 WIDE_DIMENSIONS = {
@@ -53,7 +54,7 @@ SESSION_COLUMNS = {
     "landingPage": "landing_page",
     "deviceCategory": "device",
     "countryId": "country_id",
-    GA4_CLIENT_ID_DIMENSION: "client_id_dimension",
+    CLIENT_ID_DIMENSION: "client_id_dimension",
 }
 COMPOSED = ("sessionSourceMedium", "landingPagePlusQueryString")
 EVENT_DIMENSIONS = ("eventName", "isKeyEvent")

@@ -9,9 +9,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dagster_project.sandbox.company import GA4_PROPERTY_ID
 from dagster_project.sources.ga4.sandbox.reports import DIMENSIONS, METRICS, Query, resolve_day
 
+PROPERTY_ID = "412345678"  # the company's one property
 MAX_DIMENSIONS, MAX_METRICS, MAX_RANGES = 9, 10, 4
 FIRST_DAY = date(2015, 8, 14)
 _SCHEMA_PAGE = "https://developers.google.com/analytics/devguides/reporting/data/v1/api-schema"
@@ -50,7 +50,7 @@ def check_property(property_id: str) -> None:
             f"Invalid property ID: {property_id}. A numeric Property ID is required. To learn more about "
             f"Property ID, see {_PROPERTY_PAGE}.",
         )
-    if property_id != GA4_PROPERTY_ID:
+    if property_id != PROPERTY_ID:
         raise Refusal(
             "PERMISSION_DENIED",
             "User does not have sufficient permissions for this property. To learn more about Property "

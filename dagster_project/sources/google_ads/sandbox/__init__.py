@@ -42,6 +42,11 @@ BATCH_ROWS = 1_000  # Google: 10,000; fewer here, so that a small company has se
 TOKEN_SECONDS = 3_599
 DAILY_MONTHS_BACK, CLICK_DAYS_BACK = 37, 90
 
+# What the endpoint accepts; the company's account is below an agency's.
+CUSTOMER_ID, MANAGER_ID = "1234567890", "9876543210"
+DEVELOPER_TOKEN = "sandbox-developer-token"
+CLIENT_ID, CLIENT_SECRET = "sandbox-client-id", "sandbox-client-secret"
+REFRESH_TOKEN = "sandbox-refresh-token"
 # Below the manager, beside the company's account: one that never ran an ad, one that was closed.
 IDLE_CUSTOMER_ID, CANCELED_CUSTOMER_ID = "2223334444", "5556667777"
 
@@ -155,8 +160,8 @@ def _clients() -> list[dict[str, Any]]:
     """The hierarchy below the manager, itself included."""
     currency, zone = kontorra.CURRENCY, kontorra.TIME_ZONE
     accounts = [
-        (kontorra.GOOGLE_ADS_MANAGER_ID, True, "ENABLED", 0, f"{kontorra.NAME} agency"),
-        (kontorra.GOOGLE_ADS_CUSTOMER_ID, False, "ENABLED", 1, kontorra.NAME),
+        (MANAGER_ID, True, "ENABLED", 0, f"{kontorra.NAME} agency"),
+        (CUSTOMER_ID, False, "ENABLED", 1, kontorra.NAME),
         (IDLE_CUSTOMER_ID, False, "ENABLED", 1, f"{kontorra.NAME} (not started)"),
         (CANCELED_CUSTOMER_ID, False, "CANCELED", 1, f"{kontorra.NAME} (old)"),
     ]
@@ -225,13 +230,13 @@ class _GoogleAds:
         """https://developers.google.com/identity/protocols/oauth2/web-server#offline"""
         form = {name: values[0] for name, values in parse_qs((await request.body()).decode()).items()}
         client = (form.get("client_id"), form.get("client_secret"))
-        if client != (kontorra.GOOGLE_ADS_CLIENT_ID, kontorra.GOOGLE_ADS_CLIENT_SECRET):
+        if client != (CLIENT_ID, CLIENT_SECRET):
             body = {"error": "invalid_client", "error_description": "The OAuth client was not found."}
             return JSONResponse(body, 401)
         if form.get("grant_type") != "refresh_token":
             body = {"error": "unsupported_grant_type", "error_description": "Invalid grant_type."}
             return JSONResponse(body, 400)
-        if form.get("refresh_token") != kontorra.GOOGLE_ADS_REFRESH_TOKEN:
+        if form.get("refresh_token") != REFRESH_TOKEN:
             body = {"error": "invalid_grant", "error_description": "Token has been expired or revoked."}
             return JSONResponse(body, 400)
         with self._lock:
@@ -284,7 +289,7 @@ class _GoogleAds:
         if not any(client["customer_client.id"] == customer_id for client in _clients()):
             code, message = "CUSTOMER_NOT_FOUND", "No customer found for the provided customer ID."
             raise Refusal("UNAUTHENTICATED", "authenticationError", code, message)
-        manager = kontorra.GOOGLE_ADS_MANAGER_ID  # the user signs in with the agency's account
+        manager = MANAGER_ID  # the user signs in with the agency's account
         if customer_id != manager and request.headers.get("login-customer-id") != manager:
             message = (
                 "User doesn't have permission to access customer. Note: If you're accessing a client "
@@ -298,13 +303,13 @@ class _GoogleAds:
     def _rows(self, query: Query, customer_id: str, call: str) -> Iterator[dict[str, Any]]:
         """All rows of the answer, as JSON objects. Refuses before the first row, as Google does."""
         if query.resource == "customer_client":
-            is_manager = customer_id == kontorra.GOOGLE_ADS_MANAGER_ID
+            is_manager = customer_id == MANAGER_ID
             clients = _clients() if is_manager else [c for c in _clients() if c["customer_client.id"] == customer_id]
             rows = [{**_customer(customer_id), **client} for client in clients]
         elif query.resource == "customer":
             rows = [_customer(customer_id)]
         else:
-            if customer_id == kontorra.GOOGLE_ADS_MANAGER_ID:
+            if customer_id == MANAGER_ID:
                 raise bad(
                     "queryError",
                     "REQUESTED_METRICS_FOR_MANAGER",
@@ -348,12 +353,12 @@ def _batches(rows: Iterator[dict[str, Any]], fields: list[str]) -> Iterator[byte
 
 def variables(served: Served) -> dict[str, str]:
     return {
-        "GOOGLE_ADS_DEVELOPER_TOKEN": kontorra.GOOGLE_ADS_DEVELOPER_TOKEN,
-        "GOOGLE_ADS_CLIENT_ID": kontorra.GOOGLE_ADS_CLIENT_ID,
-        "GOOGLE_ADS_CLIENT_SECRET": kontorra.GOOGLE_ADS_CLIENT_SECRET,
-        "GOOGLE_ADS_REFRESH_TOKEN": kontorra.GOOGLE_ADS_REFRESH_TOKEN,
-        "GOOGLE_ADS_CUSTOMER_ID": kontorra.GOOGLE_ADS_CUSTOMER_ID,
-        "GOOGLE_ADS_LOGIN_CUSTOMER_ID": kontorra.GOOGLE_ADS_MANAGER_ID,
+        "GOOGLE_ADS_DEVELOPER_TOKEN": DEVELOPER_TOKEN,
+        "GOOGLE_ADS_CLIENT_ID": CLIENT_ID,
+        "GOOGLE_ADS_CLIENT_SECRET": CLIENT_SECRET,
+        "GOOGLE_ADS_REFRESH_TOKEN": REFRESH_TOKEN,
+        "GOOGLE_ADS_CUSTOMER_ID": CUSTOMER_ID,
+        "GOOGLE_ADS_LOGIN_CUSTOMER_ID": MANAGER_ID,
         "GOOGLE_ADS_BASE_URL": served.at,
         "GOOGLE_OAUTH_TOKEN_URL": f"{served.at}/token",
     }
