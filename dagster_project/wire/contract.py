@@ -13,13 +13,14 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import pyarrow as pa
 
 # Vendors' histories start when the vendor does: GA4 refuses days before 2015-08-14.
 FIRST_DAY = date(2015, 1, 1)
-PERIODS = ("day", "week", "month", "quarter", "year")
+Period = Literal["day", "week", "month", "quarter", "year"]
+PERIODS = get_args(Period)
 # What figures rest on. A subject with a dot is a column of the one before the dot: whoever feeds `web` without filling
 # it leaves `web.device` incomplete.
 SUBJECTS = {
@@ -329,7 +330,7 @@ class Stream:
     restate_days: int
     deep_restate_days: int
     additive: bool = False
-    period: Literal["day", "week", "month", "quarter", "year"] = "day"
+    period: Period = "day"
     final_after_days: int | None = None
     lead_in_days: int = 0
     earliest: Callable[[date], date] | None = None

@@ -128,6 +128,6 @@ def _token_of(answer: Json, grant: Grant) -> tuple[str, float]:
         )
     said = answer.get("expires_in")
     try:
-        return token, math.inf if said is None else float(said)  # type: ignore[arg-type]
+        return token, math.inf if said is None else float(said)
     except (TypeError, ValueError):
         return token, math.inf

@@ -1,6 +1,6 @@
 """The ad account: campaigns, what was spent on each day, and every click. Budgets are causes, not results.
 
-Clicks become sessions in `company_web`; conversions come back from there (`credit`).
+Clicks become sessions in `web`; conversions come back from there (`credit`).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Special cases, each sure to happen once: archived, deleted and merged contacts, refunds, reopened deals...
 
-They are laid over lives that `company_crm` drew, on the first person whom they can happen to; some on dates
+They are laid over lives that `crm` drew, on the first person whom they can happen to; some on dates
 after the demo's today, so that moving the clock shows them.
 """
 

@@ -1,6 +1,6 @@
 """Visits: what brings them, whose they are, what they look at, and what GA4 comes to know of them and when.
 
-`draw_visits` makes the visits of strangers, `company_crm` then finds out who leaves an address, `visits_at`
+`draw_visits` makes the visits of strangers, `crm` then finds out who leaves an address, `visits_at`
 makes the visits of people known by then, and `finish` turns them all into the SESSIONS and KEY_EVENTS tables.
 """
 

@@ -1,8 +1,8 @@
 """Dropped files to typed rows: the streams of the source `files`, each swept whole at every refresh.
 
 A sweep reads the files of all mappings of its stream, keeps the good rows, reports the bad ones with file,
-line and reason, and de-duplicates by key. What the streams hold: `file_streams.py`; how a file becomes rows:
-`file_rows.py`; which of two rows stays: `file_overlaps.py`.
+line and reason, and de-duplicates by key. What the streams hold: `streams.py`; how a file becomes rows:
+`rows.py`; which of two rows stays: `overlaps.py`.
 """
 
 from __future__ import annotations

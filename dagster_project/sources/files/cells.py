@@ -1,6 +1,6 @@
 """Cells of dropped files as text: trimming, ids, personal data, translations, and what the parsers share.
 
-Column by column with Arrow. Numbers and flags are in `file_formats.py`, days and moments in `file_dates.py`.
+Column by column with Arrow. Numbers and flags are in `formats.py`, days and moments in `dates.py`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Cells of a file as one column of ours: by the mapping's columns, translations, arithmetic and units.
 
-What rows are made of the columns, and which of them are taken: `file_rows.py`.
+What rows are made of the columns, and which of them are taken: `rows.py`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The ways in which dates are written: regular expressions for formats and named formats, names of months.
 
-`file_dates.py` reads cells by them.
+`dates.py` reads cells by them.
 """
 
 from __future__ import annotations

@@ -53,7 +53,7 @@ def moments(
     midnight of `day_zone`, the zone by which days are counted.
     """
     found, failed = _moments(cells, time_zone, date_formats, languages)
-    if day_zone in (None, time_zone):
+    if day_zone is None or day_zone == time_zone:
         return found, failed
     is_day = without_time(cells, date_formats)
     if not pc.any(is_day).as_py():

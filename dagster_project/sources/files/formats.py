@@ -1,4 +1,4 @@
-"""Cells of dropped files to typed values: numbers, money, flags; dates by way of `file_dates.py`.
+"""Cells of dropped files to typed values: numbers, money, flags; dates by way of `dates.py`.
 
 Column by column with Arrow; each parser gives the typed column and a mask of the cells that it could not
 read. Nothing is guessed where two readings differ: such a cell fails, and `why` says what to set.

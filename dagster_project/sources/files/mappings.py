@@ -243,7 +243,7 @@ class FileMapping(BaseModel):
             is_there = name in header or (isinstance(name, str) and header_name(name) in header)
             if is_there or (name not in self.formulas and name != ROW_NUMBER):
                 found[name] = None
-            elif name in self.formulas:
+            elif isinstance(name, str) and name in self.formulas:
                 found |= dict.fromkeys(columns_of(self.formulas[name]))
         return list(found)
 

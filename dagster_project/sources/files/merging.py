@@ -1,7 +1,7 @@
 """Rows that share an id inside one file: line items become one row, negative amounts become refunds of their own.
 
 A shop writes an order's total on its first line item only, a biller writes part refunds under the order's number.
-Both are told apart from deliveries that repeat: which of several files is right is `file_overlaps.py`.
+Both are told apart from deliveries that repeat: which of several files is right is `overlaps.py`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Presets: the mappings of exports that many have (`presets.yml`), and which shape of one fits a file's header.
 
-`file_mappings.py` merges a preset with the entry that names it; here is also what is left open until a file is seen.
+`mappings.py` merges a preset with the entry that names it; here is also what is left open until a file is seen.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Dropped files to columns of cells with line numbers: JSON lines, Parquet; CSV by way of `file_csv.py`.
+"""Dropped files to columns of cells with line numbers: JSON lines, Parquet; CSV by way of `csv.py`.
 
-Cells come as text, or typed where the file is (Parquet); what they mean is for `file_formats.py`. A line that
+Cells come as text, or typed where the file is (Parquet); what they mean is for `formats.py`. A line that
 cannot be taken apart is reported and left out; the lines around it are read.
 """
 
@@ -186,16 +186,18 @@ def _mended(value: Any) -> Any:
     return [_mended(each) for each in value] if isinstance(value, list) else value
 
 
-def _value(record: Any, name: str) -> Any:
-    """The field, or with dots in the name the field of a field."""
+def _value(record: Any, name: Name) -> Any:
+    """The field, or with dots in the name the field of a field. A record has no positions."""
     if name in record:
         return record[name]
+    if isinstance(name, int):
+        return _ABSENT
     outer, _, inner = name.partition(".")
     nested = record.get(outer) if inner else None
     return _value(nested, inner) if isinstance(nested, dict) else _ABSENT
 
 
-def _json_text(value: Any, line: bytes, name: str) -> str | None:
+def _json_text(value: Any, line: bytes, name: Name) -> str | None:
     if type(value) is str:
         return value
     if value is None or value is _ABSENT:

@@ -1,6 +1,6 @@
 """What a file drop can hold: the streams, their columns, and which of them identify a row.
 
-Declarations only. `file_mappings.py` checks a mapping against them, `files.py` reads by them.
+Declarations only. `mappings.py` checks a mapping against them, `__init__.py` reads by them.
 """
 
 from __future__ import annotations

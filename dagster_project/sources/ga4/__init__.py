@@ -1,7 +1,7 @@
 """GA4 Data API: its streams, and which reports each of them asks for.
 
-`ga4_read` turns a window into calls, `ga4_client` makes the calls, `ga4_rows` decodes the answers,
-`ga4_report` gives them the streams' columns. Values stay as the vendor sends them ("(not set)", texts still
+`read` turns a window into calls, `client` makes the calls, `rows` decodes the answers,
+`report` gives them the streams' columns. Values stay as the vendor sends them ("(not set)", texts still
 percent-encoded) except that what looks like a person's address is redacted.
 """
 
@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import date
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import pyarrow as pa
 
 from dagster_project.sources.ga4 import read as ga4_read
 from dagster_project.sources.ga4.report import DATE_RANGES, SOURCE_MEDIUM, Question
 from dagster_project.sources.ga4.settings import Ga4Settings
-from dagster_project.wire.contract import Page, Stream, Tally, Window, schema
+from dagster_project.wire.contract import Page, Period, Stream, Tally, Window, schema
 from dagster_project.wire.source import Source
 
 # Google processes for 24 to 48 hours and restates later (support.google.com/analytics/answer/11198161);
@@ -108,14 +108,14 @@ def _texts(stream: Stream) -> dict[str, str]:
 
 def _stream(
     name: str,
-    domain: Literal["web", "visitors", "sessions"],
+    domain: Literal[web, visitors, sessions],
     dimensions: dict[str, pa.DataType],
     metrics: dict[str, pa.DataType],
     description: str,
     *,
     day: str = "date",
     additive: bool = False,
-    period: Literal["day", "week", "month", "quarter", "year"] = "day",
+    period: Period = "day",
     feeds: tuple[str, ...] = (),
     informs: tuple[str, ...] = (),
     is_on: Callable[[Ga4Settings], bool] = lambda _settings: True,
@@ -237,7 +237,7 @@ VISITORS = tuple(
         feeds=("visitors",) if period == "day" else (),
         informs=("visitors",),
     )
-    for period in PERIOD_DIMENSIONS
+    for period in get_args(Period)
 )
 STREAMS = (TRAFFIC, CAMPAIGNS, KEY_EVENTS, *VISITORS, SESSIONS)
 _BY_NAME: dict[str, Any] = {stream.name: stream for stream in STREAMS}

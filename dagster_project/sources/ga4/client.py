@@ -327,18 +327,18 @@ class Ga4Client:
     def _account(self) -> str:
         if self._settings.credentials_file == "anonymous":
             return "the service account"
-        return self._credentials(is_loopback=False).service_account_email
+        return str(getattr(self._credentials(is_loopback=False), "service_account_email", "the service account"))
 
 
 class _BytesOverGrpc(BetaAnalyticsDataGrpcTransport):
     """The client's gRPC transport with reports left as bytes."""
 
     @cached_property
-    def run_report(self) -> Callable[..., bytes]:
+    def run_report(self) -> Callable[..., bytes]:  # type: ignore[override]  # not parsed: that is what it is for
         return self._stub("RunReport", RunReportRequest)
 
     @cached_property
-    def batch_run_reports(self) -> Callable[..., bytes]:
+    def batch_run_reports(self) -> Callable[..., bytes]:  # type: ignore[override]
         return self._stub("BatchRunReports", BatchRunReportsRequest)
 
     def _stub(

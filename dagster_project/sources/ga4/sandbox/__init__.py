@@ -10,7 +10,7 @@ import json
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -178,7 +178,7 @@ def grpc_handlers(company: Company, clock: Clock, faults: Faults) -> list[grpc.G
 class Api:
     """The Data API of the company's one property, whatever the transport. Thread-safe."""
 
-    def __init__(self, company: Company, clock: Clock, faults: Faults, quotas: dict[str, tuple[int, float]]) -> None:
+    def __init__(self, company: Company, clock: Clock, faults: Faults, quotas: Mapping[str, tuple[int, float]]) -> None:
         self._company, self._clock, self._faults = company, clock, faults
         self._quota = _Quota(quotas)
         self._lock = threading.Lock()
@@ -272,7 +272,7 @@ class Api:
 class _Quota:
     """What is left of each quota of the property. Hours and days are of the real clock."""
 
-    def __init__(self, quotas: dict[str, tuple[int, float]]) -> None:
+    def __init__(self, quotas: Mapping[str, tuple[int, float]]) -> None:
         self._quotas = quotas
         self._left = {name: amount for name, (amount, _) in quotas.items()}
         self._whole_again = {name: time.monotonic() + seconds for name, (_, seconds) in quotas.items()}

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -55,7 +56,7 @@ class ReportAnswer:
         encoded = []
         for i, name in enumerate(self.page.schema.names):
             field = "dimension_values" if i < self.dimensions else "metric_values"
-            encoded.append(_encoded(self.page, name, lambda v, f=field: row(**{f: [{"value": v}]}).SerializeToString()))
+            encoded.append(_encoded(self.page, name, partial(_row_of, row, field)))
         rows = b""
         if self.page.num_rows:
             joined = pc.binary_join_element_wise(*encoded, b"")
@@ -84,6 +85,11 @@ class ReportAnswer:
         ]
         rows = pc.binary_join_element_wise(b"{", pc.binary_join_element_wise(*lists, b","), b"},", b"")
         return text[:-1] + b',"rows":[' + _content(rows)[:-1] + b"]}"
+
+
+def _row_of(row: Callable[..., Message], field: str, value: str) -> bytes:
+    """A row that has one value only."""
+    return bytes(row(**{field: [{"value": value}]}).SerializeToString())
 
 
 def _encoded(page: pa.Table, name: str, encode: Callable[[str], bytes]) -> pa.Array:
