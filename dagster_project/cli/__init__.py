@@ -80,7 +80,7 @@ def _say(error: Exception) -> None:
 def _mendable() -> tuple[type[Exception], ...]:
     from dagster_project.kpis import CatalogueError, InputError, QuestionError
     from dagster_project.publish import PublishError
-    from dagster_project.raw.zone import RawZoneError
+    from dagster_project.raw.store import RawZoneError
     from dagster_project.runs.runner import RunFailed
     from dagster_project.settings import SettingsError
     from dagster_project.wire import SourceError

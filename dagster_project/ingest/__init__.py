@@ -19,7 +19,8 @@ from queue import Queue
 from typing import Any, Literal
 
 from dagster_project.ingest import patience
-from dagster_project.raw.zone import RawZone, RawZoneError, Written
+from dagster_project.raw.store import RawZoneError
+from dagster_project.raw.zone import RawZone, Written
 from dagster_project.rules import WEEKDAYS
 from dagster_project.settings import Settings
 from dagster_project.sources import all_sources, all_streams, settings_of

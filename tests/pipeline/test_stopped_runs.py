@@ -17,7 +17,8 @@ from dagster_project.defs.kpis import KPI_KEYS
 from dagster_project.defs.publish import published
 from dagster_project.defs.resources import Installation
 from dagster_project.defs.schedules import RETRIES
-from dagster_project.raw.zone import SCHEMA_DAY, RawZone, Written
+from dagster_project.raw.store import SCHEMA_DAY
+from dagster_project.raw.zone import RawZone, Written
 from dagster_project.runs import instance
 from dagster_project.runs.errors import why_it_failed
 from dagster_project.wire import Page, Stream

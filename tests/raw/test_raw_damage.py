@@ -15,7 +15,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from dagster_project import ingest
-from dagster_project.raw.zone import LEDGER, PART, REFUSALS, SCHEMA_DAY, STATUS, RawZone
+from dagster_project.raw.days import LEDGER, REFUSALS, STATUS
+from dagster_project.raw.store import PART, SCHEMA_DAY
+from dagster_project.raw.zone import RawZone
 from dagster_project.runs import verify
 from dagster_project.settings import Settings, load_settings
 from dagster_project.wire import Page, Stream, Tally, Window, schema

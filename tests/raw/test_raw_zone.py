@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dagster_project.raw.zone import PART, RawZone, RawZoneError, ShrinkRefused
+from dagster_project.raw.store import PART, RawZoneError
+from dagster_project.raw.zone import RawZone, ShrinkRefused
 from dagster_project.wire.contract import Page, Stream, Window, schema
 from tests.support.what_happens import happens
 
@@ -283,7 +284,7 @@ def test_duckdb_reads_a_declared_stream_without_days_as_an_empty_typed_table(tmp
 
 
 def test_a_window_larger_than_memory_goes_over_disk(tmp_path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
-    monkeypatch.setattr("dagster_project.raw.zone.SPILL_AT_BYTES", 1000)
+    monkeypatch.setattr("dagster_project.raw.collected.SPILL_AT_BYTES", 1000)
     zone = RawZone(tmp_path)
     pages = [report(*((d, f"s{i}", i) for d in days(DAY, 3))) for i in range(50)]
     written = put(zone, pages, count=3)
