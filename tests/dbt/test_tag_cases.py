@@ -18,6 +18,7 @@ import yaml
 from dagster_project.settings import rules_of
 from dagster_project.sources.files.settings import FilesSettings
 from dagster_project.wire import Tally
+from dagster_project.wire.variables import SettingsError
 from tests.support.crm_rows import portal
 from tests.support.crm_world import lead, submission
 from tests.support.crm_world import session as visit
@@ -143,7 +144,7 @@ def test_declared_channels_of_leads_stand(dropped: Dropped, cases: Path) -> None
 def test_a_channel_that_nobody_declared_is_an_error_with_the_list(dropped: Dropped, cases: Path) -> None:
     # as the folder has it: the rule names Podcast and nothing is declared
     with pytest.raises(
-        ValueError,
+        SettingsError,
         match=r"channels.rules.0.channel = 'Podcast': no such channel; declare it under channels.own, or name one of",
     ):
         dropped(cases / "incomplete_rows")
