@@ -108,7 +108,7 @@ def _texts(stream: Stream) -> dict[str, str]:
 
 def _stream(
     name: str,
-    domain: Literal[web, visitors, sessions],
+    domain: Literal["web", "visitors", "sessions"],
     dimensions: dict[str, pa.DataType],
     metrics: dict[str, pa.DataType],
     description: str,
