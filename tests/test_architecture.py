@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from dagster_project.sources import all_sources
 
 PROJECT = Path(__file__).resolve().parents[1]
 CODE = PROJECT / "dagster_project"
@@ -42,6 +45,25 @@ FORBIDDEN = {
 # sources/<name> -> the one other source that it may know: what its rows are read by
 KNOWS = {"ga4_export": "files"}
 LAYERS = ["staging", "intermediate", "marts"]
+# an arrow upwards, which makes a circle: file -> the rooms that it enters; this list may only become shorter
+UPWARDS = {"runs/runner.py": {"defs", "definitions"}}  # it runs the jobs that defs/ declares
+# files of more than LONG lines, how many, and why; this list may only become shorter, and the files in it too
+LONG = 400
+TOO_LONG = {
+    "ingest/__init__.py": (472, "the plan of days and the reading in threads"),
+    "rules.py": (514, "all rules that are nobody's own, one class each"),
+    "sandbox/company/crm.py": (423, "the life of every lead"),
+    "sandbox/company/records.py": (545, "CRM records as of a moment, by HubSpot's names"),
+    "sandbox/company/web.py": (449, "visits and what happens in them"),
+    "sources/files/streams.py": (425, "the columns of ten streams"),
+    "sources/hubspot/rows.py": (473, "the rows of six streams"),
+    "sources/hubspot/sandbox.py": (721, "the endpoint: search, batch reads, listings, refusals"),
+    "wire/contract.py": (402, "the contract of a stream with its words"),
+}
+# the only place that may import what Dagster keeps for itself
+PRIVATE = "runs/history.py"
+# rooms that must do for any source; what names one is that source's own business
+FOR_ALL_SOURCES = ("cli", "defs", "ingest", "publish", "raw", "reading", "runs", "settings", "warehouse", "wire")
 
 
 def modules() -> Iterator[tuple[str, Path]]:
@@ -78,6 +100,66 @@ def test_imports_point_downwards() -> None:
             if top == "dagster_project" and room in ALLOWED and entered not in (room, *ALLOWED[room]):
                 wrong.append(f"{path.relative_to(PROJECT)} imports {name}")
     assert wrong == []
+
+
+def _entered() -> dict[str, set[str]]:
+    """Room -> the rooms that it imports from, without the arrows of UPWARDS."""
+    rooms = {room for room, _ in modules()}
+    entered: dict[str, set[str]] = {room: set() for room in rooms}
+    for room, path in modules():
+        to = {name.split(".")[1] for name in imports(path) if name.startswith("dagster_project.")} & rooms - {room}
+        entered[room] |= to - UPWARDS.get(str(path.relative_to(CODE)), set())
+    return entered
+
+
+def test_rooms_make_no_circle() -> None:
+    # the endpoints in sources/<name>/sandbox serve the invented company, and are found in their folders (see below)
+    left = {room: to - ({"sandbox"} if room == "sources" else set()) for room, to in _entered().items()}
+    while free := {room for room, to in left.items() if not to & left.keys()}:
+        left = {room: to for room, to in left.items() if room not in free}
+    assert left == {}
+
+
+def test_no_room_is_entered_by_everybody_but_wire() -> None:
+    entered = _entered()
+    by = {room: {other for other, to in entered.items() if room in to} for room in entered}
+    assert {room: sorted(who) for room, who in by.items() if room != "wire" and len(who) > len(entered) / 3} == {}
+
+
+def test_every_known_arrow_upwards_is_still_there() -> None:
+    for file, rooms in UPWARDS.items():
+        assert {name.split(".")[1] for name in imports(CODE / file) if name.startswith("dagster_project.")} >= rooms
+
+
+def test_modules_fit_in_a_head() -> None:
+    lines = {str(path.relative_to(CODE)): len(path.read_text().splitlines()) for _, path in modules()}
+    assert {file for file, count in lines.items() if count > LONG} == set(TOO_LONG)
+    assert {file: lines[file] for file, (most, _) in TOO_LONG.items() if lines[file] > most} == {}
+
+
+def test_what_dagster_keeps_for_itself_is_imported_in_one_place_and_is_there() -> None:
+    private = {
+        (str(path.relative_to(CODE)), name)
+        for _, path in modules()
+        for name in imports(path)
+        if re.match(r"dagster(_dbt)?\.(.*\.)?_", name)
+    }
+    assert {file for file, _ in private} == {PRIVATE}
+    for _, name in private:
+        module, _, member = name.rpartition(".")
+        assert hasattr(importlib.import_module(module), member), f"{name} is gone from this version of Dagster"
+
+
+def test_what_is_for_all_sources_names_none() -> None:
+    vendors = "|".join(name for name, source in all_sources().items() if source.required)
+    named = [
+        f"{path.relative_to(PROJECT)}:{node.lineno} says {node.value!r}"
+        for room, path in modules()
+        if room in FOR_ALL_SOURCES
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and re.fullmatch(vendors, node.value)
+    ]
+    assert named == []
 
 
 def _source_and_part(path: Path) -> tuple[str, str]:
