@@ -5,8 +5,10 @@ from collections.abc import Iterator
 import dagster as dg
 
 from dagster_project import kpis
+from dagster_project.defs.metadata import column_schema, made_by, team
 from dagster_project.defs.resources import Installation, Reporter
 from dagster_project.defs.shared import WRITER_POOL, dbt_project
+from dagster_project.kpis import contract
 from dagster_project.warehouse.connections import opened
 from dagster_project.warehouse.locks import warehouse_lock
 
@@ -22,6 +24,11 @@ KPI_KEYS = [dg.AssetKey(["kpi", table]) for table in kpis.TABLES]
             description=of.grain,
             group_name="kpi",
             kinds={"duckdb", "metricflow"},
+            owners=[team(name) for name in kpis.owners(dbt_project.manifest_path.parent)],
+            metadata={
+                **column_schema((name, kind, said) for name, (kind, said) in of.columns.items()),
+                **made_by(contract.__file__, "the contract of the KPI tables"),
+            },
         )
         for table, of in kpis.TABLES.items()
     ],

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 
 import dagster as dg
 
+from dagster_project import publish as publishing
 from dagster_project.defs.kpis import KPI_KEYS
+from dagster_project.defs.metadata import DATA_TEAM, made_by
 from dagster_project.defs.resources import Installation
 from dagster_project.defs.shared import REPEAT_TAG, WRITER_POOL
 from dagster_project.publish import DATABASE, PublishError, publish
@@ -26,6 +28,8 @@ PUBLISHED_KEY = dg.AssetKey(["published", "funnelhouse"])
     group_name="published",
     kinds={"duckdb", "parquet"},
     pool=WRITER_POOL,
+    owners=[DATA_TEAM],
+    metadata=made_by(publishing.__file__, "the publish"),
     description="The copy that BI reads: one DuckDB file and a Parquet file a table, swapped in by one rename.",
 )
 def published(context: dg.AssetExecutionContext, installation: Installation) -> Iterator[dg.MaterializeResult]:
@@ -35,6 +39,7 @@ def published(context: dg.AssetExecutionContext, installation: Installation) -> 
     metadata = {
         "folder": dg.MetadataValue.path(str(result.folder)),
         "tables": len(result.tables),
+        "rows_by_table": dg.MetadataValue.json(result.tables),
         "dagster/row_count": sum(result.tables.values()),
         "bytes_written": result.bytes_written,
     }

@@ -13,7 +13,7 @@ from dagster_project.kpis.build import build
 from dagster_project.kpis.catalogue import CatalogueError
 from dagster_project.kpis.contract import KEY, TABLES, table_name
 from dagster_project.kpis.inputs import InputError
-from dagster_project.kpis.manifest import load_catalogue
+from dagster_project.kpis.manifest import load_catalogue, owners
 from dagster_project.kpis.periods import GRAINS
 
 # what the semantic models read, and with it what the KPI tables depend on
@@ -23,5 +23,5 @@ MARTS = (
 )  # fmt: skip
 
 __all__ = [
-    "GRAINS", "KEY", "MARTS", "TABLES", "CatalogueError", "Explanation", "InputError", "QuestionError", "build", "explain", "load_catalogue", "show", "table_name",
+    "GRAINS", "KEY", "MARTS", "TABLES", "CatalogueError", "Explanation", "InputError", "QuestionError", "build", "explain", "load_catalogue", "owners", "show", "table_name",
 ]  # fmt: skip

@@ -62,6 +62,17 @@ class Days(Store):
         """The days that are on disk, empty ones included, oldest first."""
         return sorted(self._stored_days(stream))
 
+    def rows_by_day(self, stream: Any) -> dict[date, int]:
+        """The days that are on disk, empty ones included, and the rows of each."""
+        ledger = self._read_ledger(stream)
+        known = dict(zip(ledger.column("day").to_pylist(), ledger.column("rows").to_pylist(), strict=True))
+        return {day: known.get(day, 0) for day in self.extracted_days(stream)}
+
+    def last_checked(self, stream: Any) -> date | None:
+        """The day of the last good read, whether or not it found anything new; None = never."""
+        days = [*self._read_ledger(stream).column("checked_on").to_pylist(), self.listed_on(stream)]
+        return max((day for day in days if day), default=None)
+
     def read_day(self, stream: Any, day: date) -> pa.Table:
         """One stored day, `_extracted_at` included. Raises FileNotFoundError for a day never extracted."""
         with self._fs.open(self._day_path(stream, day), "rb") as file:

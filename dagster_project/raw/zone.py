@@ -186,9 +186,9 @@ class RawZone(Days):
                     parts=parts(),
                 )
 
-    def write_index(self, streams: Iterable[tuple[Any, bool]]) -> None:
+    def write_index(self, streams: Iterable[tuple[Any, bool]]) -> dict[str, int]:
         """Write `days`, `streams`, `subjects` and `refusals` to `_meta`, over all `(stream, is_on)`: what dbt knows of the
-        raw zone."""
+        raw zone. Returns the rows of each."""
         days, overview, subjects, refusals = [], [], [], []
         for stream, is_on in streams:
             refusals += [
@@ -199,10 +199,15 @@ class RawZone(Days):
             days.append(index_rows(stream, ledger))
             overview.append(overview_row(stream, is_on, ledger, self._status(stream)))
             subjects += subject_rows(stream, self._status(stream).get("parts"))
-        self._put(f"{self._path}/_meta/days.parquet", pa.concat_tables([DAYS_SCHEMA.empty_table(), *days]))
-        self._put(f"{self._path}/_meta/streams.parquet", pa.Table.from_pylist(overview, schema=STREAMS_SCHEMA))
-        self._put(f"{self._path}/_meta/refusals.parquet", pa.Table.from_pylist(refusals, schema=REFUSALS_SCHEMA))
-        self._put(f"{self._path}/_meta/subjects.parquet", pa.Table.from_pylist(subjects, schema=SUBJECTS_SCHEMA))
+        tables = {
+            "days": pa.concat_tables([DAYS_SCHEMA.empty_table(), *days]),
+            "streams": pa.Table.from_pylist(overview, schema=STREAMS_SCHEMA),
+            "refusals": pa.Table.from_pylist(refusals, schema=REFUSALS_SCHEMA),
+            "subjects": pa.Table.from_pylist(subjects, schema=SUBJECTS_SCHEMA),
+        }
+        for name, table in tables.items():
+            self._put(f"{self._path}/_meta/{name}.parquet", table)
+        return {name: table.num_rows for name, table in tables.items()}
 
     def _commit(
         self,
