@@ -40,8 +40,12 @@ _BROKEN = (
 )
 _SECRET_NAMES = r"(?:access_token|refresh_token|client_secret|api_token|api_key|token|key|authorization)"
 _SECRETS = re.compile(rf"(?i)({_SECRET_NAMES}[\"']?\s*[=:]\s*[\"']?(?:bearer\s+)?|bearer\s+)([^\s\"'&,}}]{{6,}})")
-# A whole number that 64 bits may not hold, outside of texts: orjson would make a float of it.
-_LONG_NUMBER = re.compile(rb"[\[:,\s]-?[0-9]{19}")
+# A body's signs by kind: what may come before a number outside of a text, digits, the rest.
+_KINDS = bytes(
+    ord("0") if chr(sign) in "0123456789" else ord(",") if chr(sign) in "[:,- \t\r\n" else ord("x")
+    for sign in range(256)
+)
+_LONG_NUMBER = b"," + b"0" * 19  # a whole number that 64 bits may not hold: orjson would make a float of it
 
 
 def redact(text: str) -> str:
@@ -275,7 +279,7 @@ class Http:
 def parsed_json(body: bytes) -> Json:
     """The JSON of a body. One odd value does not spoil it: bytes that are no text and halves of a character (an emoji
     that was cut in two) are U+FFFD, a number of thousands of digits is text. Raises ValueError, RecursionError."""
-    if not _LONG_NUMBER.search(body):
+    if not body[:1].isdigit() and _LONG_NUMBER not in body.translate(_KINDS):
         try:
             return orjson.loads(body)
         except orjson.JSONDecodeError:  # what only Python's parser takes, or nobody

@@ -151,6 +151,12 @@ def emails(value: str | None) -> list[str]:
     return list(dict.fromkeys(part for part in parts if _EMAIL.fullmatch(part) and not _is_nobodys(part)))
 
 
+def plain_email(text: str) -> str | None:
+    """As `normalise_email`, of what is known to be one e-mail and nothing else, of letters, digits and `._+-`."""
+    email = text.lower()
+    return None if _is_nobodys(email) else email
+
+
 def _is_nobodys(email: str) -> bool:
     local, _, domain = email.rpartition("@")
     return local in _NOBODYS_LOCAL_PARTS or domain in _NOBODYS_DOMAINS

@@ -1,7 +1,7 @@
 """HubSpot CRM: contacts and deals with their stage history, owners, pipelines, forms and submissions.
 
-Belongs here: the streams, and in which order they are read. The wire is in `api`, the rows are in
-`rows`.
+Belongs here: the streams, and in which order they are read. The wire is in `api`, the columns are made
+in `rows`.
 
 A window of contacts or deals is a search by last change (200 a page, oldest first), a batch read of what was
 found with the history of its stage (50 a call, the vendor's most), for deals two batch reads of associations
@@ -12,7 +12,7 @@ none of which counts as a change of the record.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from typing import Any
@@ -22,28 +22,22 @@ import pyarrow as pa
 from dagster_project.sources.hubspot.answers import SOURCE as NAME
 from dagster_project.sources.hubspot.answers import FormTypeNotAllowed, NotFound, Record
 from dagster_project.sources.hubspot.api import Account, HubSpot, in_chunks
-from dagster_project.sources.hubspot.rows import (
+from dagster_project.sources.hubspot.asked import Asked, contact_properties, deal_properties
+from dagster_project.sources.hubspot.lists import form_row, owner_row, pipeline_rows, submission_row
+from dagster_project.sources.hubspot.rows import contacts_table, deals_table, version_moment
+from dagster_project.sources.hubspot.schemas import (
     CONTACTS_SCHEMA,
     DEALS_SCHEMA,
     FORMS_SCHEMA,
     OWNERS_SCHEMA,
     PIPELINES_SCHEMA,
     SUBMISSIONS_SCHEMA,
-    Asked,
-    contact_properties,
-    contact_row,
-    deal_properties,
-    deal_row,
-    form_row,
-    owner_row,
-    pipeline_rows,
-    submission_row,
-    version_moment,
 )
 from dagster_project.sources.hubspot.search import milliseconds
 from dagster_project.sources.hubspot.settings import RULES, HubspotProperties, HubspotSettings
-from dagster_project.wire.columns import RETYPED_FROM, instant, to_table
+from dagster_project.wire.columns import to_table
 from dagster_project.wire.contract import DriftError, Page, Stream, Tally, Window
+from dagster_project.wire.json_cells import UNREADABLE, instant
 from dagster_project.wire.source import Source
 
 # Search shows a change only after a while (connectors in the field trail it by an hour), so a day that was
@@ -135,43 +129,12 @@ def _page(
 ) -> Page:
     """The records as a page, each once; associations are asked for here. An archived record has none."""
     records = list({record.get("id"): record for record in records}.values())
-    key = _hash_key(portal.settings)
     if kind is _CONTACT:
-        rows = _rows(records, lambda record: contact_row(record, asked, account, key), stream, portal.tally)
-    else:
-        live = [str(record.get("id")) for record in records if not record.get("archived")]
-        of = {name: portal.associations(kind.name, name, live) for name in kind.associated}
-        rows = _rows(
-            records,
-            lambda record: deal_row(record, asked, account, **_associations_of(record, of)),
-            stream,
-            portal.tally,
-        )
-    return Page(to_table(stream, rows, required=("createdate",), tally=portal.tally))
-
-
-def _rows(
-    records: Sequence[Record], row_of: Callable[[Record], dict[str, Any]], stream: Stream, tally: Tally
-) -> list[dict[str, Any]]:
-    """The rows of the records; one that has not the shape of a record is a bad row. Raises DriftError where none has."""
-    rows: list[dict[str, Any]] = []
-    odd: dict[str, DriftError] = {}
-    for record in records:
-        try:
-            rows.append(row_of(record))
-        except DriftError as error:
-            odd[str(record.get("id"))[:40]] = error
-    if len(odd) >= RETYPED_FROM and not rows:
-        raise next(iter(odd.values()))
-    for record_id, error in odd.items():
-        tally.bad_row(f"{error} (record {record_id})")
-    return rows
-
-
-def _associations_of(record: Record, of: Mapping[str, Mapping[str, list[Record]]]) -> dict[str, list[Record] | None]:
-    if record.get("archived"):
-        return dict.fromkeys(of)
-    return {name: found.get(str(record.get("id")), []) for name, found in of.items()}
+        key = _hash_key(portal.settings)
+        return Page(contacts_table(stream, records, asked, account, key, portal.tally))
+    live = [str(record.get("id")) for record in records if not record.get("archived")]
+    contacts, companies = (portal.associations(kind.name, name, live) for name in kind.associated)
+    return Page(deals_table(stream, records, asked, account, contacts, companies, portal.tally))
 
 
 # ---- lists that are small enough to be listed whole --------------------------------------------------------
@@ -240,7 +203,7 @@ def _between(submissions: Iterable[Record], start: datetime | None, end: datetim
     for submission in submissions:
         try:
             submitted_at = instant(submission.get("submittedAt"))
-        except (TypeError, ValueError, OverflowError, OSError):
+        except UNREADABLE:
             yield submission  # to_table says what is wrong with it
             continue
         if start is not None and submitted_at < start:

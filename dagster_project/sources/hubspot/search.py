@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from dagster_project.sources.hubspot.answers import Answers, Record, next_page
-from dagster_project.wire.columns import instant
 from dagster_project.wire.contract import DriftError, VendorError
 from dagster_project.wire.http import Http, Json
+from dagster_project.wire.json_cells import UNREADABLE, instant
 from dagster_project.wire.pacing import Pacer
 from dagster_project.wire.rest import cursor_pages
 
@@ -127,7 +127,7 @@ class Search:
         value = self.answers.take(record, "properties", dict).get(cursor)
         try:
             return milliseconds(value)
-        except (ValueError, TypeError, OverflowError, OSError) as error:
+        except UNREADABLE as error:
             message = f"field {cursor!r} should be a moment, HubSpot sent a {type(value).__name__}"
             raise DriftError(message, **self.answers.where) from error
 

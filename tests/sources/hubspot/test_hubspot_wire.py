@@ -12,14 +12,9 @@ import pytest
 
 from dagster_project.sources import hubspot
 from dagster_project.sources.hubspot.api import Account, HubSpot
-from dagster_project.sources.hubspot.rows import (
-    contact_properties,
-    contact_row,
-    deal_properties,
-    deal_row,
-    owner_row,
-    pipeline_rows,
-)
+from dagster_project.sources.hubspot.asked import contact_properties, deal_properties
+from dagster_project.sources.hubspot.lists import owner_row, pipeline_rows
+from dagster_project.sources.hubspot.rows import contacts_table, deals_table
 from dagster_project.sources.hubspot.settings import HubspotProperties
 from dagster_project.wire.columns import to_table
 from dagster_project.wire.contract import AuthError, DriftError, QuotaError, Tally, VendorError, Window
@@ -310,7 +305,7 @@ def test_a_recorded_search_is_parsed(scripted: ScriptedServer, shared_dir: Path)
 def test_a_captured_contact_is_parsed(shared_dir: Path) -> None:
     record = with_moments(recorded(shared_dir, "estuary_capture_contacts"), "lastmodifieddate")
     asked = contact_properties({*record["properties"]}, HubspotProperties())
-    (row,) = to_table(hubspot.CONTACTS, [contact_row(record, asked, ACCOUNT, KEY)]).to_pylist()
+    (row,) = contacts_table(hubspot.CONTACTS, [record], asked, ACCOUNT, KEY).to_pylist()
     assert (row["id"], row["lifecyclestage"]) == ("72810357568", "lead")
     assert (row["hs_analytics_source"], row["hs_analytics_source_data_2"]) == ("OFFLINE", "sample-contact")
     assert row["lifecyclestage_history"] == [
@@ -327,7 +322,7 @@ def test_a_captured_contact_is_parsed(shared_dir: Path) -> None:
 def test_a_captured_deal_is_parsed(shared_dir: Path) -> None:
     record = with_moments(recorded(shared_dir, "estuary_capture_deals"), "hs_lastmodifieddate")
     asked = deal_properties({*record["properties"], "closedate"}, HubspotProperties())
-    (row,) = to_table(hubspot.DEALS, [deal_row(record, asked, ACCOUNT, [], [])]).to_pylist()
+    (row,) = deals_table(hubspot.DEALS, [record], asked, ACCOUNT, {}, {}).to_pylist()
     assert (row["id"], float(row["amount"]), row["dealstage"]) == (
         "35447325508",
         43.0,
@@ -369,8 +364,8 @@ def test_sample_contacts_are_parsed(shared_dir: Path, name: str) -> None:
     records = [with_moments(each, "lastmodifieddate") for each in recorded(shared_dir, name)["results"]]
     names = {name for record in records for name in record["properties"]} | {*NAMES}
     asked = contact_properties(names, HubspotProperties())
-    rows = [contact_row(record, asked, ACCOUNT, KEY) for record in records]
-    stored = to_table(hubspot.CONTACTS, rows, required=("createdate", "email_hash")).to_pylist()
+    stored = contacts_table(hubspot.CONTACTS, records, asked, ACCOUNT, KEY).to_pylist()
+    assert all(row["createdate"] and row["email_hash"] for row in stored)
     assert [row["id"] for row in stored] == [str(record["id"]) for record in records]
     assert len(stored) > 0
     assert "example.com" not in json.dumps(stored, default=str)
@@ -379,7 +374,7 @@ def test_sample_contacts_are_parsed(shared_dir: Path, name: str) -> None:
 def test_sample_deals_are_parsed(shared_dir: Path) -> None:
     records = recorded(shared_dir, "dlt_mock_deals_data")["results"]
     asked = deal_properties({*records[0]["properties"]}, HubspotProperties())
-    rows = to_table(hubspot.DEALS, [deal_row(record, asked, ACCOUNT, None, None) for record in records]).to_pylist()
+    rows = deals_table(hubspot.DEALS, records, asked, ACCOUNT, None, None).to_pylist()
     assert [(row["id"], str(row["amount"])) for row in rows] == [
         ("6744192456", "500.000000"),
         ("6744457152", "3233.000000"),
