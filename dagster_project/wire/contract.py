@@ -287,6 +287,9 @@ def _count(told: dict[date | None, int], days: Collection[date]) -> None:
         told[day] = told.get(day, 0) + 1
 
 
+Quality = Mapping[str, str | float | bool | None]  # what a vendor says of its own data, by the names in `Page`
+
+
 @dataclass(frozen=True)
 class Page:
     """Some rows of a stream, and what the vendor said about their quality.
@@ -297,7 +300,7 @@ class Page:
     """
 
     rows: pa.Table
-    quality: Mapping[str, Any] = field(default_factory=dict)
+    quality: Quality = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, Self, TypeAlias, TypedDict, Unpack, runtime_checkable
 from urllib.parse import urlsplit
@@ -88,7 +88,7 @@ class Renewable(Protocol):
 class Asking(TypedDict, total=False):
     """What requests takes for a call, as far as connectors use it."""
 
-    params: Mapping[str, object]
+    params: Mapping[str, str | int]
     json: object
     data: Mapping[str, str] | bytes
     headers: Mapping[str, str]
@@ -178,7 +178,7 @@ class Http:
 
     def stream(
         self, method: str, path: str, *, base_url: str | None = None, **asking: Unpack[Asking]
-    ) -> Iterator[bytes]:
+    ) -> Generator[bytes, None, None]:
         """The body of one good answer, in pieces as they arrive.
 
         Until the first piece this is `request`. After it, raises Interrupted when the body stops before its

@@ -23,9 +23,11 @@ import requests
 
 from dagster_project.wire.columns import to_table
 from dagster_project.wire.contract import ConfigError, DriftError, Page, Stream, Tally, VendorError, Window, schema
-from dagster_project.wire.http import Http, Verdict, start_of
+from dagster_project.wire.http import Http, Json, Verdict, start_of
 from dagster_project.wire.source import Source
 from dagster_project.wire.variables import Given, HostAddress, SourceSettings, variable
+
+Rate = dict[str, Json]  # a row of the stream, with what else the bank sent
 
 NAME, STREAM = "fx", "rates"
 # A rate is fixed once (ECB: about 16:00 in Frankfurt; Bank of Russia: the afternoon before) and corrected
@@ -74,7 +76,7 @@ def read_rates(settings: FxSettings, window: Window, tally: Tally) -> Iterator[P
         yield Page(to_table(RATES, [{"provider": provider, "account_id": provider, **record} for record in records]))
 
 
-def _check(provider: str, window: Window, records: list[dict[str, Any]]) -> None:
+def _check(provider: str, window: Window, records: list[Rate]) -> None:
     if not records and len(window.days()) > LEAD_IN_DAYS:
         raise VendorError(
             f"{provider}: no rate at all in {window}; no central bank pauses that long: not believed",
@@ -94,7 +96,7 @@ def _check(provider: str, window: Window, records: list[dict[str, Any]]) -> None
 # ---- ECB ---------------------------------------------------------------------------------------------------
 
 
-def _read_ecb(url: str, window: Window, tally: Tally) -> list[dict[str, Any]]:
+def _read_ecb(url: str, window: Window, tally: Tally) -> list[Rate]:
     parameters = {
         "startPeriod": str(window.start),
         "endPeriod": str(window.last),
@@ -105,7 +107,7 @@ def _read_ecb(url: str, window: Window, tally: Tally) -> list[dict[str, Any]]:
         return parse_ecb(http.request("GET", ECB_PATH, params=parameters).content.decode("utf-8-sig"))
 
 
-def parse_ecb(text: str) -> list[dict[str, Any]]:
+def parse_ecb(text: str) -> list[Rate]:
     """Rates of a `csvdata` answer. A period without fixings is answered with nothing at all."""
     lines = csv.DictReader(io.StringIO(text))
     if text and not {"CURRENCY", "CURRENCY_DENOM", "TIME_PERIOD", "OBS_VALUE"} <= set(lines.fieldnames or ()):
@@ -149,7 +151,7 @@ def _judge_ecb(response: requests.Response) -> Verdict | None:
 # ---- Bank of Russia ----------------------------------------------------------------------------------------
 
 
-def _read_cbr(url: str, window: Window, tally: Tally) -> list[dict[str, Any]]:
+def _read_cbr(url: str, window: Window, tally: Tally) -> list[Rate]:
     with Http(NAME, url, tally) as http:
 
         def day_table(day: date) -> ElementTree.Element:
@@ -174,19 +176,19 @@ def _read_cbr(url: str, window: Window, tally: Tally) -> list[dict[str, Any]]:
         ]
 
 
-def parse_cbr_day(table: ElementTree.Element, day: date) -> list[dict[str, Any]]:
+def parse_cbr_day(table: ElementTree.Element, day: date) -> list[Rate]:
     """Rates of an XML_daily answer; none where it is the table of an earlier day."""
     if _day(table) != day:
         return []
     return [_cbr_record(valute, day, _text(valute, "CharCode")) for valute in table.iter("Valute")]
 
 
-def parse_cbr_currency(table: ElementTree.Element, currency: str) -> list[dict[str, Any]]:
+def parse_cbr_currency(table: ElementTree.Element, currency: str) -> list[Rate]:
     """Rates of an XML_dynamic answer: one currency, the days that have a rate of their own."""
     return [_cbr_record(record, _day(record), currency) for record in table.iter("Record")]
 
 
-def _cbr_record(element: ElementTree.Element, day: date, currency: str) -> dict[str, Any]:
+def _cbr_record(element: ElementTree.Element, day: date, currency: str) -> Rate:
     # "21,5637" roubles for a nominal of 100 drams
     where = f"Bank of Russia, {currency} on {day}"
     rate = _number(_text(element, "Value"), where) / _number(_text(element, "Nominal"), where)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import date
 from functools import partial
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import pyarrow as pa
 
@@ -240,7 +240,7 @@ VISITORS = tuple(
     for period in get_args(Period)
 )
 STREAMS = (TRAFFIC, CAMPAIGNS, KEY_EVENTS, *VISITORS, SESSIONS)
-_BY_NAME: dict[str, Any] = {stream.name: stream for stream in STREAMS}
+_BY_NAME = {stream.name: stream for stream in STREAMS}
 
 SOURCE = Source(
     name="ga4",

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -31,7 +31,7 @@ from dagster_project.sources.ga4.report import (
     typed_rows,
 )
 from dagster_project.sources.ga4.rows import Report
-from dagster_project.wire.contract import Page, Stream, Tally, VendorError, Window, whole_periods
+from dagster_project.wire.contract import Page, Quality, Stream, Tally, VendorError, Window, whole_periods
 from dagster_project.wire.rest import each_account, pages_ahead
 
 if TYPE_CHECKING:
@@ -187,7 +187,7 @@ class _Reader:
         return f"{read - distinct} of {read} rows came twice" if distinct < read else None
 
     def _finished(
-        self, task: Task, pages: Iterable[pa.Table], redacted: list[pa.Table], said: dict[str, Any]
+        self, task: Task, pages: Iterable[pa.Table], redacted: list[pa.Table], said: Quality
     ) -> Iterator[Page]:
         for rows in pages:
             yield Page(rows, said)
@@ -223,7 +223,7 @@ class _Spool:
         self._file = tempfile.TemporaryFile(prefix="funnelhouse-")  # noqa: SIM115 - closed with the spool
         self._writer = pa.ipc.new_stream(self._file, question.stream.schema)
         self.redacted: list[pa.Table] = []
-        self.quality: dict[str, Any] = {}
+        self.quality: Quality = {}
 
     def __enter__(self) -> _Spool:
         return self
@@ -232,7 +232,7 @@ class _Spool:
         self._writer.close()
         self._file.close()
 
-    def add(self, rows: pa.Table, said: dict[str, Any]) -> None:
+    def add(self, rows: pa.Table, said: Quality) -> None:
         rows, redacted = redact(self._question, rows)
         self.quality = self.quality or said
         self._writer.write_table(rows)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -23,7 +22,7 @@ from google.analytics.data_v1beta.types import (
 from dagster_project.sources.ga4.rows import Report
 from dagster_project.wire.cells import shown, try_cast
 from dagster_project.wire.columns import RETYPED_FROM
-from dagster_project.wire.contract import DriftError, Stream, Window
+from dagster_project.wire.contract import DriftError, Quality, Stream, Window
 from dagster_project.wire.identity import MAY_BE_PERSONAL, redact_url
 
 SOURCE_MEDIUM = "sessionSourceMedium"  # two columns for one of the nine dimensions: "google / cpc"
@@ -128,7 +127,7 @@ def typed_rows(
     return rows.take(pa.array(np.setdiff1d(np.arange(report.rows), list(bad))))
 
 
-def quality(report: Report) -> dict[str, Any]:
+def quality(report: Report) -> Quality:
     """What the vendor says about the answer, as `Page.quality`."""
     said = report.head.metadata
     shares = [s.samples_read_count / s.sampling_space_size for s in said.sampling_metadatas if s.sampling_space_size]
@@ -148,7 +147,8 @@ def quality(report: Report) -> dict[str, Any]:
 def is_worse_for_length(question: Question, report: Report) -> bool:
     """Whether a shorter window may get a better answer: sampled, or values (or days) folded into (other)."""
     said = quality(report)
-    if said["sampled_share"] < 1 or said["has_other_row"]:
+    share = said["sampled_share"]
+    if (isinstance(share, float) and share < 1) or said["has_other_row"]:
         return True
     times = report.columns.get(question.time)
     return times is not None and pc.any(pc.equal(times, OTHER)).as_py() is True

@@ -89,8 +89,9 @@ class GoogleAds:
         skipped, those that are denied or fail have failed.
         """
         found: dict[str, Account] = {}
+        manager = self._settings.login_customer_id
         for named in self._settings.customer_ids:
-            account = Account(_digits(named), _digits(self._settings.login_customer_id))
+            account = Account(_digits(named), _digits(manager) if manager else None)
             try:
                 clients = [row["customerClient"] for row in self._all_rows(account, HIERARCHY_QUERY)]
             except AccountOff as off:
@@ -275,9 +276,9 @@ def _developer_token(settings: GoogleAdsSettings) -> dict[str, str]:
     return {"developer-token": token.get_secret_value()} if token else {}
 
 
-def _digits(customer_id: str | None) -> str | None:
+def _digits(customer_id: str) -> str:
     """ "123-456-7890", as people write it, is 1234567890 to the API."""
-    return customer_id.replace("-", "") if customer_id else None
+    return customer_id.replace("-", "")
 
 
 # ---- signing in ---------------------------------------------------------------------------------------------

@@ -133,7 +133,7 @@ class HubSpot:
             for chunk in in_chunks(ids, LIST_PAGE):
                 yield from self.batch_read(object_type, chunk, properties, history=history, archived=archived).values()
             return
-        query = {
+        query: dict[str, str | int] = {
             "limit": LIST_PAGE_WITH_HISTORY if history else LIST_PAGE,
             "archived": _text(archived),
             "properties": names,
@@ -196,7 +196,7 @@ class HubSpot:
 
     def forms(self, *, archived: bool) -> Iterator[Record]:
         # Without formTypes=all only the forms that were built in HubSpot are listed.
-        query = {"limit": FORMS_PAGE, "archived": _text(archived), "formTypes": "all"}
+        query: dict[str, str | int] = {"limit": FORMS_PAGE, "archived": _text(archived), "formTypes": "all"}
         return self._pages("/marketing/v3/forms", query)
 
     def submissions(self, form_id: str) -> Iterator[Record]:
