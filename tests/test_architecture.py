@@ -55,7 +55,6 @@ TOO_LONG = {
     "sandbox/company/records.py": (545, "CRM records as of a moment, by HubSpot's names"),
     "sandbox/company/web.py": (449, "visits and what happens in them"),
     "sources/files/streams.py": (425, "the columns of ten streams"),
-    "sources/hubspot/rows.py": (473, "the rows of six streams"),
     "sources/hubspot/sandbox.py": (721, "the endpoint: search, batch reads, listings, refusals"),
     "wire/contract.py": (402, "the contract of a stream with its words"),
 }

@@ -21,6 +21,7 @@ import pyarrow as pa
 FIRST_DAY = date(2015, 1, 1)
 Period = Literal["day", "week", "month", "quarter", "year"]
 PERIODS = get_args(Period)
+Quality = Mapping[str, str | float | bool | None]  # what a vendor says of its own data, by the names in `Page`
 # What figures rest on. A subject with a dot is a column of the one before the dot: whoever feeds `web` without filling
 # it leaves `web.device` incomplete.
 SUBJECTS = {
@@ -287,16 +288,12 @@ def _count(told: dict[date | None, int], days: Collection[date]) -> None:
         told[day] = told.get(day, 0) + 1
 
 
-Quality = Mapping[str, str | float | bool | None]  # what a vendor says of its own data, by the names in `Page`
-
-
 @dataclass(frozen=True)
 class Page:
     """Some rows of a stream, and what the vendor said about their quality.
 
-    `rows` has exactly the stream's declared columns. `quality` keys in use: `sampled_share` (0..1, share of
-    the data that was looked at), `is_thresholded`, `has_other_row`, `is_truncated`, `time_zone`,
-    `currency_code`; anything else that the vendor says may stand beside them.
+    `rows` has exactly the stream's declared columns. `quality` keys in use: `sampled_share` (0..1, share of the data looked
+    at), `is_thresholded`, `has_other_row`, `is_truncated`, `time_zone`, `currency_code`; others may stand beside them.
     """
 
     rows: pa.Table
