@@ -21,7 +21,8 @@ from dotenv import dotenv_values
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from dagster_project import memory
-from dagster_project.rules import Config, checked, read_rules
+from dagster_project.rules import Config
+from dagster_project.rules.reading import checked, read_rules
 from dagster_project.sources import all_sources
 from dagster_project.wire.source import OwnRules, Source
 from dagster_project.wire.variables import Given, SettingsError, SourceSettings, Variable, explained, named

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from dagster_project.rules import read_rules
+from dagster_project.rules.reading import read_rules
 from dagster_project.sandbox import DEMO_TODAY, serve
 
 PROJECT = Path(__file__).resolve().parents[1]

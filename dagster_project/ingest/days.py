@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from typing import Literal
 
 from dagster_project.raw.zone import RawZone
-from dagster_project.rules import WEEKDAYS
+from dagster_project.rules.kinds import WEEKDAYS
 from dagster_project.settings import Settings
 from dagster_project.sources import all_sources, all_streams, settings_of
 from dagster_project.wire import (

@@ -11,7 +11,7 @@ import pytest
 
 from dagster_project.kpis.manifest import ALLOWED
 from dagster_project.kpis.periods import GRAINS
-from dagster_project.rules import Conversion, Grain, Model, Stage, Transition
+from dagster_project.rules.kinds import Conversion, Grain, Model, Stage, Transition
 from dagster_project.wire.contract import PERIODS
 from tests.support.house import DBT_PROJECT
 

@@ -15,7 +15,8 @@ from typing import Any
 import pyarrow as pa
 
 from dagster_project.channel_names import spelled
-from dagster_project.rules import CONVERSIONS, GRAINS, TRANSITIONS, Config
+from dagster_project.rules import Config
+from dagster_project.rules.kinds import CONVERSIONS, GRAINS, TRANSITIONS
 from dagster_project.wire.contract import Page, Part, Stream, Tally, schema
 from dagster_project.wire.ledger import COST_LINES, TARGETS
 from dagster_project.wire.source import Source

@@ -11,7 +11,7 @@ from typing import Literal, get_args
 
 import pyarrow as pa
 
-from dagster_project.rules import CostType, Grain, Motion, Stage
+from dagster_project.rules.kinds import CostType, Grain, Motion, Stage
 from dagster_project.wire.ledger import COST_LINES, TARGETS
 
 TEXT, INTEGER, DOUBLE, FLAG, DAY = pa.string(), pa.int64(), pa.float64(), pa.bool_(), pa.date32()

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import model_validator
 
-from dagster_project.rules import WEEKDAYS
+from dagster_project.rules.kinds import WEEKDAYS
 from dagster_project.wire.variables import CommaList, Given, SourceSettings, is_loopback, variable
 
 

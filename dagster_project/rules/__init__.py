@@ -1,110 +1,42 @@
 """Business rules: funnelhouse.yml, typed and validated. Every key has a default; a wrong value is named with its key.
 
-`read_rules(path)` is the only entrance. No endpoint and no secret stands here, and
+`reading.read_rules(path)` is the only entrance. No endpoint and no secret stands here, and
 nothing that is one source's own: that part the source declares and checks (wire/source.py, `OwnRules`).
 """
 
 from __future__ import annotations
 
-import copy
 import difflib
 from collections import Counter
-from collections.abc import Hashable, Iterable, Mapping
-from datetime import date, datetime, timedelta
-from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
-from zoneinfo import available_timezones
+from collections.abc import Iterable
+from datetime import date, timedelta
+from typing import Any, Literal
 
-import yaml
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    PrivateAttr,
-    TypeAdapter,
-    ValidationError,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
 from dagster_project.channel_names import spelled, standard_channels
 from dagster_project.kpi_names import kpi_ids
-from dagster_project.wire.source import OwnRules
-from dagster_project.wire.variables import SettingsError, explained
-
-Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
-Stage = Literal["lead", "mql", "sal", "sql", "opportunity", "won", "lost"]
-Model = Literal[
-    "first", "last", "last_non_direct", "first_paid", "last_paid", "linear", "time_decay", "position",
-    "w_shaped", "full_path", "shapley", "markov",
-]  # fmt: skip
-Conversion = Literal["lead", "mql", "sql", "opportunity", "order"]
-Transition = Literal["lead>mql", "mql>sal", "sal>sql", "sql>opportunity", "opportunity>won"]
-CostType = Literal["media", "labour", "technology", "agency", "overhead", "distribution"]
-Motion = Literal["inbound", "outbound"]
-CrmName = Literal["hubspot", "files"]
-Grain = Literal["day", "week", "month", "quarter", "year"]
-WEEKDAYS, MODELS, CONVERSIONS, TRANSITIONS, GRAINS = map(get_args, (Weekday, Model, Conversion, Transition, Grain))
-# a row for each model by day and week would be most rows of all, of numbers too small to compare
-MODELS_BY_GRAIN = {"day": "default", "week": "default", "month": "all", "quarter": "all", "year": "all"}
-
-
-# ---- kinds of value ----------------------------------------------------------------------------------------
-
-
-def _time_zone(name: str) -> str:
-    if name not in available_timezones():
-        raise ValueError("not a time zone name; allowed are IANA names such as UTC or Europe/Berlin")
-    return name
-
-
-def _currency(code: str) -> str:
-    if not is_currency(code):
-        raise ValueError("not a currency code; allowed are ISO 4217 codes such as EUR")
-    return code.upper()
-
-
-def is_currency(code: str) -> bool:
-    """Whether ISO 4217 has, or had, this currency: old orders are in old money."""
-    from babel.numbers import is_currency as is_known  # 0.1 s, and only where a currency is named
-
-    return is_known(code.upper())
-
-
-def _cron(line: str) -> str:
-    from cronsim import CronSim, CronSimError
-
-    try:
-        CronSim(line, datetime(2026, 1, 1))
-    except CronSimError as error:
-        raise ValueError(
-            f"not a line that cron accepts ({error}); allowed is such as '0 3 * * *' (every night at 3)"
-        ) from None
-    return line
-
-
-def _pattern(text: str) -> str:
-    """A regular expression as the warehouse reads it: RE2, which has no lookaround and no backreferences."""
-    import duckdb  # the warehouse itself says what it reads
-
-    try:
-        duckdb.execute("select regexp_full_match('', ?)", ["(?i)" + text])
-    except duckdb.Error as error:
-        why = str(error).removeprefix("Invalid Input Error: ").strip()
-        raise ValueError(
-            f"not a regular expression that the warehouse can read ({why}); allowed is RE2, which knows no lookahead, "
-            "lookbehind or backreferences (github.com/google/re2/wiki/Syntax)"
-        ) from None
-    return text
-
-
-TimeZone = Annotated[str, AfterValidator(_time_zone)]
-Currency = Annotated[str, AfterValidator(_currency)]
-Pattern = Annotated[str, AfterValidator(_pattern)]
-Cron = Annotated[str, AfterValidator(_cron)]
-Amount = Annotated[float, Field(allow_inf_nan=False)]
-Share = Annotated[float, Field(ge=0, le=1)]
-Days = Annotated[int, Field(ge=1, le=3650)]
+from dagster_project.rules.kinds import (
+    MODELS,
+    MODELS_BY_GRAIN,
+    WEEKDAYS,
+    Amount,
+    Conversion,
+    CostType,
+    CrmName,
+    Cron,
+    Currency,
+    Days,
+    Grain,
+    Model,
+    Motion,
+    Pattern,
+    Share,
+    Stage,
+    TimeZone,
+    Transition,
+    Weekday,
+)
 
 
 class _Strict(BaseModel):
@@ -119,9 +51,6 @@ def _no_two(key: str, what: str, values: Iterable[object]) -> None:
             ", ".join(str(part) for part in twice[0] if part is not None) if isinstance(twice[0], tuple) else twice[0]
         )
         raise ValueError(f"{key} has two entries for {what} {named}; keep one of them")
-
-
-# ---- business rules: funnelhouse.yml -----------------------------------------------------------------------
 
 
 class Reporting(_Strict):
@@ -440,75 +369,3 @@ class Config(_Strict):
                     f"targets.{number}.period_start = {target.period_start}: no {target.grain} begins on this day; "
                     f"the one that contains it begins on {begins}"
                 )
-
-
-def read_rules(path: Path, *, is_named: bool, own: Iterable[OwnRules] = ()) -> Config:
-    """The rules of the file `path`; the defaults where there is none, unless the file `is_named`. Raises SettingsError."""
-    named = f"FUNNELHOUSE_CONFIG={path}" if is_named else path.name
-    if not path.exists():
-        if is_named:
-            raise SettingsError(f"{named}: there is no such file")
-        return checked({}, own)
-    try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_OneOfEachKey) or {}
-    except UnicodeDecodeError as error:
-        raise SettingsError(f"{named} is not UTF-8 (byte {error.start}); save it as UTF-8") from None
-    except OSError as error:
-        raise SettingsError(f"{named} cannot be read ({error.strerror}); allowed is a file of rules") from None
-    except yaml.YAMLError as error:
-        raise SettingsError(f"{path.name} is not valid YAML: {error}") from error
-    if not isinstance(content, dict):
-        raise SettingsError(f"{path.name}: allowed is a mapping of keys, seen a {type(content).__name__}")
-    try:
-        return checked(content, own)
-    except SettingsError as error:
-        raise SettingsError(f"{path.name}:\n{error}") from None
-
-
-def checked(content: Mapping[str, Any], own: Iterable[OwnRules] = ()) -> Config:
-    """The rules from what funnelhouse.yml holds; the parts that are a source's `own` are checked by the source's kind.
-
-    Raises SettingsError with all that is wrong in either.
-    """
-    rest, parts, problems = copy.deepcopy(dict(content)), {}, []
-    for each in own:
-        is_there, value = _taken_out(rest, each.key)
-        try:
-            parts[each.key] = TypeAdapter(each.kind).validate_python(value) if is_there else each.default
-        except ValidationError as error:
-            problems.append(explained(error, under=each.key))
-    problems += [f"sources.{name}: no such key" for name in rest.pop("sources", None) or ()]
-    try:
-        config = Config.model_validate(rest)
-    except ValidationError as error:
-        problems.insert(0, explained(error))
-    if problems:
-        raise SettingsError("\n".join(problems))
-    config._own.update(parts)
-    return config
-
-
-def _taken_out(content: dict[str, Any], key: str) -> tuple[bool, Any]:
-    """Whether `key` (with dots) is there, and its value, which is no longer in `content`."""
-    above, _, last = key.rpartition(".")
-    holder: Any = content
-    for name in above.split(".") if above else ():
-        holder = holder.get(name) if isinstance(holder, dict) else None
-    if not isinstance(holder, dict) or last not in holder:
-        return False, None
-    return True, holder.pop(last)
-
-
-class _OneOfEachKey(yaml.SafeLoader):
-    """YAML lets the second of two equal keys win without a word."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: dict[Any, int] = {}
-        for key_node, _ in node.value:
-            key, line = self.construct_object(key_node, deep=True), key_node.start_mark.line + 1
-            if not isinstance(key, Hashable):
-                continue  # told by the loader itself
-            if key in seen and key != "<<":
-                raise yaml.YAMLError(f"key {key!r} stands twice, in lines {seen[key]} and {line}; keep one of them")
-            seen[key] = line
-        return super().construct_mapping(node, deep)
