@@ -7,10 +7,6 @@
 {% macro duckdb__list_type(type) -%}
     {{ type }}[]
 {%- endmacro %}
-{% macro spark__list_type(type) -%}
-    array<{{ type }}>
-{%- endmacro %}
-
 {# In a select list: one row per element of the list; a row whose list is empty or null disappears. #}
 {% macro explode(list) -%}
     {{ return(adapter.dispatch('explode', 'funnelhouse')(list)) }}
@@ -32,6 +28,14 @@
         {{ '{' }}{% for column, value in row.items() %}'{{ column }}': {{ value }}{{ ', ' if not loop.last }}{% endfor %}{{ '}' }}{{ ',' if not loop.last }}
         {% endfor %}
     ], recursive := true)
+{%- endmacro %}
+
+{# The first value of a list; null where there is none. #}
+{% macro first_of(list) -%}
+    {{ return(adapter.dispatch('first_of', 'funnelhouse')(list)) }}
+{%- endmacro %}
+{% macro duckdb__first_of(list) -%}
+    {{ list }}[1]
 {%- endmacro %}
 
 {# Text to a list of its parts. #}

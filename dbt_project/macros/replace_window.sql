@@ -10,7 +10,7 @@
 #}
 
 {% macro built_days() -%}
-    {{ return(api.Relation.create(database=target.database, schema='intermediate', identifier='built_days')) }}
+    {{ return(api.Relation.create(database=target.database | default(none), schema='intermediate', identifier='built_days')) }}
 {%- endmacro %}
 
 {% macro create_built_days() -%}

@@ -19,7 +19,7 @@ with conversion_keys as (
 -- paths are grouped and joined again and again: by a number that takes half the time that it takes by a text
 conversions as (
 
-    select *, row_number() over () as conversion_number from conversion_keys
+    select *, {{ number_for('conversion_key') }} as conversion_number from conversion_keys
 
 ),
 
@@ -39,7 +39,7 @@ channels as (
 
     select
         touched.channel,
-        row_number() over () as channel_number,
+        {{ number_for('touched.channel') }} as channel_number,
         channels.is_paid
     from (select distinct channel from touchpoints) as touched
     left join {{ ref('channels') }} as channels on touched.channel = channels.channel

@@ -122,7 +122,7 @@ hubspot as (
         product,
         owner_id,
         'hubspot:' || refunded_deal_id as refund_of_deal_key,
-        'hubspot:company:' || company_ids[1] as company_key, -- the primary company stands first
+        'hubspot:company:' || {{ first_of('company_ids') }} as company_key, -- the primary company stands first
         cast(null as string) as account_id,
         cast(null as string) as named_lead_id,
         cast(null as {{ list_type('string') }}) as named_lead_ids,
