@@ -19,9 +19,9 @@
     regexp_extract({{ value }}, {{ spark_pattern(pattern) }}, 1)
 {%- endmacro %}
 
-{# A pattern as a literal that keeps its backslashes, or as it is where it is a column. #}
+{# A pattern as a literal that keeps its backslashes (and has no doubled quotes), or as it is where it is a column. #}
 {% macro spark_pattern(pattern) -%}
-    {{ 'r' ~ pattern if pattern.startswith("'") else pattern }}
+    {{ "r'" ~ (pattern[1:-1] | replace("''", '\\x27')) ~ "'" if pattern.startswith("'") else pattern }}
 {%- endmacro %}
 
 {% macro spark__decode_url(value) -%}
