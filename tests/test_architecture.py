@@ -184,6 +184,50 @@ def test_sources_do_not_know_each_other_and_their_sandboxes_share_nothing_with_t
     assert wrong == []
 
 
+COMPANY = CODE / "sandbox" / "company"
+# Words by which a vendor would show in the company that all vendors' sandboxes are made from.
+VENDORS_WORDS = (
+    "hs_", "lifecyclestage", "dealstage", "closedate", "createdate", "closedwon", "closedlost", "appointmentscheduled",
+    "qualifiedlead", "crm_ui", "portal", "access_token", "refresh_token", "client_secret", "property_id", "customuser",
+    "developer_token", "gaql", "searchstream", "salesforce", "pipedrive",
+)  # fmt: skip
+NO_VENDOR = {"config", "files", "fx"}  # sources whose names are everyday words
+# Tags and click ids are facts of a visit, whoever coined them: they stand in the address on which it landed.
+FACTS_OF_A_VISIT = ("utm_source=hs_email",)
+
+
+def _vendors_words_in(text: str) -> list[str]:
+    text = text.lower()
+    for fact in FACTS_OF_A_VISIT:
+        text = text.replace(fact, "")
+    sources = {path.parent.name for path in (CODE / "sources").glob("*/__init__.py")} - NO_VENDOR
+    return [word for word in (*VENDORS_WORDS, *sorted(sources)) if word in text]
+
+
+def test_the_invented_company_knows_no_vendor() -> None:
+    """So that one company can be read through any CRM, ad platform or counter."""
+    wrong = []
+    for path in sorted(COMPANY.glob("*.py")):
+        wrong += [f"{path.relative_to(PROJECT)} says {word}" for word in _vendors_words_in(path.read_text())]
+        for name in imports(path):
+            if name.startswith("dagster_project.") and not name.startswith("dagster_project.sandbox.company"):
+                wrong.append(f"{path.relative_to(PROJECT)} imports {name}")
+    assert wrong == []
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('put("hs_analytics_source", 1)', ["hs_"]),
+        ("what HubSpot holds", ["hubspot"]),
+        ("GA4_PROPERTY_ID", ["property_id", "ga4"]),
+        ("utm_source=hs_email&gclid=", []),
+    ],
+)
+def test_a_vendors_word_is_seen(text: str, said: list[str]) -> None:
+    assert _vendors_words_in(text) == said
+
+
 def test_every_module_says_first_what_belongs_in_it() -> None:
     silent = [str(p.relative_to(PROJECT)) for _, p in modules() if not ast.get_docstring(ast.parse(p.read_text()))]
     assert silent == []

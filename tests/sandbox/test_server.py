@@ -17,6 +17,7 @@ from dagster_project.sandbox import DEMO_CONFIG, Sandbox, serve
 from dagster_project.sandbox.server import Call, CallLog, Clock
 from dagster_project.settings import load_settings
 from dagster_project.sources.hubspot.sandbox import ACCESS_TOKEN
+from dagster_project.sources.hubspot.sandbox.portal import LIFECYCLE_STAGES
 
 HEADERS = {"Authorization": f"Bearer {ACCESS_TOKEN}"}
 
@@ -41,7 +42,7 @@ def test_every_vendor_is_served_on_loopback_and_switched_on_by_the_environment(
     assert settings.today == date(2026, 10, 1)
     # The demo's rules fit this company.
     stages = {rule.value for rule in settings.rules.crm.stage_rules()}
-    named = {change.value for c in sandbox.company.contacts for change in c.changes["lifecyclestage"]}
+    named = {LIFECYCLE_STAGES[change.value] for c in sandbox.company.contacts for change in c.changes["stage"]}
     assert stages <= named
     products = {change.value for deal in sandbox.company.deals for change in deal.changes.get("product", [])}
     assert set(settings.rules.gross_margin.products) == products

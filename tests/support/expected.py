@@ -16,10 +16,9 @@ from dagster_project.sandbox.company import Company, RecordView
 BERLIN = ZoneInfo("Europe/Berlin")
 CURRENCY = "EUR"
 CARRY_DAYS = 14
-# HubSpot's stages that are Lead or beyond in demo.yml; subscriber, other and evangelist are none of ours.
-LEAD_OR_BEYOND = {
-    "lead", "marketingqualifiedlead", "84210011", "salesqualifiedlead", "opportunity", "customer",
-}  # fmt: skip
+# Stages that are Lead or beyond; subscriber, other and advocate are none.
+LEAD_OR_BEYOND = {"lead", "mql", "sal", "sql", "opportunity", "customer"}
+WON, LOST = {"won", "paid"}, {"lost", "abandoned"}
 
 
 def day_of(moment: datetime) -> date:
@@ -27,14 +26,14 @@ def day_of(moment: datetime) -> date:
 
 
 def sessions_by_day(company: Company, now: datetime) -> dict[date, int]:
-    """Rulings 18, 19: all sessions that GA4 shows, on the property's own day."""
+    """Rulings 18, 19: all sessions that the counter shows, on the property's own day."""
     return dict(Counter(company.web_as_of(now).sessions["date"].to_pylist()))
 
 
 def people(company: Company, now: datetime) -> dict[str, str]:
     """Ruling 28: contact id -> person. Same e-mail, same person; a merged contact is its survivor."""
     return {
-        view.id: (view.properties.get("email") or f"contact {view.id}").strip().lower()
+        view.id: (view.values.get("email") or f"contact {view.id}").strip().lower()
         for view in company.contacts_as_of(now)
     }
 
@@ -44,7 +43,7 @@ def leads_by_day(company: Company, now: datetime) -> dict[date, int]:
     moments: dict[str, list[datetime]] = defaultdict(list)
     person_of = people(company, now)
     for view in company.contacts_as_of(now):
-        changes = view.history.get("lifecyclestage", ())
+        changes = view.history.get("stage", ())
         moments[person_of[view.id]] += [change.at for change in changes if change.value in LEAD_OR_BEYOND]
     for deal in company.deals_as_of(now):
         contact = primary_contact(company, deal, now)
@@ -62,15 +61,15 @@ def primary_contact(company: Company, deal: RecordView, now: datetime) -> str | 
 
 
 def is_refund(deal: RecordView) -> bool:
-    return deal.properties.get("refund_of_deal_id") is not None
+    return deal.values.get("refund_of") is not None
 
 
 def closed_at(deal: RecordView) -> datetime:
-    return datetime.fromisoformat(deal.properties["closedate"] or "")
+    return deal.values["closes_at"]
 
 
 def won_deals(company: Company, now: datetime) -> list[RecordView]:
-    return [deal for deal in company.deals_as_of(now) if deal.properties["hs_is_closed_won"] == "true"]
+    return [deal for deal in company.deals_as_of(now) if deal.values["stage"] in WON]
 
 
 def revenue_by_day(company: Company, now: datetime) -> dict[date, float]:
@@ -78,9 +77,9 @@ def revenue_by_day(company: Company, now: datetime) -> dict[date, float]:
     rates = _rates(company, now)
     found: dict[date, float] = defaultdict(float)
     for deal in won_deals(company, now):
-        amount, day = deal.properties.get("amount"), day_of(closed_at(deal))
+        amount, day = deal.values.get("amount"), day_of(closed_at(deal))
         if amount is not None:
-            found[day] += float(amount) / _rate(rates, deal.properties["deal_currency_code"] or CURRENCY, day)
+            found[day] += amount / _rate(rates, deal.values["currency"], day)
     return dict(found)
 
 
@@ -89,9 +88,9 @@ def new_customers_by_day(company: Company, now: datetime) -> dict[date, int]:
     refunded: Counter[str] = Counter()
     amounts: dict[str, float] = {}
     for deal in won_deals(company, now):
-        amount = float(deal.properties.get("amount") or 0)
+        amount = deal.values.get("amount") or 0.0
         if is_refund(deal):
-            refunded[deal.properties["refund_of_deal_id"] or ""] += amount  # type: ignore[assignment]
+            refunded[deal.values["refund_of"]] += amount  # type: ignore[assignment]
         else:
             amounts[deal.id] = amount
     first: dict[str, datetime] = {}
@@ -116,9 +115,9 @@ def closed_deals_by_month(company: Company, now: datetime) -> dict[date, tuple[i
     """Ruling 35: month -> (won, won or lost), first and repeat deals, on the day they closed last."""
     found: dict[date, list[int]] = defaultdict(lambda: [0, 0])
     for deal in company.deals_as_of(now):
-        if deal.properties["hs_is_closed"] == "true" and not is_refund(deal):
+        if deal.values["stage"] in WON | LOST and not is_refund(deal):
             parts = found[day_of(closed_at(deal)).replace(day=1)]
-            parts[0] += deal.properties["hs_is_closed_won"] == "true"
+            parts[0] += deal.values["stage"] in WON
             parts[1] += 1
     return {month: (won, closed) for month, (won, closed) in found.items()}
 

@@ -13,17 +13,9 @@ import pytest
 from pydantic import SecretStr
 
 from dagster_project.sandbox import Sandbox, serve, server
-from dagster_project.sandbox.company import (
-    Association,
-    Change,
-    Form,
-    Owner,
-    Pipeline,
-    PipelineStage,
-    RecordView,
-    Submission,
-)
+from dagster_project.sandbox.company import Association, Pipeline, PipelineStage, Submission
 from dagster_project.sources.hubspot import sandbox as hubspot
+from dagster_project.sources.hubspot.sandbox.records import Change, Form, Owner, RecordView
 from dagster_project.sources.hubspot.settings import HubspotSettings
 
 HASH_KEY = "a key for tests"
@@ -67,7 +59,7 @@ contact, deal = partial(record, "contacts"), partial(record, "deals")
 
 @dataclass
 class FewRecords:
-    """What the sandbox's HubSpot asks of a company. `versions` are (since, record): the last one by now shows."""
+    """What the sandbox's HubSpot holds. `versions` are (since, record): the last one by now shows."""
 
     contacts: list[RecordView] = field(default_factory=list)
     deals: list[RecordView] = field(default_factory=list)
@@ -116,11 +108,11 @@ class TickingClock:
 def serve_company(
     company: Any, monkeypatch: pytest.MonkeyPatch, *, clock: Any = None, **options: Any
 ) -> Iterator[Sandbox]:
-    """The sandbox's HubSpot over this company; `options` as of `sandbox.hubspot.app`."""
+    """The sandbox's HubSpot over this company; `options` as of its `app`."""
     original = hubspot.app
 
     def app(company: Any, sandbox_clock: Any, faults: Any) -> Any:
-        return original(company, clock or sandbox_clock, faults, **options)
+        return original(company, clock or sandbox_clock, faults, records=company, **options)
 
     with monkeypatch.context() as patch:
         patch.setattr(server.company_module, "build", lambda seed, scale: company)

@@ -1,16 +1,16 @@
-"""The invented company behind the sandbox: its whole history, and what each vendor knew of it at a moment.
+"""The invented company behind the sandbox: its whole history, and what was known of it at a moment.
 
 Kontorra sells invoicing and till software (and starter kits) to small businesses in DE, AT, CH, NL, GB and
 US. `build(seed)` makes its history, 2025-07-01 to 2026-12-31, in one go: ad budgets cause clicks
-(`company_ads`), clicks and everything else cause visits (`company_web`), visits cause form submissions,
-contacts, deals, refunds (`company_crm`), which cause more visits; `company_records` writes the CRM down,
-`company_mail` what the newsletter tool counted.
-Vendor endpoints never read the full history: they ask the `*_as_of(now)` methods, which say what a vendor
-would have said at that moment.
+(`ads`), clicks and everything else cause visits (`web`), visits cause form submissions, contacts, deals, refunds (`crm`),
+which cause more visits; `records` writes those down, `mail` what the newsletter's readers clicked.
+Vendor endpoints never read the full history: they ask the `*_as_of(now)` methods, which say what was known at that
+moment.
 
-Every `now` is an aware `datetime` in UTC. Tables are pyarrow tables (schemas in `company_tables`); CRM
-records are Python objects because they are few and each has its own history. Nothing here knows a vendor's
-wire format. Vendor modules find all types and constants here.
+Every `now` is an aware `datetime` in UTC. Tables are pyarrow tables (schemas in `tables`); contacts, deals and companies
+are Python objects because they are few and each has its own history. Nothing here knows a vendor's field names, ids of
+stages or wire format: one company is read through any CRM, ad platform or counter. What is a vendor's own stands in
+`sources/<name>/sandbox`, which finds all types and constants here.
 """
 
 from __future__ import annotations
@@ -27,12 +27,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dagster_project.sandbox.company import ads as company_ads
+from dagster_project.sandbox.company import business as company_business
 from dagster_project.sandbox.company import crm as company_crm
 from dagster_project.sandbox.company import landmarks as company_landmarks
 from dagster_project.sandbox.company import mail as company_mail
-from dagster_project.sandbox.company import portal as company_portal
 from dagster_project.sandbox.company import rates as company_rates
 from dagster_project.sandbox.company import records as company_records
+from dagster_project.sandbox.company import views as company_views
 from dagster_project.sandbox.company import web as company_web
 from dagster_project.sandbox.company.tables import (
     AD_CLICKS,
@@ -95,10 +96,10 @@ __all__ = [
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Company:
-    """The whole history, and what each vendor knew of it at a moment.
+    """The whole history, and what was known of it at a moment.
 
     `landmarks` names the special cases so that tests find them: a name -> the id of the record concerned
-    (`company_landmarks.LANDMARKS` says what happens to each). Answers are kept for the moments asked last;
+    (`landmarks.LANDMARKS` says what happens to each). Answers are kept for the moments asked last;
     they are shared, so nobody may change them.
     """
 
@@ -123,11 +124,11 @@ class Company:
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
     def web_as_of(self, now: datetime) -> Web:
-        """Sessions and key events as GA4 shows them at `now`: the last days are incomplete."""
+        """Sessions and key events as a counter shows them at `now`: the last days are incomplete."""
         return self._once(("web", now), lambda: company_web.as_of(self.web, now))
 
     def ad_stats_as_of(self, now: datetime) -> pa.Table:
-        """AD_STATS as Google Ads shows them at `now`: cost settles in 3 days, conversions grow for 30."""
+        """AD_STATS as the ad platform shows them at `now`: cost settles in 3 days, conversions grow for 30."""
         return self._once(("ads", now), lambda: company_ads.stats_as_of(self._ads, self._conversions, now))
 
     def ad_clicks_as_of(self, now: datetime) -> pa.Table:
@@ -138,21 +139,21 @@ class Company:
         """Live (or archived) contacts by ascending id; merged losers and deleted ones are in neither."""
         return self._once(
             ("contacts", now, archived),
-            lambda: company_records.contacts_as_of(self.contacts, now, archived=archived),
+            lambda: company_views.contacts_as_of(self.contacts, now, archived=archived),
         )
 
     def deals_as_of(self, now: datetime, *, archived: bool = False) -> list[RecordView]:
         """Live (or archived) deals by ascending id; associations name live contacts only."""
         return self._once(
             ("deals", now, archived),
-            lambda: company_records.deals_as_of(self.deals, self._contact_by_id, now, archived=archived),
+            lambda: company_views.deals_as_of(self.deals, self._contact_by_id, now, archived=archived),
         )
 
     def companies_as_of(self, now: datetime, *, archived: bool = False) -> list[RecordView]:
         """Live (or archived) companies by ascending id."""
         return self._once(
             ("companies", now, archived),
-            lambda: company_records.companies_as_of(self.companies, now, archived=archived),
+            lambda: company_views.companies_as_of(self.companies, now, archived=archived),
         )
 
     def owners_as_of(self, now: datetime, *, archived: bool = False) -> list[Owner]:
@@ -220,7 +221,7 @@ def _build(seed: int, scale: float) -> Company:
     goals = np.concatenate([np.full(len(strangers), None, object), known_goals])
     blocked = np.zeros(len(visits), bool)
     for filling in lives.fillings:
-        goals[filling.visit] = company_portal.FORMS[filling.form].key_event
+        goals[filling.visit] = company_business.FORMS[filling.form].key_event
         blocked[filling.visit] = filling.is_blocked
     web, landings = company_web.finish(next(streams), visits, ads, goals, lives.shared_browsers, blocked)
     conversions = company_ads.credit(next(streams), web, ads)
@@ -234,9 +235,9 @@ def _build(seed: int, scale: float) -> Company:
         contacts=written.contacts,
         deals=written.deals,
         companies=written.companies,
-        owners=company_portal.OWNERS,
-        pipelines=company_portal.PIPELINES,
-        forms=tuple(plan.form for plan in company_portal.FORMS),
+        owners=company_business.OWNERS,
+        pipelines=company_business.PIPELINES,
+        forms=tuple(plan.form for plan in company_business.FORMS),
         submissions=written.submissions,
         mail_clicks=company_mail.write(of_mail, lives.people, known, came, landings, first=len(strangers)),
         fx_rates=company_rates.simulate(of_rates),

@@ -17,8 +17,7 @@ from statistics import NormalDist
 import numpy as np
 import numpy.typing as npt
 
-from dagster_project.sandbox.company.days import DAY_MS, HOUR_MS, MIDNIGHTS_MS, MINUTE_MS, SECOND_MS, ms_of
-from dagster_project.sandbox.company.portal import (
+from dagster_project.sandbox.company.business import (
     END_MS,
     FIRST_NAMES,
     FORMS,
@@ -31,7 +30,6 @@ from dagster_project.sandbox.company.portal import (
     OWNERS,
     PRODUCTS,
     QUALITY,
-    SALES_ACCEPTED,
     SALES_ACCEPTED_SINCE_MS,
     SALES_PIPELINE,
     SELF_SERVICE_LOST,
@@ -40,6 +38,7 @@ from dagster_project.sandbox.company.portal import (
     SELF_SERVICE_WON,
     ms,
 )
+from dagster_project.sandbox.company.days import DAY_MS, HOUR_MS, MIDNIGHTS_MS, MINUTE_MS, SECOND_MS, ms_of
 from dagster_project.sandbox.company.tags import KINDS
 from dagster_project.sandbox.company.web import COUNTRIES, COUNTRY_WEIGHTS, LANGUAGE, Visits, visits_at
 
@@ -83,7 +82,7 @@ class Person:
     last_name: str
     email: str
     owner: int  # position in OWNERS
-    stages: list[tuple[int, str, str]] = field(default_factory=list)  # (moment, stage, source type)
+    stages: list[tuple[int, str, str]] = field(default_factory=list)  # (moment, stage, by what; see Change)
     sales: list[Sale] = field(default_factory=list)
     company: int = -1
     colleague: Person | None = None  # a second contact on this one's deals
@@ -173,7 +172,7 @@ def meet(rng: np.random.Generator, visits: Visits, scale: float) -> Lives:
                 _is_the_same_human(filler, known[0])
             known.append(filler)
             kind = KINDS[visits.kind[visit]]
-            _live(filler, u, FORMS[form].becomes_mql * QUALITY.get(kind, 1.0), is_ads=kind == "google_ads")
+            _live(filler, u, FORMS[form].becomes_mql * QUALITY.get(kind, 1.0), is_ads=kind == "ads")
         else:
             filler = known[0]
         lives.fillings.append(Filling(visit, filler.number, form, at_ms, is_blocked))
@@ -217,35 +216,35 @@ def _is_the_same_human(person: Person, original: Person) -> None:
 def _live(person: Person, u: Draws, becomes_mql: float, *, is_ads: bool) -> None:
     """Stages up to the opportunity, and the deals from there on. Not everyone goes straight."""
     first_stage = "lead" if person.form < 0 else FORMS[person.form].first_stage
-    person.stages.append((person.created_ms, first_stage, "IMPORT" if person.form < 0 else "FORM"))
+    person.stages.append((person.created_ms, first_stage, "import" if person.form < 0 else "form"))
     at_ms = person.created_ms
 
-    def reach(stage: str, mean_days: float, source_type: str, skipped: float = 0.0) -> None:
+    def reach(stage: str, mean_days: float, by: str, skipped: float = 0.0) -> None:
         nonlocal at_ms
         at_ms += u.wait_ms(mean_days)
         if not u.chance(skipped):
-            person.stages.append((at_ms, stage, source_type))
+            person.stages.append((at_ms, stage, by))
 
     if not u.chance(min(becomes_mql, 0.95)) or person.original:
         if u.chance(0.06):
-            reach("other", 12, "CRM_UI")
+            reach("other", 12, "hand")
         return
     if first_stage == "subscriber":
-        reach("lead", 20, "AUTOMATION_PLATFORM", skipped=0.5)
-    reach("marketingqualifiedlead", 1.6, "AUTOMATION_PLATFORM", skipped=0.08)
+        reach("lead", 20, "automation", skipped=0.5)
+    reach("mql", 1.6, "automation", skipped=0.08)
     if not u.chance(0.68):
         if u.chance(0.12):
-            reach("lead", 14, "CRM_UI")
+            reach("lead", 14, "hand")
         return
     if at_ms >= SALES_ACCEPTED_SINCE_MS:
-        reach(SALES_ACCEPTED, 0.8, "CRM_UI", skipped=0.15)
-    reach("salesqualifiedlead", 3.2, "CRM_UI", skipped=0.06)
+        reach("sal", 0.8, "hand", skipped=0.15)
+    reach("sql", 3.2, "hand", skipped=0.06)
     if u.chance(0.10):  # sent back to marketing; less than half of them try again
-        reach("lead", 9, "CRM_UI")
+        reach("lead", 9, "hand")
         if not u.chance(0.45):
             return
-        reach("marketingqualifiedlead", 35, "AUTOMATION_PLATFORM")
-        reach("salesqualifiedlead", 6, "CRM_UI")
+        reach("mql", 35, "automation")
+        reach("sql", 6, "hand")
     if not u.chance(0.80):
         return
     at_ms += u.wait_ms(3.0)
@@ -258,7 +257,7 @@ def _buy(person: Person, u: Draws, at_ms: int, won_at_ms: int | None) -> None:
     is_customer = is_self_service = False
     while at_ms < END_MS and len(person.sales) < MOST_SALES:
         if not is_customer:
-            person.stages.append((at_ms, "opportunity", "DEALS"))
+            person.stages.append((at_ms, "opportunity", "deal"))
         if is_self_service:
             sale = _checkout(u, at_ms, person.country)
         else:
@@ -267,7 +266,7 @@ def _buy(person: Person, u: Draws, at_ms: int, won_at_ms: int | None) -> None:
         person.sales.append(sale)
         if sale.is_won:
             if not is_customer:
-                person.stages.append((sale.closed_ms, "customer", "DEALS"))
+                person.stages.append((sale.closed_ms, "customer", "deal"))
             is_customer = True
             if u.chance(0.05) and sale.amount and sale.closed_ms < END_MS:
                 share = 1.0 if u.chance(0.3) else 0.2 + 0.4 * u.share()
@@ -278,13 +277,13 @@ def _buy(person: Person, u: Draws, at_ms: int, won_at_ms: int | None) -> None:
             is_self_service = u.chance(0.4)
         else:
             if not is_customer and u.chance(0.35):
-                person.stages.append((sale.closed_ms + DAY_MS, "marketingqualifiedlead", "CRM_UI"))
+                person.stages.append((sale.closed_ms + DAY_MS, "mql", "hand"))
             if not u.chance(0.2):
                 break
             at_ms = sale.closed_ms + DAY_MS + u.wait_ms(60)
             is_self_service = False
     if is_customer and u.chance(0.04):
-        person.stages.append((person.stages[-1][0] + 60 * DAY_MS, "evangelist", "CRM_UI"))
+        person.stages.append((person.stages[-1][0] + 60 * DAY_MS, "advocate", "hand"))
 
 
 def negotiate(u: Draws, at_ms: int, country: int, chance: float, won_at_ms: int | None) -> Sale:
@@ -303,14 +302,14 @@ def negotiate(u: Draws, at_ms: int, country: int, chance: float, won_at_ms: int 
     discount = 0.8 + 0.15 * u.share()
     return Sale(
         at_ms,
-        [*zip(times, passed, strict=True), (closed_ms, "closedwon" if is_won else "closedlost")],
+        [*zip(times, passed, strict=True), (closed_ms, "won" if is_won else "lost")],
         closed_ms,
         is_won,
         SALES_PIPELINE,
         None if u.chance(0.05) else product,
         None if u.chance(0.04) else amount,
         _currency(u, country),
-        round(amount * discount, 2) if "contractsent" in passed and u.chance(0.35) else None,
+        round(amount * discount, 2) if "contract" in passed and u.chance(0.35) else None,
     )
 
 
@@ -333,7 +332,7 @@ def refund(sale: Sale, at_ms: int, share: float) -> Sale:
     paid = sale.discounted_amount if sale.discounted_amount is not None else sale.amount
     return Sale(
         at_ms,
-        [(at_ms, "closedwon")],
+        [(at_ms, "won")],
         at_ms,
         True,
         SALES_PIPELINE,

@@ -10,9 +10,9 @@ from collections.abc import Callable
 
 import numpy as np
 
+from dagster_project.sandbox.company.business import ms
 from dagster_project.sandbox.company.crm import SLOW_DAYS, Draws, Lives, Person, negotiate, new_person, refund
 from dagster_project.sandbox.company.days import DAY_MS, HOUR_MS
-from dagster_project.sandbox.company.portal import ms
 from dagster_project.sandbox.company.tags import VARIANTS
 from dagster_project.sandbox.company.web import Visits
 
@@ -128,16 +128,16 @@ def make(rng: np.random.Generator, lives: Lives, visits: Visits) -> None:
     person = choose("reopened_deal", start, end, lost_once)
     sale = person.sales[0]
     reopened_ms, won_ms = sale.closed_ms + 20 * DAY_MS, sale.closed_ms + 40 * DAY_MS
-    sale.stages += [(reopened_ms, "presentationscheduled"), (won_ms, "closedwon")]
+    sale.stages += [(reopened_ms, "presentation"), (won_ms, "won")]
     sale.closed_ms, sale.is_won, sale.amount = won_ms, True, sale.amount or 1_200.0
-    person.stages.append((won_ms, "customer", "DEALS"))
+    person.stages.append((won_ms, "customer", "deal"))
     fates["reopened_deal"] = [sale]
     sale = choose("archived_deal", start, end, lost_once).sales[0]
     sale.archived_ms, fates["archived_deal"] = DEAL_ARCHIVED_MS, [sale]
 
     person = choose("reopened_later_deal", start, end, bought_once("2026-07-15T00:00", "2026-09-25T00:00"))
     sale = person.sales[0]
-    sale.stages += [(ms("2026-10-02T08:00"), "decisionmakerboughtin"), (ms("2026-10-09T15:00"), "closedlost")]
+    sale.stages += [(ms("2026-10-02T08:00"), "decision_maker"), (ms("2026-10-09T15:00"), "lost")]
     sale.closed_ms, sale.is_won = ms("2026-10-09T15:00"), False
     fates["reopened_later_deal"] = [sale]
 
@@ -191,5 +191,5 @@ def _import_same_email(rng: np.random.Generator, lives: Lives) -> None:
     person = new_person(lives, Draws(rng.random(8).tolist()), at_ms, original.country, -1)
     person.first_name, person.last_name = original.first_name, original.last_name
     person.email = f"{original.email.upper()} "
-    person.stages.append((at_ms, "lead", "IMPORT"))
+    person.stages.append((at_ms, "lead", "import"))
     lives.fates |= {"same_email_contact": [person], "same_email_original": [original]}

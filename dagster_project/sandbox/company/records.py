@@ -1,19 +1,17 @@
-"""The CRM as HubSpot would hold it: lives written down as records, and what those show at a moment."""
+"""Lives written down as records: contacts, deals, companies and form submissions, each field with its history."""
 
 from __future__ import annotations
 
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from typing import Any
 from urllib.parse import parse_qsl
 
 import numpy as np
 
-from dagster_project.sandbox.company.crm import Filling, Lives, Person, Sale
-from dagster_project.sandbox.company.days import DAY_MS, HOUR_MS, MINUTE_MS, datetime_of, ms_of
-from dagster_project.sandbox.company.portal import (
+from dagster_project.sandbox.company.business import (
     ANSWERS,
     ANSWERS_AT_A_FAIR,
     ANSWERS_OF_OTHERS,
@@ -23,49 +21,21 @@ from dagster_project.sandbox.company.portal import (
     OWNER_LEFT_AT,
     OWNERS,
     PIPELINES,
-    SELF_REPORTED,
     SELF_REPORTED_SINCE_MS,
     SELF_SERVICE_PIPELINE,
     TRADES,
 )
-from dagster_project.sandbox.company.tables import SITE_HOST, Association, Change, Record, RecordView, Submission, Web
-from dagster_project.sandbox.company.tags import KINDS, TrafficSource, utm_parameters
+from dagster_project.sandbox.company.crm import Filling, Lives, Person, Sale
+from dagster_project.sandbox.company.days import DAY_MS, HOUR_MS, MINUTE_MS, datetime_of, ms_of
+from dagster_project.sandbox.company.phones import as_typed, numbers
+from dagster_project.sandbox.company.tables import SITE_HOST, Association, Change, Record, Submission, Web
+from dagster_project.sandbox.company.tags import KINDS, utm_parameters
 from dagster_project.sandbox.company.web import COUNTRIES, Landings, Visits
 
 CLICK_PARAMETERS = ("gclid", "gbraid", "wbraid", "fbclid", "yclid", "msclkid", "ttclid", "li_fat_id")
 STAGES = {stage.id: stage for pipeline in PIPELINES for stage in pipeline.stages}
 
-# HubSpot's own words for where a contact came from, by Google's channel.
-ANALYTICS_SOURCES = {
-    "Paid Search": "PAID_SEARCH",
-    "Cross-network": "PAID_SEARCH",
-    "Paid Shopping": "PAID_SEARCH",
-    "Display": "OTHER_CAMPAIGNS",
-    "Paid Video": "OTHER_CAMPAIGNS",
-    "Paid Social": "PAID_SOCIAL",
-    "Organic Search": "ORGANIC_SEARCH",
-    "Organic Social": "SOCIAL_MEDIA",
-    "Organic Video": "SOCIAL_MEDIA",
-    "Referral": "REFERRALS",
-    "Email": "EMAIL_MARKETING",
-    "AI Assistant": "AI_REFERRALS",
-    "Direct": "DIRECT_TRAFFIC",
-}
-# Numbers set aside for fiction by the regulators of Germany, Great Britain and the US, as people type them: area, line.
-PHONES = {
-    "DE": ("+49 {} {:03d}", "0{}-{:03d}", "0049 {}{:03d}"),
-    "GB": ("+44 {}{:03d}", "0{} {:03d}"),
-    "US": ("+1 {}-555-0{:03d}", "({}) 555-0{:03d}"),
-}
-AREAS = {
-    "DE": ("30 23125", "69 90009", "40 66969", "221 4710", "89 99998"),
-    "GB": ("7700 900", "20 7946 0", "161 496 0", "131 496 0"),
-    "US": ("202", "212", "303", "312", "404", "415", "503", "512", "617", "702", "713", "808", "917"),
-}
-FIRST_LINE = {"US": 100}  # 555-0100 to 555-0199
 HAVE_PHONE = 0.45
-# One colleague in three gives the company's switchboard for a number, where another contact has given it before.
-SWITCHBOARD_EVERY = 3
 
 
 @dataclass(frozen=True)
@@ -85,7 +55,7 @@ def write(
     web: Web,
     landings: Landings,
 ) -> Written:
-    """Ids by order of creation, then every property with its history."""
+    """Ids by order of creation, then every field with its history."""
     fillings: dict[int, list[Filling]] = defaultdict(list)
     for filling in sorted(lives.fillings, key=lambda filling: filling.at_ms):
         fillings[filling.person].append(filling)
@@ -99,7 +69,7 @@ def write(
 
     sessions = _SessionIds(web, landings)
     draws = rng.random((len(lives.people), 8)).tolist()
-    phones = _numbers(lives.people, [u[1] < HAVE_PHONE for u in draws])
+    phones = numbers(lives.people, [u[1] < HAVE_PHONE for u in draws])
     answers = _answers(of_answers, lives.people, fillings, visits)
     contacts = [
         _contact(person, contact_ids, fillings[person.number], landings, sessions, phone, answer, u)
@@ -149,10 +119,6 @@ class _SessionIds:
         return self._client_ids[self._row[visit]] if self._row[visit] >= 0 else None
 
 
-def _iso(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
 def _contact(
     person: Person,
     contact_ids: Sequence[str],
@@ -165,52 +131,47 @@ def _contact(
 ) -> Record:
     changes: dict[str, list[Change]] = defaultdict(list)
     is_import = person.form < 0
-    how = "IMPORT" if is_import else "FORM"
+    how = "import" if is_import else "form"
 
-    def put(name: str, value: str | None, at_ms: int = person.created_ms, by: str = how) -> None:
+    def put(name: str, value: Any, at_ms: int = person.created_ms, by: str = how) -> None:
         if value is not None:
             changes[name].append(Change(datetime_of(at_ms), value, by))
 
     country = COUNTRIES[person.country]
     put("email", person.email)
-    put("firstname", person.first_name)
-    put("lastname", person.last_name)
+    put("first_name", person.first_name)
+    put("last_name", person.last_name)
     put("country", (country if u[0] < 0.93 else country.lower()) if u[0] < 0.97 else None)
-    put("phone", _phone(country, phone, u[1]))
-    put(SELF_REPORTED, answer)
+    put("phone", as_typed(country, phone, u[1]))
+    put("heard_from", answer)
     previous = None
-    for at_ms, stage, source_type in sorted(person.stages):
+    for at_ms, stage, by in sorted(person.stages):
         if stage != previous:
-            put("lifecyclestage", stage, at_ms, source_type)
+            put("stage", stage, at_ms, by)
         previous = stage
 
     if person.visitor < len(landings.row) and fillings and fillings[0].at_ms == person.created_ms:
         first, made_by = person.visitor, fillings[0].visit
-        put("hs_analytics_source", _analytics(landings.source[first])[0])
-        put("hs_analytics_source_data_1", _analytics(landings.source[first])[1])
-        put("hs_analytics_source_data_2", _analytics(landings.source[first])[2])
-        put("hs_analytics_first_url", _address(landings, first))
-        put("hs_analytics_last_url", _address(landings, made_by))
-        put("first_conversion_event_name", FORMS[person.form].form.name)
+        put("origin", landings.source[first])
+        put("first_page", _address(landings, first))
+        put("last_page", _address(landings, made_by))
+        put("first_form", FORMS[person.form].form.name)
         for name, value in _hidden_fields(landings.query[made_by], sessions.client_id(made_by)):
             # On every fourth record the tags are only in the addresses: a form without the hidden fields.
-            if FORMS[person.form].has_tag_fields and (u[2] < 0.75 or name == "ga_client_id"):
+            if FORMS[person.form].has_tag_fields and (u[2] < 0.75 or name == "client_id"):
                 put(name, value)
-    elif is_import:
-        put("hs_analytics_source", "OFFLINE")
-        put("hs_analytics_source_data_1", "IMPORT")
     for filling in fillings:
         if filling.at_ms > person.created_ms:
-            put("hs_analytics_last_url", _address(landings, filling.visit), filling.at_ms, "FORM")
-            put("recent_conversion_event_name", FORMS[filling.form].form.name, filling.at_ms, "FORM")
+            put("last_page", _address(landings, filling.visit), filling.at_ms, "form")
+            put("last_form", FORMS[filling.form].form.name, filling.at_ms, "form")
 
     # A sales rep takes over when the person is more than a subscriber.
     taken_ms = next((at_ms for at_ms, stage, _ in sorted(person.stages) if stage != "subscriber"), None)
     if taken_ms is not None:
         for at_ms, owner in _owners(person.owner, taken_ms + 6 * MINUTE_MS, None, u[3]):
-            put("hubspot_owner_id", OWNERS[owner].id, at_ms, "CRM_UI")
+            put("owner", OWNERS[owner].id, at_ms, "hand")
     if person.merged_ms is None and u[4] < 0.2:
-        put("jobtitle", "Owner", person.created_ms + int(1 + 90 * DAY_MS * u[5]), "CRM_UI")
+        put("job_title", "Owner", person.created_ms + int(1 + 90 * DAY_MS * u[5]), "hand")
 
     record = Record(contact_ids[person.number], datetime_of(person.created_ms), dict(changes))
     record.archived_at = datetime_of(person.archived_ms) if person.archived_ms else None
@@ -235,41 +196,6 @@ def _owners(owner: int, from_ms: int, until_ms: int | None, u: float) -> list[tu
     return [(from_ms, owner), (left_ms + int(u * 5 * HOUR_MS), successor)]
 
 
-def _numbers(people: Sequence[Person], have_one: Sequence[bool]) -> list[tuple[str, int] | None]:
-    """Area and line of each person's telephone: their own, but for those who share a company's switchboard."""
-    given: dict[str, int] = defaultdict(int)
-    of_company: dict[int, tuple[str, int]] = {}
-    colleagues = 0
-    numbers: list[tuple[str, int] | None] = []
-    for person, has_one in zip(people, have_one, strict=True):
-        country = COUNTRIES[person.country]
-        number = numbers[person.original.number] if person.original else None
-        if number is None and has_one and country in PHONES:
-            switchboard = of_company.get(person.company) if person.company >= 0 else None
-            colleagues += switchboard is not None
-            if switchboard and colleagues % SWITCHBOARD_EVERY == 0:
-                number = switchboard
-            else:
-                number, given[country] = _line(country, given[country]), given[country] + 1
-        if number and person.company >= 0:
-            of_company.setdefault(person.company, number)
-        numbers.append(number if has_one else None)
-    return numbers
-
-
-def _line(country: str, count: int) -> tuple[str, int]:
-    areas, first = AREAS[country], FIRST_LINE.get(country, 0)
-    lines = 100 if first else 1000
-    return areas[
-        count // lines % len(areas)
-    ], first + count * 37 % lines  # 37: neighbours in the list are none on the phone
-
-
-def _phone(country: str, number: tuple[str, int] | None, u: float) -> str | None:
-    shapes = PHONES.get(country)
-    return shapes[int(u * 1000) % len(shapes)].format(*number) if shapes and number else None
-
-
 def _answers(
     rng: np.random.Generator, people: Sequence[Person], fillings: Mapping[int, Sequence[Filling]], visits: Visits
 ) -> list[str | None]:
@@ -287,16 +213,6 @@ def _answers(
     return answers
 
 
-def _analytics(source: TrafficSource) -> tuple[str, str | None, str | None]:
-    """hs_analytics_source and its two details."""
-    name = ANALYTICS_SOURCES.get(source.channel_group, "OTHER_CAMPAIGNS")
-    if name == "DIRECT_TRAFFIC":
-        return name, None, None
-    if name in ("PAID_SEARCH", "PAID_SOCIAL", "EMAIL_MARKETING", "OTHER_CAMPAIGNS"):
-        return name, source.campaign_name, source.source
-    return name, source.source, None
-
-
 def _address(landings: Landings, visit: int) -> str:
     query = landings.query[visit]
     return f"https://{SITE_HOST}{landings.path[visit]}" + (f"?{query}" if query else "")
@@ -307,7 +223,7 @@ def _hidden_fields(query: str, client_id: str | None) -> list[tuple[str, str]]:
     names = ("utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content")
     found = utm_parameters(query) | {k: v for k, v in parse_qsl(query) if k in CLICK_PARAMETERS}
     fields = [(name, found[name]) for name in (*names, *CLICK_PARAMETERS) if name in found]
-    return [*fields, ("ga_client_id", client_id)] if client_id else fields
+    return [*fields, ("client_id", client_id)] if client_id else fields
 
 
 def _deal(
@@ -320,34 +236,34 @@ def _deal(
 ) -> Record:
     changes: dict[str, list[Change]] = defaultdict(list)
 
-    def put(name: str, value: str | None, at_ms: int = sale.created_ms, by: str = "CRM_UI") -> None:
+    def put(name: str, value: Any, at_ms: int = sale.created_ms, by: str = "hand") -> None:
         if value is not None:
             changes[name].append(Change(datetime_of(at_ms), value, by))
 
     is_self_service = sale.pipeline == SELF_SERVICE_PIPELINE
-    by = "INTEGRATION" if is_self_service else "CRM_UI"
+    by = "checkout" if is_self_service else "hand"
     what = sale.product or "Offer"
     whose = person.last_name if person else "walk-in"
-    put("dealname", f"Refund: {what} {whose}" if sale.refund_of else f"{what} {whose}")
+    put("name", f"Refund: {what} {whose}" if sale.refund_of else f"{what} {whose}")
     put("pipeline", sale.pipeline)
-    put("deal_currency_code", sale.currency)
+    put("currency", sale.currency)
     put("product", sale.product)
-    put("amount", _amount(sale.amount))
-    put("refund_of_deal_id", id_of_sale[id(sale.refund_of)] if sale.refund_of else None)
+    put("amount", sale.amount)
+    put("refund_of", id_of_sale[id(sale.refund_of)] if sale.refund_of else None)
     is_closed = False
     for at_ms, stage in sale.stages:
-        put("dealstage", stage, at_ms, by)
-        if stage == "contractsent" and sale.amount is not None:
-            put("amount", _amount(sale.discounted_amount), at_ms)
+        put("stage", stage, at_ms, by)
+        if stage == "contract" and sale.amount is not None:
+            put("amount", sale.discounted_amount, at_ms)
         # The close date is a guess until the deal closes, and again when it is reopened.
         if STAGES[stage].is_closed:
-            put("closedate", _iso(datetime_of(at_ms)), at_ms, by)
+            put("closes_at", datetime_of(at_ms), at_ms, by)
         elif is_closed or at_ms == sale.created_ms:
-            put("closedate", _iso(datetime_of(at_ms + 30 * DAY_MS)), at_ms, by)
+            put("closes_at", datetime_of(at_ms + 30 * DAY_MS), at_ms, by)
         is_closed = STAGES[stage].is_closed
     for at_ms, owner in _owners(person.owner if person else 0, sale.created_ms, sale.closed_ms, u[0]):
         if not is_self_service:
-            put("hubspot_owner_id", OWNERS[owner].id, at_ms)
+            put("owner", OWNERS[owner].id, at_ms)
 
     created_at = datetime_of(sale.created_ms)
     record = Record(id_of_sale[id(sale)], created_at, dict(changes))
@@ -356,17 +272,13 @@ def _deal(
         linked = [Association(contacts[person.number].id, True, created_at)]
         colleague = person.colleague
         if colleague and colleague.created_ms < sale.closed_ms and not sale.refund_of:
-            # Added once the colleague is known, which the deal's last-modified time does not tell.
+            # Added once the colleague is known, which is no change of the deal.
             since = datetime_of(max(sale.created_ms, colleague.created_ms) + 2 * HOUR_MS)
             linked.append(Association(contacts[colleague.number].id, False, since))
         record.associations["contacts"] = linked
     if sale.company >= 0:
         record.associations["companies"] = [Association(company_ids[sale.company], True, created_at)]
     return record
-
-
-def _amount(amount: float | None) -> str | None:
-    return None if amount is None else f"{amount:.2f}".removesuffix(".00")
 
 
 def _companies(rng: np.random.Generator, lives: Lives, company_ids: Sequence[str]) -> list[Record]:
@@ -383,7 +295,7 @@ def _companies(rng: np.random.Generator, lives: Lives, company_ids: Sequence[str
         created_ms, name = first[number]
         created_at = datetime_of(created_ms)
         full_name = f"{TRADES[trades[number]]} {name}{COMPANY_SUFFIXES[number % len(COMPANY_SUFFIXES)]}"
-        records.append(Record(company_id, created_at, {"name": [Change(created_at, full_name, "CRM_UI")]}))
+        records.append(Record(company_id, created_at, {"name": [Change(created_at, full_name, "hand")]}))
     return records
 
 
@@ -404,11 +316,11 @@ def _submissions(
         query = landings.query[filling.visit]
         # People type capitals and a space behind, or let the phone do it.
         values = [("email", f"{person.email.title()} " if u < 0.06 else person.email)]
-        values += [("firstname", person.first_name), ("lastname", person.last_name)]
-        if (phone := _phone(COUNTRIES[person.country], phones[person.number], u)) and u > 0.6:
+        values += [("first_name", person.first_name), ("last_name", person.last_name)]
+        if (phone := as_typed(COUNTRIES[person.country], phones[person.number], u)) and u > 0.6:
             values.append(("phone", phone))
         if (answer := answers[person.number]) and filling.at_ms == person.created_ms:
-            values.append((SELF_REPORTED, answer))
+            values.append(("heard_from", answer))
         hidden = _hidden_fields(query, sessions.client_id(filling.visit))
         values += hidden if plan.has_tag_fields else []
         submissions.append(
@@ -423,123 +335,3 @@ def _submissions(
             )
         )
     return sorted(submissions, key=lambda submission: submission.submitted_at, reverse=True)
-
-
-# ----------------------------------------------------------------------------------------------------------
-# What the CRM shows at a moment
-# ----------------------------------------------------------------------------------------------------------
-
-
-def contacts_as_of(contacts: Iterable[Record], now: datetime, *, archived: bool) -> list[RecordView]:
-    """Live or archived contacts; a survivor lists whom it absorbed, and was modified then."""
-    losers: dict[str, list[Record]] = defaultdict(list)
-    for contact in contacts:
-        if contact.merged_into and contact.merged_at and contact.merged_at <= now:
-            losers[contact.merged_into].append(contact)
-    views = []
-    for contact in contacts:
-        if not _is_shown(contact, now, archived):
-            continue
-        properties, history, updated_at = _properties(contact, now)
-        if absorbed := losers.get(contact.id):
-            properties["hs_merged_object_ids"] = ";".join(loser.id for loser in absorbed)
-            emails = (loser.changes["email"][-1].value or "" for loser in absorbed)
-            properties["hs_additional_emails"] = ";".join(emails)
-            updated_at = max(updated_at, *(loser.merged_at for loser in absorbed if loser.merged_at))
-        properties["lastmodifieddate"] = _iso(updated_at)
-        _put_stage_dates(properties, history.get("lifecyclestage", ()))
-        views.append(_view(contact, properties, history, {}, updated_at, archived))
-    return views
-
-
-def deals_as_of(
-    deals: Iterable[Record], contacts: Mapping[str, Record], now: datetime, *, archived: bool
-) -> list[RecordView]:
-    """Live or archived deals; what was associated with the loser of a merge is the survivor's now."""
-    views = []
-    for deal in deals:
-        if not _is_shown(deal, now, archived):
-            continue
-        properties, history, updated_at = _properties(deal, now)
-        stage = STAGES[properties["dealstage"] or ""]
-        properties["hs_is_closed"] = str(stage.is_closed).lower()
-        properties["hs_is_closed_won"] = str(stage.is_closed and stage.probability == 1.0).lower()
-        # HubSpot prints the double in full: 0.2 is 0.200000000000000011102230246251565404236316680908203125.
-        properties["hs_deal_stage_probability"] = f"{stage.probability:.54f}".rstrip("0").removesuffix(".")
-        properties["hs_lastmodifieddate"] = _iso(updated_at)
-        _put_stage_dates(properties, history["dealstage"])
-        linked = {name: _linked(found, contacts, now) for name, found in deal.associations.items()}
-        views.append(_view(deal, properties, history, linked, updated_at, archived))
-    return views
-
-
-def companies_as_of(companies: Iterable[Record], now: datetime, *, archived: bool) -> list[RecordView]:
-    views = []
-    for company in companies:
-        if _is_shown(company, now, archived):
-            properties, history, updated_at = _properties(company, now)
-            properties["hs_lastmodifieddate"] = _iso(updated_at)
-            views.append(_view(company, properties, history, {}, updated_at, archived))
-    return views
-
-
-def _is_shown(record: Record, now: datetime, archived: bool) -> bool:
-    if record.created_at > now:
-        return False
-    if any(gone is not None and gone <= now for gone in (record.deleted_at, record.merged_at)):
-        return False
-    return archived == (record.archived_at is not None and record.archived_at <= now)
-
-
-def _properties(record: Record, now: datetime) -> tuple[dict[str, str | None], dict[str, list[Change]], datetime]:
-    """(values, histories newest first, last change)."""
-    properties: dict[str, str | None] = {"hs_object_id": record.id, "createdate": _iso(record.created_at)}
-    history: dict[str, list[Change]] = {}
-    updated_at = record.created_at
-    for name, changes in record.changes.items():
-        known = [change for change in changes if change.at <= now]
-        if known:
-            properties[name] = known[-1].value
-            history[name] = known[::-1]
-            updated_at = max(updated_at, known[-1].at)
-    return properties, history, updated_at
-
-
-def _put_stage_dates(properties: dict[str, str | None], newest_first: Sequence[Change]) -> None:
-    for change in reversed(newest_first):  # the latest entry stays
-        properties[f"hs_v2_date_entered_{change.value}"] = _iso(change.at)
-
-
-def _linked(found: Sequence[Association], contacts: Mapping[str, Record], now: datetime) -> list[Association]:
-    """Associations that stand at `now`: survivors instead of merged contacts, nothing archived or deleted."""
-    linked: dict[str, Association] = {}
-    for association in found:
-        to_id = association.to_id
-        contact = contacts.get(to_id)
-        if contact and contact.merged_into and contact.merged_at and contact.merged_at <= now:
-            to_id, contact = contact.merged_into, contacts[contact.merged_into]
-        if association.since > now or (contact and not _is_shown(contact, now, archived=False)):
-            continue
-        is_primary = association.is_primary or (to_id in linked and linked[to_id].is_primary)
-        linked[to_id] = Association(to_id, is_primary, association.since)
-    return list(linked.values())
-
-
-def _view(
-    record: Record,
-    properties: Mapping[str, str | None],
-    history: Mapping[str, Sequence[Change]],
-    associations: Mapping[str, Sequence[Association]],
-    updated_at: datetime,
-    archived: bool,
-) -> RecordView:
-    return RecordView(
-        record.id,
-        properties,
-        history,
-        associations,
-        record.created_at,
-        updated_at,
-        archived,
-        record.archived_at if archived else None,
-    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 
@@ -30,12 +30,12 @@ SESSIONS = pa.schema(
         # The browser's true owner; no vendor ever tells it. Several visitors share a client_id on a shared
         # device, and one visitor has several client_ids on several devices.
         ("visitor_id", pa.int64()),
-        ("client_id", pa.string()),  # GA cookie, "1234567890.1751328000": what totalUsers counts
+        ("client_id", pa.string()),  # its cookie, "1234567890.1751328000": what totalUsers counts
         ("client_id_dimension", pa.string()),  # as the custom dimension got it; null where consent was late
         ("started_at", pa.timestamp("us")),  # naive, Europe/Berlin
         ("started_at_utc", pa.timestamp("us", "UTC")),
         ("date", pa.date32()),  # Europe/Berlin
-        # As GA4 resolves and spells them: "(direct)", "(none)", "(not set)", "(organic)"... never null.
+        # As resolved from tags and referrer: "(direct)", "(none)", "(not set)", "(organic)"... never null.
         ("source", pa.string()),
         ("medium", pa.string()),
         ("campaign_name", pa.string()),
@@ -54,7 +54,7 @@ SESSIONS = pa.schema(
         ("engagement_seconds", pa.float64()),
         ("key_events", pa.int64()),  # those known at the moment asked
         ("is_new", pa.bool_()),  # first session of its client_id (newUsers)
-        # When GA4 knows what (UTC): first shown; traffic source known (until then "(not set)"); taken out
+        # When a counter knows what (UTC): first shown; traffic source known (until then "(not set)"); taken out
         # again as robot traffic (null: never).
         ("seen_at", pa.timestamp("us", "UTC")),
         ("attributed_at", pa.timestamp("us", "UTC")),
@@ -68,7 +68,7 @@ KEY_EVENTS = pa.schema(
         ("session_row", pa.int64()),  # position of its session in the sessions table beside it
         ("event_name", pa.string()),  # generate_lead | sign_up | purchase
         ("occurred_at_utc", pa.timestamp("us", "UTC")),
-        ("seen_at", pa.timestamp("us", "UTC")),  # when GA4 shows it
+        ("seen_at", pa.timestamp("us", "UTC")),  # when a counter shows it
     ]
 )
 
@@ -81,7 +81,7 @@ class Web(NamedTuple):
 
 
 # ----------------------------------------------------------------------------------------------------------
-# Ads (one Google Ads account)
+# Ads (one account at Google)
 # ----------------------------------------------------------------------------------------------------------
 
 
@@ -153,11 +153,11 @@ MAIL_CLICKS = pa.schema(
 
 @dataclass(frozen=True)
 class Change:
-    """A property got a value at a moment (UTC, whole milliseconds)."""
+    """A field got a value at a moment (UTC, whole milliseconds)."""
 
     at: datetime
-    value: str | None
-    source_type: str  # FORM | AUTOMATION_PLATFORM | CRM_UI | IMPORT | DEALS | MERGE_CONTACTS
+    value: Any  # a text; an amount as float; a close date as datetime; where somebody came from as TrafficSource
+    by: str  # form | automation | hand | import | deal | checkout
 
 
 @dataclass(frozen=True)
@@ -169,36 +169,36 @@ class Association:
 
 @dataclass
 class Record:
-    """A CRM record with all that ever happens to it. Property names and values are HubSpot's, as strings."""
+    """A contact, deal or company with all that ever happens to it, in the company's own words.
+
+    Contacts: email, first_name, last_name, country, phone, heard_from (their own words), job_title, owner (id),
+    stage (business.CONTACT_STAGES); origin, first_page, last_page, first_form, last_form (names of forms); and what
+    their form's hidden fields kept of the landing: utm_*, click ids, client_id.
+    Deals: name, pipeline, stage, currency, amount, product, closes_at, owner, refund_of (id of the deal taken back).
+    Companies: name.
+    """
 
     id: str
     created_at: datetime
-    changes: dict[str, list[Change]]  # property -> oldest first
+    changes: dict[str, list[Change]]  # field -> oldest first
     associations: dict[str, list[Association]] = field(default_factory=dict)  # "contacts", "companies"
-    archived_at: datetime | None = None  # to the recycling bin: does not touch the last-modified time
-    deleted_at: datetime | None = None  # GDPR: gone from every answer
-    merged_at: datetime | None = None  # loser of a merge: gone from every answer,
-    merged_into: str | None = None  # listed on this survivor
+    archived_at: datetime | None = None  # to the recycling bin: no change of the record
+    deleted_at: datetime | None = None  # GDPR: gone for good
+    merged_at: datetime | None = None  # loser of a merge: gone, and
+    merged_into: str | None = None  # part of this survivor
 
 
 @dataclass(frozen=True)
 class RecordView:
-    """A record as the CRM shows it at a moment.
-
-    `properties` holds every property the record ever had, plus the calculated ones: hs_object_id,
-    createdate, lastmodifieddate (contacts) or hs_lastmodifieddate (others), hs_merged_object_ids (survivors,
-    ";"-joined), hs_v2_date_entered_<stage> (the *latest* entry), and for deals hs_is_closed,
-    hs_is_closed_won, hs_deal_stage_probability. Moments are ISO 8601 with milliseconds and "Z". A property
-    that is not there is null to HubSpot.
-    `history` is newest first, like `propertiesWithHistory`.
-    """
+    """A record as it stands at a moment. A field that has no value yet is in neither `values` nor `history`."""
 
     id: str
-    properties: Mapping[str, str | None]
-    history: Mapping[str, Sequence[Change]]
+    values: Mapping[str, Any]
+    history: Mapping[str, Sequence[Change]]  # newest first
     associations: Mapping[str, Sequence[Association]]
+    absorbed: Sequence[Record]  # contacts that were merged into this one
     created_at: datetime
-    updated_at: datetime  # = (hs_)lastmodifieddate; archiving and associations do not move it
+    updated_at: datetime  # the last change or merge; archiving and associations are none
     archived: bool
     archived_at: datetime | None
 
@@ -206,7 +206,6 @@ class RecordView:
 @dataclass(frozen=True)
 class Owner:
     id: str
-    user_id: str
     first_name: str
     last_name: str
     email: str
@@ -238,7 +237,7 @@ class Pipeline:
 class Form:
     id: str  # uuid
     name: str
-    form_type: str  # "hubspot", or "blog_comment", whose submissions HubSpot refuses to list
+    kind: str  # form | comments (below the blog)
     created_at: datetime
     updated_at: datetime
     archived_at: datetime | None
@@ -250,7 +249,7 @@ class Submission:
     form_id: str
     submitted_at: datetime  # UTC, whole milliseconds
     page_url: str  # with its query string
-    values: tuple[tuple[str, str], ...]  # (field, value) as typed: email, firstname, hidden utm_*, gclid...
+    values: tuple[tuple[str, str], ...]  # (field of a contact, value) as typed, and hidden ones
     contact_id: str
     session_id: str | None  # the session it fell in; None where the script was blocked
 

@@ -1,6 +1,6 @@
-"""Where visits come from: how links are tagged (well, badly, not at all), and what GA4 makes of each.
+"""Where visits come from: how links are tagged (well, badly, not at all), and what a counter makes of each.
 
-`VARIANTS` is the whole mess as a table; `resolve` is GA4's reading of a landing query and a referrer.
+`VARIANTS` is the whole mess as a table; `resolve` is the usual reading of a landing query and a referrer.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dagster_project.sandbox.company.tables import SITE_HOST
 AI_ASSISTANT_SINCE = "2026-05-13"
 
 KINDS = (
-    "google_ads",  # first: its sessions come from ad clicks
+    "ads",  # first: its sessions come from the clicks of `ads`
     "microsoft_ads",
     "meta_ads",
     "linkedin_ads",
@@ -48,22 +48,22 @@ _FACEBOOK = "https://l.facebook.com/"
 
 VARIANTS = (
     # Google Ads. Without its gclid a click looks like search, or like whatever its own tags say.
-    Variant("google_ads", 0.82, "", _GOOGLE, "gclid"),
+    Variant("ads", 0.82, "", _GOOGLE, "gclid"),
     Variant(
-        "google_ads",
+        "ads",
         0.08,
         "utm_source=google&utm_medium=cpc&utm_campaign=generic_{month}&utm_term=rechnung+schreiben&utm_content=rsa_1",
         _GOOGLE,
         "gclid",
     ),
     Variant(
-        "google_ads",
+        "ads",
         0.03,
         "utm_source=google&utm_medium=cpc&utm_campaign={campaign}&utm_term={keyword}",
         _GOOGLE,
     ),
-    Variant("google_ads", 0.05, "", _GOOGLE),
-    Variant("google_ads", 0.02, "", _GOOGLE, "gbraid"),
+    Variant("ads", 0.05, "", _GOOGLE),
+    Variant("ads", 0.02, "", _GOOGLE, "gbraid"),
     # Microsoft Ads
     Variant(
         "microsoft_ads",
@@ -215,7 +215,7 @@ VARIANTS = (
 
 
 class TrafficSource(NamedTuple):
-    """As GA4 spells them."""
+    """As Google's counter spells them: "(direct)", "(none)", "(organic)", "(not set)"."""
 
     source: str
     medium: str
@@ -274,7 +274,7 @@ def utm_parameters(query: str) -> dict[str, str]:
 
 
 def resolve(query: str, referrer: str, click_parameter: str, day: str) -> TrafficSource:
-    """GA4's reading of a landing without a gclid (for those see `resolve_ad_click`). day: ISO date."""
+    """The usual reading of a landing without a gclid (for those see `resolve_ad_click`). day: ISO date."""
     utm = utm_parameters(query)
     host = urlsplit(referrer).hostname or ""
     campaign = NOT_SET

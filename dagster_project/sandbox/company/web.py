@@ -1,4 +1,4 @@
-"""Visits: what brings them, whose they are, what they look at, and what GA4 comes to know of them and when.
+"""Visits: what brings them, whose they are, what they look at, and what a counter comes to know of them and when.
 
 `draw_visits` makes the visits of strangers, `crm` then finds out who leaves an address, `visits_at`
 makes the visits of people known by then, and `finish` turns them all into the SESSIONS and KEY_EVENTS tables.
@@ -43,7 +43,7 @@ DEVICES = ("desktop", "mobile", "tablet", "smart tv")
 class Habit:
     """How visits of a kind behave."""
 
-    a_day: float  # visits on an average day (google_ads: from clicks; known people: from the CRM)
+    a_day: float  # visits on an average day (ads: from clicks; known people: from the CRM)
     from_known_browsers: float  # share that come from somebody who was here before
     submits: float  # chance that a first visit fills a form in
     engaged: float
@@ -57,7 +57,7 @@ _ADS = (0.10, 0.12, 0.00, 0.30, 0.38, 0.10)
 _READ = (0.12, 0.06, 0.62, 0.03, 0.15, 0.02)
 
 HABITS = {
-    "google_ads": Habit(0, 0.22, 0.018, 0.56, 0.42, _ADS),
+    "ads": Habit(0, 0.22, 0.018, 0.56, 0.42, _ADS),
     "microsoft_ads": Habit(5, 0.10, 0.020, 0.58, 0.18, _ADS),
     "meta_ads": Habit(12, 0.10, 0.007, 0.38, 0.82, _ADS),
     "linkedin_ads": Habit(4, 0.14, 0.018, 0.48, 0.52, _ADS),
@@ -89,7 +89,7 @@ COUNTRY_WEIGHTS = (0.50, 0.11, 0.09, 0.10, 0.11, 0.09)
 # twelve days later, by when everybody thinks the day is final.
 ROBOT_BURSTS = (("2026-03-10", 70, 2), ("2026-09-24", 90, 12))  # day, visits, days until withdrawn
 
-# GA4's own words: processing takes 24 to 48 hours. Hours until a visit shows, with the share that takes so
+# Google's words for its counter: processing takes 24 to 48 hours. Hours until a visit shows, with the share that takes so
 # long; nothing takes longer than 54, so a day is complete on the third morning after it.
 _LAG_HOURS = np.array([4.0, 10.0, 26.0, 48.0, 54.0])
 _LAG_SHARE = np.array([0.0, 0.66, 0.91, 0.985, 1.0])
@@ -140,7 +140,7 @@ def draw_visits(rng: np.random.Generator, ads: AdHistory, scale: float) -> Visit
     # Not every click arrives: people close the tab, the script is blocked.
     arrived = np.flatnonzero(rng.random(len(ads.click_ms)) < 0.88)
     at_ms = np.concatenate([at_ms, ads.click_ms[arrived] + rng.integers(300, 5_000, len(arrived))])
-    kind = np.concatenate([kind, np.full(len(arrived), KINDS.index("google_ads"))])
+    kind = np.concatenate([kind, np.full(len(arrived), KINDS.index("ads"))])
     click = np.concatenate([np.full(len(day), -1), arrived])
     order = np.argsort(at_ms, kind="stable")
     at_ms, kind, click = at_ms[order], kind[order], click[order]
@@ -334,7 +334,7 @@ def _instants(ms: Ints) -> pa.Array:
 def _traffic_sources(
     rng: np.random.Generator, visits: Visits, day: Ints, ads: AdHistory
 ) -> tuple[list[TrafficSource], pa.Array, pa.Array, pa.Array, pa.Array]:
-    """(distinct sources, which one by visit, raw query, referrer, gclid or null) as GA4 gets them."""
+    """(distinct sources, which one by visit, raw query, referrer, gclid or null) as a counter gets them."""
     size = len(visits)
     months, month = np.unique(DAYS.astype("datetime64[M]")[day], return_inverse=True)
     parameter = np.array([v.click_parameter for v in VARIANTS])[visits.variant]
@@ -406,7 +406,7 @@ def _devices(rng: np.random.Generator, visits: Visits, client: Ints) -> pa.Array
 
 
 def _knowledge(rng: np.random.Generator, visits: Visits, day: Ints) -> tuple[Ints, Ints, Ints]:
-    """When GA4 shows a visit, knows its source, takes it out again (-1: never)."""
+    """When a counter shows a visit, knows its source, takes it out again (-1: never)."""
     size = len(visits)
     lag_hours = np.interp(rng.random(size), _LAG_SHARE, _LAG_HOURS)
     seen = visits.at_ms + (lag_hours * HOUR_MS).astype(np.int64)
@@ -422,7 +422,7 @@ def _knowledge(rng: np.random.Generator, visits: Visits, day: Ints) -> tuple[Int
 
 
 def as_of(web: Web, now: datetime) -> Web:
-    """What GA4 shows at a moment: visits processed by then, with their source if known, less known robots."""
+    """What a counter shows at a moment: visits processed by then, with their source if known, less known robots."""
     sessions = web.sessions
     moment = pa.scalar(now, pa.timestamp("us", "UTC"))
     is_withdrawn = pc.fill_null(pc.less_equal(sessions["withdrawn_at"], moment), False)

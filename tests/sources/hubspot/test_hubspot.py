@@ -13,11 +13,12 @@ from typing import Any
 import pytest
 
 from dagster_project.raw.zone import RawZone, ShrinkRefused
-from dagster_project.sandbox.company import Association, Change, Form, Owner, Submission
+from dagster_project.sandbox.company import Association, Submission
 from dagster_project.sources import hubspot
 from dagster_project.sources.hubspot.api import HubSpot
 from dagster_project.sources.hubspot.asked import contact_properties, deal_properties
 from dagster_project.sources.hubspot.sandbox import PORTAL_ID
+from dagster_project.sources.hubspot.sandbox.records import Change, Form, Owner
 from dagster_project.sources.hubspot.search import SEARCH_PAGE
 from dagster_project.sources.hubspot.settings import HubspotProperties
 from dagster_project.wire.contract import AuthError, ConfigError, DriftError, Tally, VendorError, Window

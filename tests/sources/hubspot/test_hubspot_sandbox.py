@@ -15,6 +15,7 @@ from dagster_project.sandbox import Sandbox, serve
 from dagster_project.sandbox.company import HISTORY_START
 from dagster_project.sources import hubspot
 from dagster_project.sources.hubspot.sandbox import ACCESS_TOKEN
+from dagster_project.sources.hubspot.sandbox.records import Records
 from dagster_project.wire.contract import Page, Stream, Tally, Window
 from tests.support.hubspot_company import FewRecords, at, contact, serve_company, settings_for
 
@@ -190,9 +191,10 @@ def test_equal_values_come_in_no_order_to_rely_on(monkeypatch: pytest.MonkeyPatc
 
 def test_a_sweep_of_the_company_is_what_its_crm_shows(sandbox: Sandbox) -> None:
     settings, now = settings_for(sandbox.endpoints["hubspot"]), sandbox.clock.now()
+    held = Records(sandbox.company)
     contacts = {row["id"]: row for page in hubspot.sweep_contacts(settings, Tally()) for row in page.rows.to_pylist()}
-    live = {view.id: view for view in sandbox.company.contacts_as_of(now)}
-    archived = {view.id: view for view in sandbox.company.contacts_as_of(now, archived=True)}
+    live = {view.id: view for view in held.contacts_as_of(now)}
+    archived = {view.id: view for view in held.contacts_as_of(now, archived=True)}
     assert contacts.keys() == live.keys() | archived.keys()
     for id, view in live.items():
         row = contacts[id]
@@ -201,8 +203,8 @@ def test_a_sweep_of_the_company_is_what_its_crm_shows(sandbox: Sandbox) -> None:
         history = [(change.value, change.at) for change in reversed(view.history["lifecyclestage"])]
         assert [(each["value"], each["timestamp"]) for each in row["lifecyclestage_history"]] == history
     deals = {row["id"]: row for page in hubspot.sweep_deals(settings, Tally()) for row in page.rows.to_pylist()}
-    shown = {view.id: view for view in sandbox.company.deals_as_of(now)}
-    assert deals.keys() == shown.keys() | {view.id for view in sandbox.company.deals_as_of(now, archived=True)}
+    shown = {view.id: view for view in held.deals_as_of(now)}
+    assert deals.keys() == shown.keys() | {view.id for view in held.deals_as_of(now, archived=True)}
     for id, view in shown.items():
         linked = {each.to_id: each.is_primary for each in view.associations.get("contacts", ())}
         assert {each["contact_id"]: each["is_primary"] for each in deals[id]["contacts"]} == linked

@@ -1,4 +1,4 @@
-"""How the company's CRM portal is set up: stages, pipelines, owners, forms, products, and invented names."""
+"""The company's business, set up by hand: funnel stages, pipelines, owners, forms, products, and invented names."""
 
 from __future__ import annotations
 
@@ -20,30 +20,18 @@ def ms(text: str) -> int:
 
 END_MS = int(MIDNIGHTS_MS[-1])
 
-# Lifecycle stages, HubSpot's internal names; the numeric one is the company's own "Sales accepted", in use
-# since January 2026.
-SALES_ACCEPTED = "84210011"
+# The funnel in its own words. Sales accepts a lead (sal) since January 2026.
+CONTACT_STAGES = ("subscriber", "lead", "mql", "sal", "sql", "opportunity", "customer", "advocate", "other")
 SALES_ACCEPTED_SINCE_MS = ms("2026-01-12T08:00")
-CONTACT_STAGES = (
-    "subscriber",
-    "lead",
-    "marketingqualifiedlead",
-    SALES_ACCEPTED,
-    "salesqualifiedlead",
-    "opportunity",
-    "customer",
-    "evangelist",
-    "other",
-)
 
-SALES_PIPELINE, SELF_SERVICE_PIPELINE = "default", "48213377"
-SELF_SERVICE_OPEN, SELF_SERVICE_WON, SELF_SERVICE_LOST = "98213301", "98213302", "98213303"
+SALES_PIPELINE, SELF_SERVICE_PIPELINE = "sales", "self_service"
+SELF_SERVICE_OPEN, SELF_SERVICE_WON, SELF_SERVICE_LOST = "basket", "paid", "abandoned"
 OPEN_STAGES = (
-    ("appointmentscheduled", "Appointment scheduled", 0.2),
-    ("qualifiedtobuy", "Qualified to buy", 0.4),
-    ("presentationscheduled", "Presentation scheduled", 0.6),
-    ("decisionmakerboughtin", "Decision maker bought-in", 0.8),
-    ("contractsent", "Contract sent", 0.9),
+    ("appointment", "Appointment scheduled", 0.2),
+    ("qualified", "Qualified to buy", 0.4),
+    ("presentation", "Presentation scheduled", 0.6),
+    ("decision_maker", "Decision maker bought-in", 0.8),
+    ("contract", "Contract sent", 0.9),
 )
 _SINCE = at("2025-06-02T09:00")
 PIPELINES = (
@@ -55,8 +43,8 @@ PIPELINES = (
         _SINCE,
         (
             *(PipelineStage(s, label, n, False, p) for n, (s, label, p) in enumerate(OPEN_STAGES)),
-            PipelineStage("closedwon", "Closed won", 5, True, 1.0),
-            PipelineStage("closedlost", "Closed lost", 6, True, 0.0),
+            PipelineStage("won", "Closed won", 5, True, 1.0),
+            PipelineStage("lost", "Closed lost", 6, True, 0.0),
         ),
     ),
     Pipeline(
@@ -72,13 +60,11 @@ PIPELINES = (
         ),
     ),
 )
-WON_STAGES = {"closedwon", SELF_SERVICE_WON}
 
 OWNER_LEFT_AT = at("2026-05-29T15:00")
 OWNERS = tuple(
     Owner(
         str(71_000_000 + n * 1_117),
-        str(9_100_000 + n * 31),
         first,
         last,
         f"{first}.{last}@example.com".lower(),
@@ -109,11 +95,11 @@ class FormPlan:
     has_tag_fields: bool  # hidden utm_* and click id fields
 
 
-def _form(number: int, name: str, form_type: str = "hubspot", archived: str | None = None) -> Form:
-    # Version 4 by shape; HubSpot's form ids are guids.
+def _form(number: int, name: str, kind: str = "form", archived: str | None = None) -> Form:
+    # Version 4 by shape.
     guid = str(uuid.UUID(int=(0x5EED << 112) | (0x4 << 76) | (0x8 << 60) | number))
     archived_at = at(archived) if archived else None
-    return Form(guid, name, form_type, _SINCE, archived_at or _SINCE, archived_at)
+    return Form(guid, name, kind, _SINCE, archived_at or _SINCE, archived_at)
 
 
 FORMS = (
@@ -123,17 +109,16 @@ FORMS = (
     FormPlan(_form(4, "E-invoice guide"), 0.17, "generate_lead", "lead", 0.36, True),
     FormPlan(_form(5, "Newsletter"), 0.10, None, "subscriber", 0.14, False),
     FormPlan(_form(6, "Demo (old page)", archived="2026-02-16T10:00"), 0.0, "generate_lead", "lead", 0.7, False),
-    FormPlan(_form(7, "Blog comments", "blog_comment"), 0.0, None, "subscriber", 0.0, False),
+    FormPlan(_form(7, "Blog comments", "comments"), 0.0, None, "subscriber", 0.0, False),
 )
 OLD_DEMO_FORM = 5
 OLD_DEMO_FORM_UNTIL_MS = ms("2025-11-17T09:00")
 
 # "How did you hear about us?", which the forms ask since March 2026, and the list of a fair's visitors always. What
 # people type, by the kind of visit; some of it nobody has mapped, some is no answer.
-SELF_REPORTED = "how_did_you_hear_about_us"
 SELF_REPORTED_SINCE_MS = ms("2026-03-02T08:00")
 ANSWERS = {
-    "google_ads": ("Google", "google", "Google Anzeige", "googled you", "Google Ads", "Suchmaschine"),
+    "ads": ("Google", "google", "Google Anzeige", "googled you", "Google Ads", "Suchmaschine"),
     "organic": ("Google", "gegoogelt bei Google", "google search", "Suchmaschine", "Bing", "Internet", "ChatGPT"),
     "meta_ads": ("Instagram", "insta", "Facebook Werbung", "Facebook", "an Instagram ad"),
     "social": ("LinkedIn", "linked in", "Instagram", "youtube"),
