@@ -51,10 +51,8 @@ UPWARDS = {"runs/runner.py": {"defs", "definitions"}}  # it runs the jobs that d
 LONG = 400
 TOO_LONG = {
     "sandbox/company/crm.py": (423, "the life of every lead"),
-    "sandbox/company/records.py": (545, "CRM records as of a moment, by HubSpot's names"),
     "sandbox/company/web.py": (449, "visits and what happens in them"),
     "sources/files/streams.py": (425, "the columns of ten streams"),
-    "sources/hubspot/sandbox.py": (721, "the endpoint: search, batch reads, listings, refusals"),
     "wire/contract.py": (402, "the contract of a stream with its words"),
 }
 # the only place that may import what Dagster keeps for itself
