@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from dagster_project.sources import all_sources
 
@@ -250,3 +251,64 @@ def test_models_refer_downwards_only() -> None:
 @pytest.mark.parametrize("word", ["utils", "helpers", "lib", "common"])
 def test_no_room_is_a_drawer(word: str) -> None:
     assert [p for p in CODE.rglob("*") if p.stem == word] == []
+
+
+HOUSE = {"config", "meta"}  # folders of staging that are no source's: rules, and the index of the raw zone
+
+
+def declared_sources() -> dict[str, list[str]]:
+    """Source -> its shapes, from `vars: sources`."""
+    return yaml.safe_load((PROJECT / "dbt_project" / "dbt_project.yml").read_text(encoding="utf-8"))["vars"]["sources"]
+
+
+def test_outside_its_folder_a_source_is_seen_by_its_shapes_only() -> None:
+    """`stg_x__...` is private; `<shape>__x` is for the union of the shape, models/intermediate/shapes/<shape>.sql."""
+    folder_of = {p.stem: p.parent.name for p in (MODELS / "staging").rglob("*.sql")}
+    private = {name for name, folder in folder_of.items() if folder not in HOUSE}
+    wrong = []
+    for path in [*MODELS.rglob("*.sql"), *MODELS.rglob("*.py"), *MODELS.rglob("*.yml")]:
+        for name in re.findall(r"ref\(\s*['\"]([^'\"]+)['\"]\s*\)", path.read_text(encoding="utf-8")):
+            if name in private and folder_of[name] != path.parent.name:
+                wrong.append(f"{path.relative_to(MODELS)} refers to {name} of {folder_of[name]}")
+    assert wrong == []
+
+
+def test_one_line_names_a_source_and_what_it_gives() -> None:
+    given = {}
+    for folder in (MODELS / "staging").iterdir():
+        if folder.name not in HOUSE:
+            public = (p.stem.partition("__")[0] for p in folder.glob(f"*__{folder.name}.sql"))
+            given[folder.name] = sorted(shape for shape in public if shape != "stg")
+    assert {source: sorted(shapes) for source, shapes in declared_sources().items()} == given
+    shapes = {p.stem: p.read_text(encoding="utf-8").strip() for p in (MODELS / "intermediate" / "shapes").glob("*.sql")}
+    assert set().union(*given.values()) <= set(shapes)
+    assert shapes == {name: f"{{{{ every_source('{name}') }}}}" for name in shapes}
+
+
+# what a vendor's name stands for where it is not the vendor: the list can only become shorter
+NOT_THE_VENDOR = {
+    "ga4_rules": "the channel rules that Google publishes, whoever counted the visit",
+    "ga4_source_categories": "Google's list of sources, whoever counted the visit",
+    "google_categories": "the same list",
+    "'google'": "the utm_source of a Google click",
+    "google.com/google-ads": "an address of evidence",
+    "(Google, google)": "an example of a value",
+}
+VENDORS = r"ga4|google|hubspot|salesforce|pipedrive|zoho|metrica|matomo|meta_ads|facebook|linkedin|stripe|shopify|bing"
+
+
+def test_models_of_the_house_know_no_vendor_by_name() -> None:
+    found, used = [], set()
+    for path in [
+        p for layer in ("intermediate", "marts") for p in (MODELS / layer).rglob("*") if p.suffix in (".sql", ".py")
+    ]:
+        for line in path.read_text(encoding="utf-8").splitlines():
+            rest = line
+            for words in sorted(NOT_THE_VENDOR, key=len, reverse=True):
+                if words in rest:
+                    used.add(words)
+                    rest = rest.replace(words, "")
+            if re.search(VENDORS, rest, re.IGNORECASE):
+                found.append(f"{path.name}: {line.strip()}")
+    assert found == []
+    assert used == set(NOT_THE_VENDOR)

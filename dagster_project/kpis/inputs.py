@@ -12,7 +12,7 @@ import pyarrow as pa
 from dagster_project.kpis.periods import GRAINS
 
 SETTINGS = "staging.stg_config__settings"
-TARGETS = ("staging.stg_config__targets", "staging.stg_files__targets")  # in case of doubt the first one holds
+TARGETS = ("staging.stg_config__targets", "intermediate.targets")  # in case of doubt the first one holds
 STREAMS = "staging.stg_meta__streams"
 SUBJECTS = "staging.stg_meta__subjects"
 REFUSALS = "staging.stg_meta__refusals"

@@ -136,7 +136,7 @@ def reported(source: str, medium: str, **more: Any) -> dict[str, Any]:
 
 
 ORIGINS = (
-    "int_raw_windows", "int_channel_rule_parts", "int_web_truth", "int_web_origins_collected",
+    "stg_meta__windows", "int_channel_rule_parts", "int_web_truth", "int_web_origins_collected",
     "int_web_origins_classified", "int_web_windows", "fct_web_traffic",
 )  # fmt: skip
 

@@ -5,27 +5,15 @@ with links as (
 
 ),
 
-contacts as (
+records as (
 
-    select * from {{ ref('stg_hubspot__contacts') }}
+    select * from {{ ref('people') }}
 
 ),
 
 submissions as (
 
-    select * from {{ ref('stg_hubspot__form_submissions') }}
-
-),
-
-leads as (
-
-    select * from {{ ref('stg_files__leads') }}
-
-),
-
-ga4_sessions as (
-
-    select * from {{ ref('stg_ga4__sessions') }}
+    select * from {{ ref('submissions') }}
 
 ),
 
@@ -58,22 +46,12 @@ shared as (
 listed as (
 
     select {{ explode(split_text('placeholder_ids', ';')) }} as placeholder, created_at as seen_at
-    from contacts
+    from records
     where placeholder_ids is not null
     union all
     select {{ explode(split_text('placeholder_ids', ';')) }} as placeholder, submitted_at as seen_at
     from submissions
     where placeholder_ids is not null
-    union all
-    select {{ explode(split_text('placeholder_ids', ';')) }} as placeholder, created_at as seen_at
-    from leads
-    where placeholder_ids is not null
-    union all
-    select
-        {{ placeholder_ids('ga4_sessions', ['vendor_client_id']) }} as placeholder,
-        {{ moment_of('started_at_local', "'UTC'") }} as seen_at
-    from ga4_sessions
-    where client_id is null
 
 ),
 

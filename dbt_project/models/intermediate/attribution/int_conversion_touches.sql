@@ -74,8 +74,8 @@ paths as (
         touchpoints.medium,
         touchpoints.campaign,
         touchpoints.campaign_key,
-        -- GA4 reports no session id, and the one that is made here of the row's values must not decide an order
-        case when touchpoints.touch_kind = 'session' and web_truth.web_truth != 'ga4' then touchpoints.touch_id end
+        -- a counter of sums reports no session id, and the one that is made here of the row's values must not decide an order
+        case when touchpoints.touch_kind = 'session' and not {{ gives('web_days', 'web_truth.web_truth') }} then touchpoints.touch_id end
             as vendor_session,
         touchpoints.channel = 'Direct' as is_direct,
         coalesce(channels.is_paid, false) as is_paid,

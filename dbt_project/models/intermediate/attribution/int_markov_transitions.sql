@@ -289,7 +289,7 @@ placed_touches as (
         row_number() over (
             partition by tied_moments.traveller, tied_moments.touched_at
             order by
-                case when touchpoints.touch_kind = 'session' and web_truth.web_truth != 'ga4' then touchpoints.touch_id end
+                case when touchpoints.touch_kind = 'session' and not {{ gives('web_days', 'web_truth.web_truth') }} then touchpoints.touch_id end
                 nulls last,
                 touchpoints.source,
                 touchpoints.medium,

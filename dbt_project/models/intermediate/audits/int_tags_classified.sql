@@ -1,4 +1,4 @@
--- How the visits of each month were tagged, as people wrote it, with what became of it. GA4 gives its own channel with it.
+-- How the visits of each month were tagged, as people wrote it, with what became of it. A counter of sums gives its own channel with it.
 with truth as (
 
     select * from {{ ref('int_web_truth') }}
@@ -9,7 +9,7 @@ reported as (
 
     select
         cast(date_trunc('month', campaigns.date_day) as date) as month_start,
-        'ga4' as source_system,
+        campaigns.source_system,
         campaigns.account_id,
         campaigns.vendor_source,
         campaigns.vendor_medium,
@@ -19,8 +19,8 @@ reported as (
         cast(null as string) as click_id,
         cast(null as string) as landing_page,
         sum(campaigns.sessions) as sessions
-    from {{ ref('stg_ga4__campaigns') }} as campaigns
-    inner join truth on truth.web_truth = 'ga4'
+    from {{ ref('web_campaigns') }} as campaigns
+    inner join truth on campaigns.source_system = truth.web_truth
     group by all
 
 ),
@@ -78,7 +78,7 @@ tagged as (
         sum(known_sessions.session_count) as sessions
     from {{ ref('int_sessions') }} as known_sessions
     inner join truth on known_sessions.source_system = truth.web_truth
-    where known_sessions.source_system != 'ga4'
+    where not {{ gives('web_campaigns', 'known_sessions.source_system') }}
     group by all
 
 )

@@ -29,7 +29,7 @@ with lines as (
         campaign,
         amount_native,
         acquisition_share
-    from {{ ref('stg_files__other_costs') }}
+    from {{ ref('cost_lines') }}
 
 ),
 

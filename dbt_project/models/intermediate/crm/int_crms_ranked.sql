@@ -14,8 +14,12 @@ named as (
 
 known_crms as (
 
-    select crm
-    from (values ('hubspot'), ('files')) as listed (crm)
+    {% for source_name in givers('people') -%}
+    select '{{ source_name }}' as crm
+    union all
+    {% endfor -%}
+    select cast(null as string) as crm
+    where false
 
 )
 

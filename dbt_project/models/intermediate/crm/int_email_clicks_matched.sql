@@ -3,7 +3,7 @@
 {%- set half_an_hour = "interval '30 minutes'" %}
 with clicks as (
 
-    select *, {{ mended_address('url') }} as address from {{ ref('stg_files__email_clicks') }}
+    select *, {{ mended_address('url') }} as address from {{ ref('email_clicks') }}
 
 ),
 
@@ -54,7 +54,7 @@ tagged as (
 
 rules as (
 
-    select * from {{ ref('int_landing_page_rules') }}
+    select * from {{ ref('stg_config__landing_page_rules') }}
 
 ),
 

@@ -56,7 +56,7 @@ settings as (
 
 ),
 
--- a visit that GA4 calls Direct though a click in an e-mail began it
+-- a visit that a counter calls Direct though a click in an e-mail began it
 session_clicks as (
 
     select *

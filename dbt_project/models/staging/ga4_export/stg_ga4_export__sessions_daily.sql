@@ -1,14 +1,14 @@
 {{ config(
     materialized='incremental',
     incremental_strategy='replace_window',
-    window_from='int_raw_windows',
+    window_from='stg_meta__windows',
     window_column='raw_day',
     on_schema_change='sync_all_columns',
-    post_hook="{{ remember_built_days('int_raw_windows') }}"
+    post_hook="{{ remember_built_days('stg_meta__windows') }}"
 ) }}
-{%- set days = days_to_replace('int_raw_windows') %}
+{%- set days = days_to_replace('stg_meta__windows') %}
 
--- one row for each session and event day: a session over midnight has two, which int_sessions_from_export merges
+-- one row for each session and event day: a session over midnight has two, which sessions__ga4_export merges
 with events as (
 
     select *
@@ -79,7 +79,6 @@ parsed as (
 
 select
     sessions.date_day as raw_day,
-    'ga4_export' as source_system,
     sessions.account_id,
     sessions.session_id,
     sessions.client_id,

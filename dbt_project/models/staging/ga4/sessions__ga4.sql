@@ -1,12 +1,12 @@
 {{ config(
     materialized='incremental',
     incremental_strategy='replace_window',
-    window_from='int_raw_windows',
+    window_from='stg_meta__windows',
     window_column='raw_day',
     on_schema_change='sync_all_columns',
-    post_hook="{{ remember_built_days('int_raw_windows') }}"
+    post_hook="{{ remember_built_days('stg_meta__windows') }}"
 ) }}
-{%- set days = days_to_replace('int_raw_windows') %}
+{%- set days = days_to_replace('stg_meta__windows') %}
 
 -- known clients only: one row for each session start that GA4 reports with a client id
 with sessions as (
@@ -19,7 +19,7 @@ with sessions as (
 
 campaign_ids as (
 
-    select * from {{ ref('int_ga4_campaign_ids') }} where {{ in_days('day', days) }}
+    select * from {{ ref('stg_ga4__campaign_ids') }} where {{ in_days('day', days) }}
 
 ),
 
@@ -31,7 +31,7 @@ extractions as (
 
 rules as (
 
-    select * from {{ ref('int_landing_page_rules') }}
+    select * from {{ ref('stg_config__landing_page_rules') }}
 
 ),
 
@@ -39,7 +39,6 @@ collected as (
 
     select
         sessions.date_day as raw_day,
-        'ga4' as source_system,
         sessions.account_id,
         {{ row_key([
             'sessions.account_id', 'sessions.started_at_local', 'sessions.client_id', 'sessions.vendor_source',
@@ -76,6 +75,10 @@ collected as (
 
 )
 
-select collected.*, {{ origin_key(origin_landing_page('collected.landing_page')) }} as origin_key
+select
+    collected.*,
+    1 as session_count,
+    {{ not_given('sessions', ['engaged_sessions', 'new_visitors', 'sessions_with_key_event']) }},
+    {{ origin_key(origin_landing_page('collected.landing_page')) }} as origin_key
 from collected
 cross join rules

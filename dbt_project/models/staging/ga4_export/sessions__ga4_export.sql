@@ -6,7 +6,7 @@ with parts as (
         *,
         coalesce(vendor_source, vendor_medium, vendor_campaign, click_id) is null as is_without_origin,
         count(*) over (partition by account_id, session_id) as part_count
-    from {{ ref('int_export_sessions_daily') }}
+    from {{ ref('stg_ga4_export__sessions_daily') }}
 
 ),
 
@@ -46,7 +46,6 @@ merged as (
 
     select
         first_part.raw_day,
-        first_part.source_system,
         first_part.account_id,
         first_part.session_id,
         first_part.client_id,
@@ -94,7 +93,7 @@ merged as (
 
 rules as (
 
-    select * from {{ ref('int_landing_page_rules') }}
+    select * from {{ ref('stg_config__landing_page_rules') }}
 
 ),
 
@@ -102,7 +101,6 @@ sessions as (
 
     select
         raw_day,
-        source_system,
         account_id,
         session_id,
         client_id,
@@ -142,6 +140,10 @@ sessions as (
 
 )
 
-select sessions.*, {{ origin_key(origin_landing_page('sessions.landing_page')) }} as origin_key
+select
+    sessions.*,
+    1 as session_count,
+    {{ not_given('sessions', ['engaged_sessions', 'new_visitors', 'sessions_with_key_event']) }},
+    {{ origin_key(origin_landing_page('sessions.landing_page')) }} as origin_key
 from sessions
 cross join rules

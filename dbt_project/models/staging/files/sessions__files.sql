@@ -1,12 +1,12 @@
 {{ config(
     materialized='incremental',
     incremental_strategy='replace_window',
-    window_from='int_raw_windows',
+    window_from='stg_meta__windows',
     window_column='raw_day',
     on_schema_change='sync_all_columns',
-    post_hook="{{ remember_built_days('int_raw_windows') }}"
+    post_hook="{{ remember_built_days('stg_meta__windows') }}"
 ) }}
-{%- set days = days_to_replace('int_raw_windows') %}
+{%- set days = days_to_replace('stg_meta__windows') %}
 
 -- origin: what the file says; else click id and UTM of the landing URL; else the referrer; else nothing (direct)
 with given as (
@@ -44,7 +44,7 @@ referrers as (
 
 rules as (
 
-    select * from {{ ref('int_landing_page_rules') }}
+    select * from {{ ref('stg_config__landing_page_rules') }}
 
 ),
 
@@ -52,7 +52,6 @@ collected as (
 
     select
         cast(sessions.day as date) as raw_day,
-        'files' as source_system,
         sessions.account_id,
         sessions.session_id,
         sessions.client_id,
