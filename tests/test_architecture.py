@@ -188,7 +188,8 @@ COMPANY = CODE / "sandbox" / "company"
 VENDORS_WORDS = (
     "hs_", "lifecyclestage", "dealstage", "closedate", "createdate", "closedwon", "closedlost", "appointmentscheduled",
     "qualifiedlead", "crm_ui", "portal", "access_token", "refresh_token", "client_secret", "property_id", "customuser",
-    "developer_token", "gaql", "searchstream", "salesforce", "pipedrive",
+    "developer_token", "gaql", "searchstream", "_micros",
+    "performance_max", "salesforce", "pipedrive",
 )  # fmt: skip
 NO_VENDOR = {"config", "files", "fx"}  # sources whose names are everyday words
 # Tags and click ids are facts of a visit, whoever coined them: they stand in the address on which it landed.

@@ -170,7 +170,7 @@ def test_histories_are_in_order_and_never_before_the_record(company: Company) ->
 
 def test_spend_is_where_clicks_are_and_clicks_are_listed_one_by_one(company: Company) -> None:
     stats = company.ad_stats_as_of(END)
-    clicks, cost = stats["clicks"].to_numpy(), stats["cost_micros"].to_numpy()
+    clicks, cost = stats["clicks"].to_numpy(), stats["cost_cents"].to_numpy()
     assert ((clicks > 0) == (cost > 0)).all()
     assert (stats["impressions"].to_numpy() >= clicks).all()
     by_stat = Counter(zip(stats["date"].to_pylist(), stats["campaign_id"].to_pylist(), strict=True))
@@ -196,13 +196,13 @@ def test_a_visit_with_a_gclid_comes_moments_after_that_click(company: Company) -
     assert 0.7 < len(with_click) / len(company.ad_clicks) < 0.88
 
 
-def test_performance_max_has_no_ads_and_every_channel_type_is_there(company: Company) -> None:
+def test_a_campaign_that_runs_everywhere_has_no_ads_and_every_channel_type_is_there(company: Company) -> None:
     stats = company.ad_stats_as_of(END).to_pylist()
     assert {row["channel_type"] for row in stats} == {
-        "SEARCH", "PERFORMANCE_MAX", "DISPLAY", "SHOPPING", "VIDEO", "DEMAND_GEN"
+        "search", "everywhere", "display", "shopping", "video", "demand"
     }  # fmt: skip
-    assert {row["ad_id"] for row in stats if row["channel_type"] == "PERFORMANCE_MAX"} == {None}
-    assert any(row["ad_id"] is None for row in stats if row["channel_type"] == "SEARCH")
+    assert {row["ad_id"] for row in stats if row["channel_type"] == "everywhere"} == {None}
+    assert any(row["ad_id"] is None for row in stats if row["channel_type"] == "search")
 
 
 def test_demand_has_weekends_a_summer_dip_an_autumn_peak_and_growth(company: Company) -> None:
@@ -311,7 +311,7 @@ def test_ad_conversions_grow_for_thirty_days_and_cost_settles_in_three(company: 
     def of_day(now: datetime) -> tuple[float, int, int]:
         stats = company.ad_stats_as_of(now)
         stats = stats.filter(pc.equal(stats["date"], pa.scalar(date(2026, 5, 19))))
-        return tuple(pc.sum(stats[n]).as_py() for n in ("conversions", "cost_micros", "clicks"))  # type: ignore[return-value]
+        return tuple(pc.sum(stats[n]).as_py() for n in ("conversions", "cost_cents", "clicks"))  # type: ignore[return-value]
 
     # Several days together, as one alone has few conversions.
     def conversions(now: datetime) -> float:

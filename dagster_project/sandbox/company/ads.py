@@ -62,7 +62,7 @@ def _campaign(
 ) -> AdCampaign:
     since = _at("2025-06-01")
     names = [(since, name)] + ([(_at(renamed[0]), renamed[1])] if renamed else [])
-    statuses = [(since, "PAUSED"), (_at(started), "ENABLED")] + ([(_at(stopped[0]), stopped[1])] if stopped else [])
+    statuses = [(since, "paused"), (_at(started), "running")] + ([(_at(stopped[0]), stopped[1])] if stopped else [])
     return AdCampaign(str(21_300_000_000 + number * 7_919), channel_type, tuple(names), tuple(statuses))
 
 
@@ -73,57 +73,57 @@ _ALL = (0.52, 0.11, 0.09, 0.11, 0.10, 0.07)
 
 PLANS = (
     Plan(
-        _campaign(1, "SEARCH", "DE | Search | Brand"),
+        _campaign(1, "search", "DE | Search | Brand"),
         *(10.0, 0.85, 0.21),
         _GERMAN,
         (("Brand exact", 2), ("Brand + product", 2)),
     ),
     Plan(
-        _campaign(2, "SEARCH", "DACH | Search | Generic"),
+        _campaign(2, "search", "DACH | Search | Generic"),
         *(52.0, 4.10, 0.055),
         _GERMAN,
         (("Rechnungsprogramm", 2), ("Kassensystem", 2), ("E-Rechnung", 1)),
         unplaced_share=0.08,
     ),
     Plan(
-        _campaign(3, "SEARCH", "NL | Search | Generic"),
+        _campaign(3, "search", "NL | Search | Generic"),
         *(16.0, 3.20, 0.050),
         (0.0, 0.0, 0.0, 1.0, 0.0, 0.0),
         (("Factuurprogramma", 2),),
     ),
     Plan(
-        _campaign(4, "SEARCH", "UK+US | Search | Generic", renamed=("2026-04-15T10:00", "EN | Search | Generic")),
+        _campaign(4, "search", "UK+US | Search | Generic", renamed=("2026-04-15T10:00", "EN | Search | Generic")),
         *(54.0, 5.20, 0.048),
         _ENGLISH,
         (("Invoicing software", 2), ("Point of sale", 2)),
     ),
     Plan(
-        _campaign(5, "SEARCH", "DACH | Search | Competitors", stopped=("2026-06-08T08:00", "REMOVED")),
+        _campaign(5, "search", "DACH | Search | Competitors", stopped=("2026-06-08T08:00", "ended")),
         *(14.0, 4.60, 0.031),
         _GERMAN,
         (("Competitor names", 2),),
     ),
-    Plan(_campaign(6, "PERFORMANCE_MAX", "PMax | Small business"), *(42.0, 1.90, 0.018), _ALL, ()),
+    Plan(_campaign(6, "everywhere", "PMax | Small business"), *(42.0, 1.90, 0.018), _ALL, ()),
     Plan(
-        _campaign(7, "DISPLAY", "Display | Retargeting"),
+        _campaign(7, "display", "Display | Retargeting"),
         *(7.0, 0.65, 0.004),
         _ALL,
         (("Visitors 30 days", 2),),
     ),
     Plan(
-        _campaign(8, "SHOPPING", "Shopping | Till starter kits"),
+        _campaign(8, "shopping", "Shopping | Till starter kits"),
         *(12.0, 0.85, 0.011),
         _GERMAN,
         (("All kits", 1),),
     ),
     Plan(
-        _campaign(9, "VIDEO", "YouTube | How to invoice", started="2025-10-06"),
+        _campaign(9, "video", "YouTube | How to invoice", started="2025-10-06"),
         *(9.0, 1.20, 0.006),
         _ALL,
         (("In-stream", 1), ("Shorts", 1)),
     ),
     Plan(
-        _campaign(10, "DEMAND_GEN", "Demand Gen | Autumn offer", started="2025-09-01"),
+        _campaign(10, "demand", "Demand Gen | Autumn offer", started="2025-09-01"),
         *(14.0, 0.95, 0.009),
         _ALL,
         (("Lookalike customers", 2),),
@@ -179,7 +179,7 @@ class AdHistory:
     stat_unit: Ints  # position in UNITS
     impressions: Ints
     clicks: Ints
-    cost_micros: Ints
+    cost_cents: Ints
     click_stat: Ints
     click_ms: Ints  # UTC, epoch milliseconds, ascending
     gclids: npt.NDArray[np.bytes_]
@@ -198,11 +198,11 @@ def simulate(rng: np.random.Generator, scale: float) -> AdHistory:
     price = cost_per_click * np.sqrt(demand())[:, None] * rng.lognormal(-0.005, 0.1, spend_planned.shape)
     clicks = rng.poisson(spend_planned / price)
     impressions = clicks + rng.poisson(spend_planned / price * (1 / click_through_rate - 1))
-    # Google bills in cents of the account currency: micros are multiples of 10,000.
-    cost_micros = np.round(clicks * price * 100).astype(np.int64) * 10_000
+    # The platform bills in cents of the account's currency.
+    cost_cents = np.round(clicks * price * 100).astype(np.int64)
 
     day, unit = np.nonzero(impressions)
-    stats = (impressions[day, unit], clicks[day, unit], cost_micros[day, unit])
+    stats = (impressions[day, unit], clicks[day, unit], cost_cents[day, unit])
     click_stat = np.repeat(np.arange(len(day)), stats[1])
     click_ms = moments_in_day(rng, day[click_stat])
     order = np.argsort(click_ms, kind="stable")
@@ -221,7 +221,7 @@ def _is_running() -> npt.NDArray[np.bool_]:
     months = DAYS.astype("datetime64[M]").astype(int) % 12 + 1
     for number, plan in enumerate(PLANS):
         for since, status in plan.campaign.statuses:
-            running[np.datetime64(since.date()) <= DAYS, number] = status == "ENABLED"
+            running[np.datetime64(since.date()) <= DAYS, number] = status == "running"
         running[:, number] &= np.isin(months, plan.months)
     return running
 
@@ -284,8 +284,9 @@ def stats_as_of(ads: AdHistory, conversions: Conversions, now: datetime) -> pa.T
     clicks_today = np.bincount(ads.click_stat[ads.click_ms <= now_ms], minlength=size)
     clicks = np.where(is_today, clicks_today, ads.clicks)
     impressions = np.where(is_today, np.maximum((ads.impressions * so_far).astype(np.int64), clicks), ads.impressions)
-    cost = ads.cost_micros * np.where(is_today, clicks / np.maximum(ads.clicks, 1), 1.0)
-    cost = np.round(cost * unsettled_cost_factor(np.maximum(age, 0)) / 10_000).astype(np.int64) * 10_000
+    # In ten-thousandths of a cent, as the platform counts: what ends between two cents rounds as it does there.
+    cost = ads.cost_cents * 10_000 * np.where(is_today, clicks / np.maximum(ads.clicks, 1), 1.0)
+    cost = np.round(cost * unsettled_cost_factor(np.maximum(age, 0)) / 10_000).astype(np.int64)
     known = conversions.reported_ms <= now_ms
     credited = np.bincount(conversions.stat[known], conversions.conversions[known], size)
     value = np.bincount(conversions.stat[known], conversions.value_eur[known], size)

@@ -88,9 +88,9 @@ class Web(NamedTuple):
 @dataclass(frozen=True)
 class AdCampaign:
     id: str
-    channel_type: str  # SEARCH | PERFORMANCE_MAX | DISPLAY | SHOPPING | VIDEO | DEMAND_GEN
+    channel_type: str  # search | display | shopping | video | demand | everywhere
     names: tuple[tuple[datetime, str], ...]  # (since, name), oldest first
-    statuses: tuple[tuple[datetime, str], ...]  # (since, ENABLED | PAUSED | REMOVED), oldest first
+    statuses: tuple[tuple[datetime, str], ...]  # (since, running | paused | ended), oldest first
 
     def name_as_of(self, now: datetime) -> str:
         return [name for since, name in self.names if since <= now][-1]
@@ -102,7 +102,7 @@ class AdCampaign:
 AD_STATS = pa.schema(
     [
         # One row per day x campaign x ad group x ad with activity. A row with null ad group and ad exists at
-        # campaign level only (all of PERFORMANCE_MAX, and the part of a SEARCH campaign without an own ad).
+        # campaign level only (all of one that runs everywhere, and the part of a search campaign without an own ad).
         ("date", pa.date32()),  # account zone
         ("campaign_id", pa.string()),
         ("campaign_name", pa.string()),  # the current name, on old days too
@@ -114,7 +114,7 @@ AD_STATS = pa.schema(
         ("ad_name", pa.string()),
         ("impressions", pa.int64()),
         ("clicks", pa.int64()),
-        ("cost_micros", pa.int64()),  # EUR x 1e6; settles within 3 days (invalid clicks are credited)
+        ("cost_cents", pa.int64()),  # EUR x 100; settles within 3 days (invalid clicks are credited)
         ("conversions", pa.float64()),  # on the click's day; grows for 30 days
         ("conversions_value", pa.float64()),  # EUR
     ]
@@ -127,7 +127,7 @@ AD_CLICKS = pa.schema(
         ("date", pa.date32()),
         ("clicked_at_utc", pa.timestamp("us", "UTC")),
         ("campaign_id", pa.string()),
-        ("ad_group_id", pa.string()),  # null for PERFORMANCE_MAX
+        ("ad_group_id", pa.string()),  # null for a campaign that runs everywhere
         ("ad_id", pa.string()),
     ]
 )

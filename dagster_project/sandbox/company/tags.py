@@ -255,12 +255,12 @@ _SOCIAL = {
 _VIDEO = {"youtube.com"}
 _PAID = {"cpc", "paid_social", "paidsocial"}
 _AD_CHANNELS = {
-    "SEARCH": "Paid Search",
-    "PERFORMANCE_MAX": "Cross-network",
-    "DEMAND_GEN": "Cross-network",
-    "DISPLAY": "Display",
-    "SHOPPING": "Paid Shopping",
-    "VIDEO": "Paid Video",
+    "search": "Paid Search",
+    "everywhere": "Cross-network",
+    "demand": "Cross-network",
+    "display": "Display",
+    "shopping": "Paid Shopping",
+    "video": "Paid Video",
 }
 
 

@@ -132,6 +132,7 @@ def test_campaigns_of_a_year_equal_what_the_company_spent(sandbox: Sandbox) -> N
     for row in sandbox.company.ad_stats_as_of(sandbox.clock.now()).to_pylist():
         if row["date"] in YEAR:
             sums = expected[row["date"], row["campaign_id"]]
+            row["cost_micros"] = row["cost_cents"] * 10_000  # Google's unit: millionths
             sums[:] = [total + row[measure] for total, measure in zip(sums, measures, strict=True)]
     got = {(row["date"], row["campaign_id"]): [row[measure] for measure in measures] for row in table.to_pylist()}
     expected = {key: sums for key, sums in expected.items() if any(sums)}

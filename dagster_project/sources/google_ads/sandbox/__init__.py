@@ -47,6 +47,16 @@ CUSTOMER_ID, MANAGER_ID = "1234567890", "9876543210"
 DEVELOPER_TOKEN = "sandbox-developer-token"
 CLIENT_ID, CLIENT_SECRET = "sandbox-client-id", "sandbox-client-secret"
 REFRESH_TOKEN = "sandbox-refresh-token"
+# Google's words for what the company's campaigns are.
+CHANNEL_TYPES = {
+    "search": "SEARCH",
+    "display": "DISPLAY",
+    "shopping": "SHOPPING",
+    "video": "VIDEO",
+    "demand": "DEMAND_GEN",
+    "everywhere": "PERFORMANCE_MAX",
+}
+STATUSES = {"running": "ENABLED", "paused": "PAUSED", "ended": "REMOVED"}
 # Below the manager, beside the company's account: one that never ran an ad, one that was closed.
 IDLE_CUSTOMER_ID, CANCELED_CUSTOMER_ID = "2223334444", "5556667777"
 
@@ -91,7 +101,7 @@ def _stats(company: Company, clock: Clock, query: Query) -> pa.Table:
             "REQUESTED_DATE_GRANULARITY_NOT_SUPPORTED",
             "The requested time granularity is not supported for the date range in the query.",
         )
-    stats = company.ad_stats_as_of(clock.now())
+    stats = _in_googles_words(company.ad_stats_as_of(clock.now()))
     stats = stats.filter(pc.and_(pc.greater_equal(stats["date"], first), pc.less_equal(stats["date"], last)))
     campaign = ["date", "campaign_id", "campaign_name", "campaign_status", "channel_type"]
     ad = ["ad_group_id", "ad_group_name", "ad_id", "ad_name"]
@@ -125,6 +135,14 @@ def _stats(company: Company, clock: Clock, query: Query) -> pa.Table:
     return rows.sort_by([*by_day, *ids] if by_day else [*ids, ("segments.date", "ascending")])
 
 
+def _in_googles_words(stats: pa.Table) -> pa.Table:
+    columns = {name: stats[name] for name in stats.column_names}
+    for name, words in (("campaign_status", STATUSES), ("channel_type", CHANNEL_TYPES)):
+        columns[name] = pa.array([words[word] for word in columns[name].to_pylist()], pa.string())
+    columns["cost_micros"] = pc.multiply(columns.pop("cost_cents"), 10_000)
+    return pa.table(columns)
+
+
 def _clicks(company: Company, clock: Clock, query: Query, customer_id: str) -> pa.Table:
     first, last = query.days()
     if first != last:
@@ -147,8 +165,8 @@ def _clicks(company: Company, clock: Clock, query: Query, customer_id: str) -> p
             "click_view.ad_group_ad": pa.array(ads, pa.string()),
             "campaign.id": clicks["campaign_id"],
             "campaign.name": [campaign.name_as_of(clock.now()) for campaign in of],
-            "campaign.status": [campaign.status_as_of(clock.now()) for campaign in of],
-            "campaign.advertising_channel_type": [campaign.channel_type for campaign in of],
+            "campaign.status": [STATUSES[campaign.status_as_of(clock.now())] for campaign in of],
+            "campaign.advertising_channel_type": [CHANNEL_TYPES[campaign.channel_type] for campaign in of],
             "ad_group.id": clicks["ad_group_id"],
             "ad_group.name": pa.nulls(clicks.num_rows, pa.string()),
             "metrics.clicks": pa.array([1] * clicks.num_rows, pa.int64()),
