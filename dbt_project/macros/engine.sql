@@ -117,7 +117,8 @@
 {%- endmacro %}
 
 {#
-  A text as a key that is narrow and of one size: 16 bytes, so that even among all touches ever no two texts share one.
+  A text as a key that is narrow and of one size: 16 bytes of two hashes, so that two texts hardly ever share one,
+  even among all touches of a company.
   DuckDB sorts and joins by it in a fraction of the memory that texts take.
 #}
 {% macro narrow_key(text) -%}

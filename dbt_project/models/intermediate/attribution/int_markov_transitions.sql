@@ -218,7 +218,7 @@ history_fits as (
 
 ---------- journeys that did not: everybody's touches in the days, less those of the people who converted in them
 
--- the day of each moment once: to put a moment into a time zone costs more than all the rest
+-- the day of each moment once: inside the join the time zone would be worked out for each pair of rows
 moment_days as (
 
     select moments.touched_at, {{ reporting_date('moments.touched_at', 'settings.reporting_time_zone') }} as touch_date
