@@ -1,6 +1,6 @@
 """GA4 Data API: its streams, and which reports each of them asks for.
 
-`read` turns a window into calls, `client` makes the calls, `rows` decodes the answers,
+`calls` turns a window into calls, `client` makes the calls, `rows` decodes the answers,
 `report` gives them the streams' columns. Values stay as the vendor sends them ("(not set)", texts still
 percent-encoded) except that what looks like a person's address is redacted.
 """
@@ -14,8 +14,7 @@ from typing import Literal, get_args
 
 import pyarrow as pa
 
-from dagster_project.sources.ga4 import read as ga4_read
-from dagster_project.sources.ga4.report import DATE_RANGES, SOURCE_MEDIUM, Question
+from dagster_project.sources.ga4.question import DATE_RANGES, PAGE_ROWS, SOURCE_MEDIUM, Question
 from dagster_project.sources.ga4.settings import Ga4Settings
 from dagster_project.wire.contract import Page, Period, Stream, Tally, Window, schema
 from dagster_project.wire.source import Source
@@ -53,15 +52,17 @@ def read(
     window: Window,
     tally: Tally,
     *,
-    page_rows: int = ga4_read.PAGE_ROWS,
+    page_rows: int = PAGE_ROWS,
     sleep: Callable[[float], None] | None = None,
 ) -> Iterator[Page]:
     """Pages of one stream for the whole window; `page_rows` and `sleep` are there for tests.
 
     Raises AuthError, QuotaError, ConfigError, DriftError or VendorError.
     """
+    from dagster_project.sources.ga4 import calls  # with Google's classes
+
     asked = questions(stream_name, settings)
-    return ga4_read.read(asked, settings, window, tally, page_rows=page_rows, sleep=sleep)
+    return calls.read(asked, settings, window, tally, page_rows=page_rows, sleep=sleep)
 
 
 def questions(stream_name: str, settings: Ga4Settings) -> list[Question]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from datetime import date
 
 import numpy as np
@@ -19,14 +18,13 @@ from google.analytics.data_v1beta.types import (
     RunReportRequest,
 )
 
+from dagster_project.sources.ga4.question import DATE_RANGES, SOURCE_MEDIUM, Question
 from dagster_project.sources.ga4.rows import Report
 from dagster_project.wire.cells import shown, try_cast
 from dagster_project.wire.columns import RETYPED_FROM
-from dagster_project.wire.contract import DriftError, Quality, Stream, Window
+from dagster_project.wire.contract import DriftError, Quality, Window
 from dagster_project.wire.identity import MAY_BE_PERSONAL, redact_url
 
-SOURCE_MEDIUM = "sessionSourceMedium"  # two columns for one of the nine dimensions: "google / cpc"
-DATE_RANGES = "dateRange"  # the API has no dimension for quarters, nor for weeks that do not start on Monday
 OTHER = "(other)"  # what the API calls the rest, when a report has too many different values
 REDACTED = "(redacted)"  # as identity.py writes it
 
@@ -45,54 +43,30 @@ _KNOWN_TYPES = {
 _RATES = {"sessionKeyEventRate": "sessions"}  # metric -> what it is a rate of, and so weighted by
 
 
-@dataclass(frozen=True)
-class Question:
-    """One report of a stream: `dimensions` maps the stream's columns to the API's names, beside `time`.
+def request_of(
+    question: Question, property_id: str, periods: Sequence[Window], last_day: date, *, limit: int, offset: int = 0
+) -> RunReportRequest:
+    """The request for these adjoining periods, none asked beyond `last_day`.
 
-    `time` is the API's dimension that tells the period, or DATE_RANGES. `constants` are columns that the
-    whole report shares. `only` filters: (field, exact value). The API allows 9 dimensions, and counts the
-    field of a filter among them ("limited to 9 dimensions within a nested request. This request is for 10").
+    Ordered by every dimension, so that a row is on one page only.
     """
-
-    stream: Stream
-    time: str
-    dimensions: Mapping[str, str]
-    constants: Mapping[str, str] = field(default_factory=dict)
-    only: tuple[str, str] | None = None
-
-    @property
-    def metrics(self) -> list[str]:
-        return [f.name for f in self.stream.schema if pa.types.is_integer(f.type) or pa.types.is_floating(f.type)]
-
-    @property
-    def api_dimensions(self) -> list[str]:
-        period = [] if self.time == DATE_RANGES else [self.time]
-        return list(dict.fromkeys([*period, *self.dimensions.values()]))
-
-    def request(
-        self, property_id: str, periods: Sequence[Window], last_day: date, *, limit: int, offset: int = 0
-    ) -> RunReportRequest:
-        """The request for these adjoining periods, none asked beyond `last_day`.
-
-        Ordered by every dimension, so that a row is on one page only.
-        """
-        if self.time == DATE_RANGES:
-            ranges = [_range(p.start, min(p.last, last_day), name=p.start.isoformat()) for p in periods]
-        else:
-            ranges = [_range(periods[0].start, min(periods[-1].last, last_day))]
-        return RunReportRequest(
-            property=f"properties/{property_id}",
-            dimensions=[Dimension(name=name) for name in self.api_dimensions],
-            metrics=[Metric(name=name) for name in self.metrics],
-            date_ranges=ranges,
-            dimension_filter=_exactly(*self.only) if self.only else None,
-            order_bys=[
-                OrderBy(dimension=OrderBy.DimensionOrderBy(dimension_name=name)) for name in self.api_dimensions
-            ],
-            limit=limit,
-            offset=offset,
-            return_property_quota=True,
-        )
+    if question.time == DATE_RANGES:
+        ranges = [_range(p.start, min(p.last, last_day), name=p.start.isoformat()) for p in periods]
+    else:
+        ranges = [_range(periods[0].start, min(periods[-1].last, last_day))]
+    return RunReportRequest(
+        property=f"properties/{property_id}",
+        dimensions=[Dimension(name=name) for name in question.api_dimensions],
+        metrics=[Metric(name=name) for name in question.metrics],
+        date_ranges=ranges,
+        dimension_filter=_exactly(*question.only) if question.only else None,
+        order_bys=[
+            OrderBy(dimension=OrderBy.DimensionOrderBy(dimension_name=name)) for name in question.api_dimensions
+        ],
+        limit=limit,
+        offset=offset,
+        return_property_quota=True,
+    )
 
 
 def typed_rows(

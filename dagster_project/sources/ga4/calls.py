@@ -21,13 +21,13 @@ import numpy as np
 import pyarrow as pa
 
 from dagster_project.sources.ga4.client import Ga4Client
+from dagster_project.sources.ga4.question import DATE_RANGES, PAGE_ROWS, Question
 from dagster_project.sources.ga4.report import (
-    DATE_RANGES,
-    Question,
     added_up,
     is_worse_for_length,
     quality,
     redact,
+    request_of,
     typed_rows,
 )
 from dagster_project.sources.ga4.rows import Report
@@ -37,7 +37,6 @@ from dagster_project.wire.rest import each_account, pages_ahead
 if TYPE_CHECKING:
     from dagster_project.sources.ga4.settings import Ga4Settings
 
-PAGE_ROWS = 250_000  # the most that the API gives
 REPORTS_PER_CALL = 5  # batchRunReports
 RANGES_PER_REPORT = 4
 
@@ -119,7 +118,10 @@ class _Reader:
     def _ask(self, tasks: Sequence[Task], limit: int, offset: int = 0) -> list[Report]:
         return self.client.run(
             self.property_id,
-            [t.question.request(self.property_id, t.periods, self.last_day, limit=limit, offset=offset) for t in tasks],
+            [
+                request_of(t.question, self.property_id, t.periods, self.last_day, limit=limit, offset=offset)
+                for t in tasks
+            ],
         )
 
     def _answer(self, task: Task, first: Report, limit: int) -> Iterator[Page]:
