@@ -13,9 +13,10 @@ export DO_NOT_TRACK := 1
 run: $(READY)           ## the whole pipeline against the sandbox, then the scoreboard
 	@$(BIN)/funnelhouse demo
 
-test: $(READY)          ## lint and the whole test suite
+test: $(READY)          ## lint, types and the whole test suite
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/mypy
 	@$(BIN)/python -m pytest -n $(WORKERS)
 
 ui: $(READY)            ## Dagster on 127.0.0.1:3000

@@ -17,8 +17,12 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from dagster_project.cli.ending import Stop, Told
+
 if TYPE_CHECKING:  # what is heavy is loaded by the verb that needs it: a mistyped verb is answered at once
+    from dagster_project.ingest import Mode
     from dagster_project.settings import Settings
+    from dagster_project.wire import Window
 
 app = typer.Typer(
     add_completion=False,
@@ -33,23 +37,11 @@ Source = Annotated[list[str] | None, typer.Option("--source", help="Only this so
 AllowShrink = Annotated[bool, typer.Option(help="Accept a sweep that loses more than 20 % of the stored ids.")]
 
 
-class _Stop(Exception):
-    """A message for the person, and the exit code."""
-
-    def __init__(self, message: str, code: int = 1) -> None:
-        super().__init__(message)
-        self.code = code
-
-
-class _Told(_Stop):
-    """The run was told to stop. No KeyboardInterrupt: click would make an "Aborted!" and exit code 1 of it."""
-
-
 def main() -> None:
     """Entry point: errors that a person can mend are one message, not a traceback."""
     try:
         app()
-    except _Told as told:
+    except Told as told:
         err.print(
             f"{told}; what is stored is whole, run the same command again and it goes on where it was", soft_wrap=True
         )
@@ -58,7 +50,7 @@ def main() -> None:
         if any(thread.name == "run" for thread in threading.enumerate()):
             os._exit(told.code)  # the run has not heard of it yet, and may never: do not wait for it
         sys.exit(told.code)
-    except _Stop as error:
+    except Stop as error:
         _say(error)
         sys.exit(error.code)
     except KeyboardInterrupt:
@@ -121,16 +113,18 @@ def refresh(
     settings = load_settings()
     yesterday = Window.of_day(settings.today - timedelta(days=1))
     # a sweep lists records, a deep pass reads more days: who asks for both gets both, also where the first ends red
-    problems: list[_Stop] = []
-    for mode in [name for name, is_asked in (("deep", deep), ("sweep", sweep)) if is_asked] or ["refresh"]:
+    problems: list[Stop] = []
+    passes: list[Mode] = ["deep"] if deep else []
+    passes += ["sweep"] if sweep else []
+    for mode in passes or ["refresh"]:
         try:
             _run(settings, mode, yesterday, source, allow_shrink)
-        except _Told:
+        except Told:
             raise
-        except _Stop as problem:
+        except Stop as problem:
             problems.append(problem)
     if problems:
-        raise _Stop("\n".join(dict.fromkeys(map(str, problems))), problems[0].code)
+        raise Stop("\n".join(dict.fromkeys(map(str, problems))), problems[0].code)
 
 
 @app.command()
@@ -145,22 +139,22 @@ def backfill(
 
     settings = load_settings()
     if end < start:
-        raise _Stop(f"--end {end:%Y-%m-%d} is before --start {start:%Y-%m-%d}", 2)
+        raise Stop(f"--end {end:%Y-%m-%d} is before --start {start:%Y-%m-%d}", 2)
     if start.date() < FIRST_DAY:
-        raise _Stop(f"--start {start:%Y-%m-%d} is before {FIRST_DAY}, the first day that can be loaded", 2)
+        raise Stop(f"--start {start:%Y-%m-%d} is before {FIRST_DAY}, the first day that can be loaded", 2)
     for name, day in (("--start", start.date()), ("--end", end.date())):
         if day >= settings.today:
-            raise _Stop(f"{name} {day} is not over yet: today is {settings.today}", 2)
+            raise Stop(f"{name} {day} is not over yet: today is {settings.today}", 2)
     _run(settings, "backfill", Window(start.date(), end.date() + timedelta(days=1)), source)
 
 
-def _run(settings: Settings, mode: str, window: object, sources: list[str] | None, allow_shrink: bool = False) -> None:
+def _run(settings: Settings, mode: Mode, window: Window, sources: Source, allow_shrink: bool = False) -> None:
     from dagster_project.runs.runner import mark_stopped, reporter_for, run_refresh
     from dagster_project.sources import folders
     from dagster_project.wire.stopping import Stopped, run_until_stopped
 
     if unknown := set(sources or []) - set(folders()):
-        raise _Stop(f"--source {sorted(unknown)[0]!r} is not a source; allowed: {', '.join(folders())}", 2)
+        raise Stop(f"--source {sorted(unknown)[0]!r} is not a source; allowed: {', '.join(folders())}", 2)
     started = datetime.now()
     run_id = str(uuid.uuid4())
     try:
@@ -173,25 +167,25 @@ def _run(settings: Settings, mode: str, window: object, sources: list[str] | Non
                     sources=sources,
                     allow_shrink=allow_shrink,
                     reporter=reporter,
-                    run_id=run_id,  # type: ignore[arg-type]
+                    run_id=run_id,
                 ),
                 lambda: mark_stopped(settings, run_id, "it was told to stop, by a signal"),
             )
     except Stopped as stopped:
-        raise _Told(str(stopped), stopped.exit_code) from None
+        raise Told(str(stopped), stopped.exit_code) from None
     for stream, reason in result.failed.items():
         err.print(f"[yellow]stale[/yellow] {stream}: {escape(reason)}", soft_wrap=True)
     for stream, what in result.refused.items():
         err.print(f"[yellow]refused[/yellow] {stream}: {escape(what)}", soft_wrap=True)
     if result.error:
-        raise _Stop(f"nothing was published, readers see what they saw before. {result.error}")
+        raise Stop(f"nothing was published, readers see what they saw before. {result.error}")
     seconds = (datetime.now() - started).total_seconds()
     out.print(f"{mode} of {window} done in {seconds:.0f} s; published to {_shown(settings.published_folder)}")
     problems = [result.postgres] if result.postgres else []
     if result.failed:
         problems.append(f"{len(result.failed)} streams could not be read; what depends on them is marked stale")
     if problems:
-        raise _Stop("\n".join(problems))
+        raise Stop("\n".join(problems))
 
 
 @app.command()
@@ -204,7 +198,7 @@ def doctor() -> None:
     findings = list(examine(settings))
     out.print(report(settings, findings))
     if any(finding.is_broken for finding in findings):
-        raise _Stop("at least one source that is on does not answer")
+        raise Stop("at least one source that is on does not answer")
 
 
 @app.command()
@@ -230,25 +224,25 @@ def verify(
     for problem in problems.said:
         err.print(f"[red]damaged[/red] {escape(problem)}", soft_wrap=True)
     if problems.said and not repair:
-        raise _Stop(
+        raise Stop(
             f"{len(problems.said)} raw days are damaged or missing; `funnelhouse verify --repair` reads them again"
         )
     if problems.said:
         _run(settings, "refresh", Window.of_day(settings.today - timedelta(days=1)), None)
         left = raw_problems(settings, repair=False)
         if left.said:
-            raise _Stop("still damaged or missing, their source did not give them again:\n" + "\n".join(left.said))
+            raise Stop("still damaged or missing, their source did not give them again:\n" + "\n".join(left.said))
     out.print(f"{problems.days:,} raw days are as they were written")
     if not rebuild:
         return
     try:
         found = run_until_stopped(lambda: differences_from_a_rebuild(settings))
     except Stopped as stopped:
-        raise _Told(str(stopped), stopped.exit_code) from None
+        raise Told(str(stopped), stopped.exit_code) from None
     for difference in found:
         err.print(f"[red]differs[/red] {escape(str(difference))}", soft_wrap=True)
     if found:
-        raise _Stop(
+        raise Stop(
             f"{len(found)} tables are not what the raw zone gives. `funnelhouse refresh` brings them up to date; where they "
             f"still differ after it, delete {settings.warehouse_path}: the next refresh makes it anew"
         )
@@ -334,7 +328,7 @@ def sandbox(
     try:
         run(today=today.date() if today else DEMO_TODAY, faults=fault or [])
     except ValueError as error:
-        raise _Stop(f"--fault: {error}", 2) from None
+        raise Stop(f"--fault: {error}", 2) from None
 
 
 @app.command()

@@ -7,6 +7,7 @@ which may pass. Refused credentials asked three times a night are three alarms, 
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import dagster as dg
 
@@ -36,7 +37,7 @@ def published(context: dg.AssetExecutionContext, installation: Installation) -> 
     settings = installation.settings()
     with warehouse_lock(settings.home):
         result = publish(settings.warehouse_path, settings.home, settings.memory_limit)
-    metadata = {
+    metadata: dict[str, Any] = {
         "folder": dg.MetadataValue.path(str(result.folder)),
         "tables": len(result.tables),
         "rows_by_table": dg.MetadataValue.json(result.tables),

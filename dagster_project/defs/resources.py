@@ -68,6 +68,6 @@ def resources() -> dg.Definitions:
         resources={
             "installation": Installation(),
             "reporter": Reporter(),
-            "dbt": DbtProcess(project_dir=dbt_project, dbt_executable=str(DBT)),
+            "dbt": DbtProcess(project_dir=str(dbt_project.project_dir), dbt_executable=str(DBT)),
         }
     )

@@ -153,9 +153,10 @@ class Days(Store):
         now = {day: (rows.get(day, 0), cells.get(day, 0)) for day in {*rows, *cells}}
         lost = now.pop(None, (0, 0))
         for day in days if days is not None and any(lost) else ():
-            now[day] = tuple(a + b for a, b in zip(now.get(day, (0, 0)), lost, strict=True))
+            rows_of_day, cells_of_day = now.get(day, (0, 0))
+            now[day] = (rows_of_day + lost[0], cells_of_day + lost[1])
         now |= {None: lost} if days is None else {}
-        now |= {day: tuple(map(max, both, now[day])) for day, both in kept.items() if day in now}
+        now |= {day: (max(r, now[day][0]), max(c, now[day][1])) for day, (r, c) in kept.items() if day in now}
         known = {day: both for day, both in (kept | now).items() if any(both)}
         if known or self._fs.exists(path):
             self._put_bytes(path, json.dumps({str(day or ""): both for day, both in known.items()}).encode())

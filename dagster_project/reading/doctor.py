@@ -109,7 +109,8 @@ def _ask(settings: Settings, question: _Question, tally: Tally) -> tuple[int, st
     rows, zone = 0, None
     for page in pages:
         rows += page.rows.num_rows
-        zone = zone or page.quality.get("time_zone")
+        told = page.quality.get("time_zone")
+        zone = zone or (str(told) if told else None)
         if not question.is_whole:
             break
     return rows, zone

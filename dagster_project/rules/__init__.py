@@ -100,7 +100,7 @@ _HUBSPOT_LIFECYCLE = (
     ("opportunity", "opportunity"),
     ("customer", "won"),
 )
-DEFAULT_STAGES = tuple(StageRule(value=value, stage=stage) for value, stage in _HUBSPOT_LIFECYCLE)  # type: ignore[arg-type]
+DEFAULT_STAGES = tuple(StageRule(value=value, stage=stage) for value, stage in _HUBSPOT_LIFECYCLE)
 
 
 class Crm(_Strict):
@@ -338,7 +338,7 @@ class Config(_Strict):
         return self
 
     def _check_channels(self) -> None:
-        named = {
+        named: dict[str, list[str | None]] = {
             "channels.rules": [rule.channel for rule in self.channels.rules],
             "channels.self_reported": [alias.channel for alias in self.channels.self_reported],
             "ledger": [line.channel for line in self.ledger],

@@ -53,7 +53,7 @@ class BatchedEventLog(SqliteEventLogStorage):
         self._ends_with_batch = contextlib.ExitStack()
         self._is_ready = False
         super().__init__(*args, **kwargs)  # makes the index file with Dagster's own connections
-        self._db_lock = threading.RLock()  # a batch holds the files of the run and of the index open together
+        self._db_lock = threading.RLock()  # type: ignore[assignment]  # a batch holds the files of the run and of the index open together
         self._is_ready = True
 
     def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
@@ -81,7 +81,7 @@ class BatchedEventLog(SqliteEventLogStorage):
             insert = SqlEventLogStorageTable.insert().returning(
                 SqlEventLogStorageTable.c.id, sort_by_parameter_order=True
             )
-            ids = list(connection.execute(insert, rows).scalars())
+            ids: list[Any] = list(connection.execute(insert, rows).scalars())
             self._store_asset_event_tags(connection, events, ids)
             last = {
                 event.dagster_event.asset_key: (event, number)

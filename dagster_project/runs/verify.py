@@ -175,7 +175,8 @@ def _compared(
     if not any(counts):
         return None
     examples = _examples(connection, columns) if table.startswith("kpi.") else ()
-    return Difference(where, table, *counts, examples=examples)
+    only_home, only_rebuilt = counts
+    return Difference(where, table, only_home, only_rebuilt, examples=examples)
 
 
 def _take_out_pairs(connection: duckdb.DuckDBPyConnection, others: Sequence[str], doubles: Sequence[str]) -> None:

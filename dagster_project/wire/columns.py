@@ -71,7 +71,7 @@ def columns_to_table(
     for field in stream.schema:
         unreadable = cells[field.name].unreadable
         if field.name in needed:
-            unreadable = _missing(field.name, cells[field.name]) | unreadable
+            unreadable = {**_missing(field.name, cells[field.name]), **unreadable}
         if not unreadable:
             continue
         is_unread = not (count - cells[field.name].values.null_count)

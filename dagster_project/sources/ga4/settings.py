@@ -59,9 +59,9 @@ class Ga4Settings(SourceSettings):
                        if property_id.upper().startswith("G-") else "")
                 )  # fmt: skip
         host = urlsplit(self.base_url if "//" in (self.base_url or "") else f"//{self.base_url or ''}").hostname or ""
-        if self.credentials_file == "anonymous" and not is_loopback(host):
+        if self.credentials_file == "anonymous" and not is_loopback(str(host)):
             raise ValueError("GA4_CREDENTIALS_FILE=anonymous is allowed only with a loopback GA4_BASE_URL")
-        if self.base_url and not self.base_url.startswith("https://") and not is_loopback(host):
+        if self.base_url and not self.base_url.startswith("https://") and not is_loopback(str(host)):
             raise ValueError(
                 f"GA4_BASE_URL {self.base_url!r}: plain http or gRPC (host:port) is allowed only on loopback"
             )

@@ -127,7 +127,7 @@ def app(
         routes=[
             route("/account-info/v3/details", "GET", portal.details),
             route("/crm/v3/properties/{object_type}", "GET", portal.properties),
-            route("/crm/v3/objects/{object_type}", "GET", portal.list),
+            route("/crm/v3/objects/{object_type}", "GET", portal.list_records),
             route("/crm/v3/objects/{object_type}/search", "POST", portal.search),
             route("/crm/v3/objects/{object_type}/batch/read", "POST", portal.batch_read),
             route("/crm/v4/associations/{from_type}/{to_type}/batch/read", "POST", portal.associations),
@@ -210,7 +210,7 @@ class Portal:
 
     # ---- objects -----------------------------------------------------------------------------------------
 
-    def list(self, query: Mapping[str, str], object_type: str) -> dict[str, Any]:
+    def list_records(self, query: Mapping[str, str], object_type: str) -> dict[str, Any]:
         kind = kind_of(object_type)
         names, history = names_in(query.get("properties")), names_in(query.get("propertiesWithHistory"))
         limit = whole(query, "limit", 10, 1, LIST_PAGE_WITH_HISTORY if history else LIST_PAGE)
@@ -240,14 +240,14 @@ class Portal:
             for view in self._views(kind, ago=self._index_lag)
             if any(all(holds(view, each) for each in group) for group in filter_groups(body))
         ]
-        matching = in_order(matching, body.get("sorts") or [])
-        matching = self._faults.shorten(VENDOR, matching, f"POST /crm/v3/objects/{object_type}/search")
-        page = self._page(matching, after, limit, f"POST /crm/v3/objects/{object_type}/search")
+        ordered = in_order(matching, body.get("sorts") or [])
+        found = self._faults.shorten(VENDOR, ordered, f"POST /crm/v3/objects/{object_type}/search")
+        page = self._page(found, after, limit, f"POST /crm/v3/objects/{object_type}/search")
         answer: dict[str, Any] = {
-            "total": len(matching),
+            "total": len(found),
             "results": [self._record(kind, view, body.get("properties") or [], None) for view in page],
         }
-        if after + limit < len(matching):
+        if after + limit < len(found):
             answer["paging"] = {"next": {"after": str(after + limit)}}
         return answer
 

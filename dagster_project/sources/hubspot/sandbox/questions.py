@@ -42,7 +42,7 @@ def names_in(text: str | None) -> list[str]:
 
 def whole(holder: Mapping[str, Any], name: str, default: int, least: int, most: int | None = None) -> int:
     value = holder.get(name)
-    if value in (None, ""):
+    if value is None or value == "":
         return default
     try:
         number = int(value)
@@ -78,7 +78,7 @@ _COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = {"GT": gt, "GTE": ge, "
 
 
 def holds(view: RecordView, condition: Mapping[str, Any]) -> bool:
-    name, operator = condition.get("propertyName", ""), condition.get("operator")
+    name, operator = condition.get("propertyName", ""), str(condition.get("operator"))
     value = _comparable(name, view.properties.get(name))
     if operator == "HAS_PROPERTY":
         return value is not None
@@ -101,7 +101,7 @@ def holds(view: RecordView, condition: Mapping[str, Any]) -> bool:
 
 def _comparable(name: str, value: Any) -> Any:
     """Numbers by size, moments by their millisecond, all else by its lower-case text."""
-    if value in (None, ""):
+    if value is None or value == "":
         return None
     if name in NUMBERS:
         return float(value)
