@@ -15,6 +15,7 @@ import pytest
 
 from dagster_project import cli
 from dagster_project.cli import demo_home
+from dagster_project.cli.ending import Stop
 from dagster_project.sandbox import DEMO_CONFIG, Sandbox, serve
 from dagster_project.settings import load_settings
 from tests.support.what_happens import happens
@@ -132,7 +133,7 @@ def test_a_deep_pass_that_ends_red_does_not_spare_the_sweep(
     def run(_settings: object, mode: str, *_: object) -> None:
         modes.append(mode)
         if mode == "deep":
-            raise cli._Stop("1 streams could not be read")
+            raise Stop("1 streams could not be read")
 
     monkeypatch.setattr(cli, "_run", run)
     assert funnelhouse("refresh", "--deep", "--sweep") == (1, "error 1 streams could not be read")
