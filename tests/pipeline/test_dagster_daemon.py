@@ -48,6 +48,7 @@ def test_the_page_shows_the_code_location_its_groups_and_its_schedules(ui: Ui) -
     times = load_rules().schedule
     assert {s["name"]: (s["cronSchedule"], s["pipelineName"]) for s in repository["schedules"]} == {
         "nightly_refresh": (times.nightly, JOB), "deep_refresh": (times.deep, JOB), "crm_sweep": (times.sweep, JOB),
+        "noon_freshness": ("0 12 * * *", "freshness"),
     }  # fmt: skip
     assert {s["scheduleState"]["status"] for s in repository["schedules"]} == {"STOPPED"}  # off until switched on
 
