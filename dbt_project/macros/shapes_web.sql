@@ -69,6 +69,13 @@
                 ['origin_key', 'string', "Key of the columns that say where the visit came from (macro origin_key)."],
             ],
         ),
+        'placeholders': shape(
+            "Grain: as collected. Ids of visits that are none: what a tag left unfilled. Those visits are of no known browser.",
+            ['account_id'] + [
+                ['placeholder_ids', 'string', "Which, such as client_id=undefined; null where the id is merely missing."],
+                ['seen_at', 'moment', "When it was seen."],
+            ],
+        ),
         'logins': shape(
             "Grain: as collected. Who was logged in, or bought, in which visit.",
             ['account_id'] + [

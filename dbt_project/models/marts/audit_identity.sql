@@ -52,6 +52,10 @@ listed as (
     select {{ explode(split_text('placeholder_ids', ';')) }} as placeholder, submitted_at as seen_at
     from submissions
     where placeholder_ids is not null
+    union all
+    select {{ explode(split_text('placeholder_ids', ';')) }} as placeholder, seen_at
+    from {{ ref('placeholders') }}
+    where placeholder_ids is not null
 
 ),
 
