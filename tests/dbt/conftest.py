@@ -6,10 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import crm_world
 import pytest
-
-from tests.support import crm_world
-from tests.support.house import DbtProject, House
+from house import DbtProject, House
 
 # everything that is built from people, deals and orders
 CRM_MODELS = (

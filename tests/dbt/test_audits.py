@@ -10,8 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-
-from tests.support.house import House
+from house import House
 
 DAY = "2026-03-10"
 RULES = {"reporting": {"time_zone": "UTC", "currency": "EUR"}}

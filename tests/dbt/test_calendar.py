@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
-from tests.support.house import House
+from house import House
 
 CALENDAR = ("int_calendar", "int_solar_hijri_years", "dim_date")
 

@@ -6,8 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-
-from tests.support.house import House
+from house import House
 
 MODELS = ("+fct_orders", "+fct_opportunities", "+dim_customer", "+fct_leads")
 

@@ -9,8 +9,7 @@ from datetime import date
 from typing import Any
 
 import pytest
-
-from tests.support.house import House
+from house import House
 
 MODELS = (
     "+fct_leads",

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import duckdb
 import pytest
-
-from tests.support.crm_rows import PIPELINE
-from tests.support.house import House
+from crm_rows import PIPELINE
+from house import House
 
 MODELS = (
     "+fct_leads",

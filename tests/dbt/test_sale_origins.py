@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
-from tests.support.house import DbtProject, House
+from house import DbtProject, House
 
 
 def order(number: int, at: str, **more: Any) -> dict[str, Any]:

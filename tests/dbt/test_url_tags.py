@@ -12,8 +12,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 import duckdb
 import pytest
-
-from tests.support.house import DbtProject
+from house import DbtProject
 
 SITE = "https://shop.example/kit"
 

@@ -6,12 +6,11 @@ from datetime import date
 from typing import Any
 
 import pytest
-
-from tests.support.house import House
+from house import House
 
 SESSIONS = (
-    "stg_meta__windows", "int_channel_rule_parts", "int_web_truth", "sessions__ga4", "stg_ga4_export__sessions_daily",
-    "sessions__files", "int_sessions",
+    "int_raw_windows", "int_channel_rule_parts", "int_web_truth", "int_sessions_from_ga4", "int_export_sessions_daily",
+    "int_sessions_from_files", "int_sessions",
 )  # fmt: skip
 WEB = (
     *SESSIONS, "int_web_origins_collected", "int_web_origins_classified", "int_web_windows", "int_key_events_collected",

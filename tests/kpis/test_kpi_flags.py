@@ -6,8 +6,7 @@ from collections.abc import Callable
 from datetime import date, timedelta
 
 import pytest
-
-from tests.support.kpi_warehouse import Warehouse
+from kpi_warehouse import Warehouse
 
 Build = Callable[..., dict[str, int]]
 FLAGS = "intermediate.int_record_flags"

@@ -5,10 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-
-from tests.pipeline.conftest import TODAY
-from tests.support.installation import Installation
-from tests.support.published import Reader
+from conftest import TODAY
+from installation import Installation
+from published import Reader
 
 NIGHTS = 20
 

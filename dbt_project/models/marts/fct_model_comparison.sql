@@ -1,4 +1,4 @@
-{%- set kinds = conversion_types() %}
+{%- set kinds = ['lead', 'mql', 'sql', 'opportunity', 'order'] %}
 with attribution as (
 
     select * from {{ ref('fct_attribution') }}

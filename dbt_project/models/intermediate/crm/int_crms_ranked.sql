@@ -14,12 +14,8 @@ named as (
 
 known_crms as (
 
-    {% for source_name in givers('people') -%}
-    select '{{ source_name }}' as crm
-    union all
-    {% endfor -%}
-    select cast(null as string) as crm
-    where false
+    select crm
+    from (values ('hubspot'), ('files')) as listed (crm)
 
 )
 
@@ -28,7 +24,7 @@ select
     cast(row_number() over (
         order by
             case when named.crm is null then 1 else 0 end,
-            instr(',' || named.crm_truth || ',', ',' || named.crm || ','),
+            strpos(',' || named.crm_truth || ',', ',' || named.crm || ','),
             known_crms.crm desc
     ) as integer) as crm_rank
 from known_crms

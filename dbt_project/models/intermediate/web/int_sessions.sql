@@ -7,10 +7,15 @@
 ] -%}
 {#- rows of files that stand for several sessions -#}
 {%- set counts = ['session_count', 'engaged_sessions', 'new_visitors', 'sessions_with_key_event'] -%}
+{%- set one = '1 as session_count' ~ (', cast(null as bigint) as ' ~ counts[1:] | join(', cast(null as bigint) as ')) -%}
 
 with sessions as (
 
-    select {{ (columns + counts) | join(', ') }} from {{ ref('sessions') }}
+    select {{ columns | join(', ') }}, {{ one }} from {{ ref('int_sessions_from_ga4') }}
+    union all
+    select {{ columns | join(', ') }}, {{ one }} from {{ ref('int_sessions_from_export') }}
+    union all
+    select {{ (columns + counts) | join(', ') }} from {{ ref('int_sessions_from_files') }}
 
 ),
 
@@ -22,14 +27,13 @@ settings as (
 
 ad_clicks as (
 
-    select click_id as gclid, min(campaign_id) as campaign_id
-    from {{ ref('ad_clicks') }}
-    where click_id_name = 'gclid'
-    group by click_id
+    select gclid, min(campaign_id) as campaign_id
+    from {{ ref('stg_google_ads__clicks') }}
+    group by gclid
 
 ),
 
--- A counter may know one platform's click ids only: another platform's click without UTM is organic or a referral to it. Where the
+-- GA4 knows Google's click ids only: another platform's click without UTM is organic or a referral to it. Where the
 -- vendor saw no paid visit the click id decides; and the platform itself says which campaign was clicked. fbclid proves
 -- no payment, but where the visit came from when the vendor saw nothing: apps send no referrer. A click that the platform
 -- lists is the platform's, whatever the tags say
@@ -67,7 +71,7 @@ clicked as (
 
 rules as (
 
-    select * from {{ ref('stg_config__landing_page_rules') }}
+    select * from {{ ref('int_landing_page_rules') }}
 
 ),
 

@@ -1,14 +1,14 @@
--- The counters' own visitor counts with our names of the members. Members that become one (Google, google) cannot be counted
+-- GA4's visitor counts with our names of the members. Members that become one (Google, google) cannot be counted
 -- together: their sum is an upper bound, and the row says so
 with reported as (
 
-    select * from {{ ref('visitors') }}
+    select * from {{ ref('stg_ga4__visitors') }}
 
 ),
 
 extractions as (
 
-    select * from {{ ref('stg_meta__days') }}
+    select * from {{ ref('stg_meta__days') }} where source = 'ga4' and stream like 'visitors_%'
 
 ),
 
@@ -16,11 +16,11 @@ origin_members as (
 
     select distinct
         case when dimension = 'source' then vendor_member end as vendor_source,
-        cast(null as string) as vendor_medium,
+        cast(null as varchar) as vendor_medium,
         case when dimension = 'campaign' then vendor_member end as vendor_campaign,
-        cast(null as string) as vendor_campaign_id,
-        cast(null as string) as click_id,
-        cast(null as string) as landing_page
+        cast(null as varchar) as vendor_campaign_id,
+        cast(null as varchar) as click_id,
+        cast(null as varchar) as landing_page
     from reported
     where dimension in ('source', 'campaign')
 
@@ -35,8 +35,6 @@ origins as (
 renamed as (
 
     select
-        reported.source_system,
-        reported.stream,
         reported.grain,
         reported.period_start,
         reported.dimension,
@@ -65,8 +63,6 @@ renamed as (
 members as (
 
     select
-        source_system,
-        stream,
         grain,
         period_start,
         dimension,
@@ -76,12 +72,11 @@ members as (
         count(distinct account_id) as accounts,
         count(*) as vendor_members
     from renamed
-    group by source_system, stream, grain, period_start, dimension, coalesce(member, '(not set)')
+    group by grain, period_start, dimension, coalesce(member, '(not set)')
 
 )
 
 select
-    members.source_system,
     members.grain,
     members.period_start,
     members.dimension,
@@ -99,6 +94,5 @@ select
 from members
 left join extractions
     on
-        members.source_system = extractions.source
-        and members.stream = extractions.stream
-        and members.period_start = extractions.date_day
+        members.period_start = extractions.date_day
+        and 'visitors_' || members.grain = extractions.stream

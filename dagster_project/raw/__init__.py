@@ -1,1 +1,0 @@
-"""The raw zone: Parquet days, replaced whole."""

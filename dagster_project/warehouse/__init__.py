@@ -1,1 +1,0 @@
-"""What works on the warehouse beside dbt and the KPI tables: extensions, locks, digests, Markov, people."""

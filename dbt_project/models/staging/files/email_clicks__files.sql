@@ -1,2 +1,0 @@
--- Grain: as delivered.
-select * from {{ ref('stg_files__email_clicks') }}

@@ -1,2 +1,0 @@
--- Grain: kpi_id, grain, period_start, dimension, member, account_id.
-select * from {{ ref('stg_files__targets') }}

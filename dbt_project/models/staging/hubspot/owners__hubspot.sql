@@ -1,2 +1,0 @@
--- Grain: owner_id.
-select * from {{ ref('stg_hubspot__owners') }}
