@@ -35,6 +35,7 @@ out, err = Console(highlight=False, width=WIDTH), Console(stderr=True, highlight
 
 Source = Annotated[list[str] | None, typer.Option("--source", help="Only this source; may be repeated.")]
 AllowShrink = Annotated[bool, typer.Option(help="Accept a sweep that loses more than 20 % of the stored ids.")]
+Rebuild = Annotated[bool, typer.Option(help="Build all tables from nothing, also those whose inputs did not change.")]
 
 
 def main() -> None:
@@ -105,6 +106,7 @@ def refresh(
     sweep: Annotated[bool, typer.Option(help="List CRM records anew: finds deletes and merges.")] = False,
     source: Source = None,
     allow_shrink: AllowShrink = False,
+    rebuild: Rebuild = False,
 ) -> None:
     """Load yesterday and the days that sources still restate; rebuild marts, KPIs and the published copy."""
     from dagster_project.settings import load_settings
@@ -118,7 +120,7 @@ def refresh(
     passes += ["sweep"] if sweep else []
     for mode in passes or ["refresh"]:
         try:
-            _run(settings, mode, yesterday, source, allow_shrink)
+            _run(settings, mode, yesterday, source, allow_shrink=allow_shrink, rebuild=rebuild)
         except Told:
             raise
         except Stop as problem:
@@ -148,7 +150,15 @@ def backfill(
     _run(settings, "backfill", Window(start.date(), end.date() + timedelta(days=1)), source)
 
 
-def _run(settings: Settings, mode: Mode, window: Window, sources: Source, allow_shrink: bool = False) -> None:
+def _run(
+    settings: Settings,
+    mode: Mode,
+    window: Window,
+    sources: Source,
+    *,
+    allow_shrink: bool = False,
+    rebuild: bool = False,
+) -> None:
     from dagster_project.runs.runner import mark_stopped, reporter_for, run_refresh
     from dagster_project.sources import folders
     from dagster_project.wire.stopping import Stopped, run_until_stopped
@@ -166,6 +176,7 @@ def _run(settings: Settings, mode: Mode, window: Window, sources: Source, allow_
                     window,
                     sources=sources,
                     allow_shrink=allow_shrink,
+                    rebuild=rebuild,
                     reporter=reporter,
                     run_id=run_id,
                 ),
@@ -243,8 +254,8 @@ def verify(
         err.print(f"[red]differs[/red] {escape(str(difference))}", soft_wrap=True)
     if found:
         raise Stop(
-            f"{len(found)} tables are not what the raw zone gives. `funnelhouse refresh` brings them up to date; where they "
-            f"still differ after it, delete {settings.warehouse_path}: the next refresh makes it anew"
+            f"{len(found)} tables are not what the raw zone gives. `funnelhouse refresh --rebuild` builds all anew; where "
+            f"they still differ after it, delete {settings.warehouse_path}: the next refresh makes it"
         )
     out.print("marts and KPI tables are those that a rebuild from the raw zone gives")
 

@@ -22,16 +22,23 @@ settings as (
 
 ),
 
+clock as (
+
+    select * from {{ ref('stg_config__clock') }}
+
+),
+
 dated as (
 
     select
         deals.*,
-        settings.today,
+        clock.today,
         settings.reporting_currency,
         {{ reporting_date('deals.created_at', 'settings.reporting_time_zone') }} as created_date,
         {{ reporting_date('deals.closed_at', 'settings.reporting_time_zone') }} as closed_date
     from deals
     cross join settings
+    cross join clock
 
 )
 
