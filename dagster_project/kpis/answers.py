@@ -132,16 +132,17 @@ def _days_relation(connection: duckdb.DuckDBPyConnection, days_file: Path | str 
 
 
 def _source_days(connection: duckdb.DuckDBPyConnection, days: str, kpi: Row, first: date, last: date) -> list[Row]:
-    """Extraction times of the report days of the period; records of a CRM are filed under the days they changed on."""
+    """Extraction times of the report days of the period; records of a CRM are filed under the days they changed on, and
+    what funnelhouse.yml says (cost lines, stages) is of no day: it stands with its rows, whatever the period."""
     return _rows(
         connection,
         f"""
-        select domain, source, stream, kind, count(*) as days,
-            if(kind = 'report', $last::date - $first::date + 1 - count(*), null) as days_missing,
+        select domain, source, stream, kind, if(domain = 'config', null, count(*)) as days,
+            if(kind = 'report' and domain <> 'config', $last::date - $first::date + 1 - count(*), null) as days_missing,
             sum(rows) as rows, min(extracted_at) as first_extracted_at, max(extracted_at) as last_extracted_at
         from {days}
         where source || '/' || stream in (select unnest($streams)) and coalesce(period, 'day') = 'day'
-            and (kind <> 'report' or date_day between $first and $last)
+            and (kind <> 'report' or domain = 'config' or date_day between $first and $last)
         group by domain, source, stream, kind order by all
         """,
         {"streams": (kpi["streams"] or "").split(", "), "first": first, "last": last},

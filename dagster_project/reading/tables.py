@@ -170,7 +170,7 @@ def explanation(settings: Settings, kpi_id: str, period: str, *, by: str | None,
             table.add_column(name)
         for source in found.source_days:
             table.add_row(
-                source["source"], source["stream"], str(source["days"]),
+                source["source"], source["stream"], style.plain(source["days"]),
                 style.plain(source["days_missing"]), style.plain(source["rows"]),
                 style.moment(source["first_extracted_at"]), style.moment(source["last_extracted_at"]),
             )  # fmt: skip

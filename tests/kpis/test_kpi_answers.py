@@ -42,6 +42,7 @@ def warehouse(build: Build) -> Warehouse:
         ("google_ads/campaign_performance", "ads", "report", date(2026, 8, 1), 1),
         ("hubspot/contacts", "crm", "record", date(2026, 6, 1), 2),
         ("ga4/traffic", "web", "report", date(2026, 9, 30), 5),
+        ("config/ledger", "config", "report", date(1970, 1, 1), 3),  # of no day, so filed under the first there is
     ):
         source, name = stream.split("/")
         extracted_at = datetime(2026, 10, 1, hour, tzinfo=UTC)
@@ -56,6 +57,7 @@ def warehouse(build: Build) -> Warehouse:
             rows=7,
             extracted_at=extracted_at,
         )
+    warehouse.feed("config/ledger", "media")
     build(warehouse)
     return warehouse
 
@@ -102,7 +104,9 @@ def test_explain_gives_formula_parts_and_source_days(warehouse: Warehouse) -> No
         ("Email", 10, 9),
     ]
     days = {row["stream"]: row for row in told.source_days}
-    assert set(days) == {"campaign_performance", "contacts"}  # cpl does not rest on the web
+    assert set(days) == {"campaign_performance", "contacts", "ledger"}  # cpl does not rest on the web
+    ledger = days["ledger"]  # media cost lines of funnelhouse.yml are in the number, too
+    assert (ledger["days"], ledger["days_missing"], ledger["rows"]) == (None, None, 7)
     ads = days["campaign_performance"]
     assert (ads["days"], ads["days_missing"], ads["rows"]) == (2, 28, 14)
     assert ads["first_extracted_at"] == datetime(2026, 10, 1, 3, tzinfo=UTC)
