@@ -8,18 +8,22 @@ READY := .venv/.ready
 export DAGSTER_DISABLE_TELEMETRY := yes
 export DO_NOT_TRACK := 1
 
-.PHONY: run test ui lint bench clean
+.PHONY: run test ui docs bench clean
 
 run: $(READY)           ## the whole pipeline against the sandbox, then the scoreboard
 	@$(BIN)/funnelhouse demo
 
-test: $(READY)          ## lint and the whole test suite
+test: $(READY)          ## lint, types and the whole test suite
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/mypy
 	@$(BIN)/python -m pytest -n $(WORKERS)
 
 ui: $(READY)            ## Dagster on 127.0.0.1:3000
 	@$(BIN)/funnelhouse ui
+
+docs: $(READY)          ## write the generated pages anew
+	@$(BIN)/python -m dagster_project.reading.pages docs dbt_project/target
 
 bench: $(READY)         ## print the benchmarks' figures
 	@$(BIN)/python -m pytest tests/benchmarks -s -p no:cacheprovider --run-benchmarks

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-pytest_plugins = ["what_happens"]
+pytest_plugins = ["tests.support.what_happens", "tests.support.vendor_fixtures", "tests.support.company_fixtures"]
 
 TESTS = Path(__file__).resolve().parent
 PROJECT = TESTS.parent
@@ -76,7 +76,7 @@ def shared_dir() -> Path:
 @pytest.fixture(scope="session")
 def semantic_manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of semantic_manifest.json of the dbt project as it stands: parsed once, as every refresh has it."""
-    from dagster_project.runner import MANIFEST, ensure_manifest
+    from dagster_project.runs.runner import MANIFEST, ensure_manifest
     from dagster_project.settings import load_settings
 
     home = tmp_path_factory.mktemp("parsed")
@@ -87,10 +87,9 @@ def semantic_manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def no_vendor_variables(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """A home of its own and no source switched on by the machine's environment."""
-    import os
+    from dagster_project.settings import variable_names
 
-    for name in list(os.environ):
-        if name.startswith(("FUNNELHOUSE_", "GA4_", "HUBSPOT_", "GOOGLE_ADS_", "GOOGLE_OAUTH_", "FX_", "DAGSTER_HOME")):
-            monkeypatch.delenv(name)
+    for name in (*variable_names(), "DAGSTER_HOME"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("FUNNELHOUSE_HOME", str(tmp_path / "home"))
     return tmp_path

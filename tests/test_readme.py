@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from dagster_project.rules import read_rules
+from dagster_project.rules.reading import read_rules
 from dagster_project.sandbox import DEMO_TODAY, serve
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -60,7 +60,7 @@ def test_every_command_of_the_readme_works_in_a_fresh_clone(tmp_path: Path) -> N
         shutil.copy2(PROJECT / name, clone / name)
     assert commands()[0] == "make run"
     kept = ("PATH", "HOME", "LANG")
-    with serve(today=DEMO_TODAY, vendors=("ecb",)) as vendors:  # reference rates are on without an account
+    with serve(today=DEMO_TODAY, vendors=("fx",)) as vendors:  # reference rates are on without an account
         environment = {name: os.environ[name] for name in kept if name in os.environ}
         environment |= {
             "EDITOR": "true",

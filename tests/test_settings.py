@@ -7,9 +7,10 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from what_happens import happens
 
-from dagster_project.settings import SettingsError, load_rules, load_settings
+from dagster_project.settings import load_rules, load_settings
+from dagster_project.wire.variables import SettingsError
+from tests.support.what_happens import happens
 
 GOOGLE_ADS = {
     "GOOGLE_ADS_DEVELOPER_TOKEN": "dev-token-secret",
@@ -26,7 +27,12 @@ def rules(folder: Path, text: str) -> None:
 
 def test_nothing_set_means_every_account_is_off_and_defaults_hold(tmp_path: Path) -> None:
     settings = load_settings({}, folder=tmp_path)
-    assert (settings.ga4, settings.hubspot, settings.google_ads, settings.files) == (None, None, None, None)
+    assert (settings.of("ga4"), settings.of("hubspot"), settings.of("google_ads"), settings.of("files")) == (
+        None,
+        None,
+        None,
+        None,
+    )
     assert settings.home == tmp_path / "data"
     assert settings.raw_root == str(tmp_path / "data" / "raw")
     assert (settings.rules.reporting.time_zone, settings.rules.attribution.lookback("order")) == ("UTC", 90)
@@ -34,10 +40,10 @@ def test_nothing_set_means_every_account_is_off_and_defaults_hold(tmp_path: Path
 
 def test_a_source_is_on_when_its_required_variables_are_set(tmp_path: Path) -> None:
     settings = load_settings({**GOOGLE_ADS, "FUNNELHOUSE_TODAY": "2026-10-01"}, folder=tmp_path)
-    assert settings.google_ads is not None
-    assert settings.google_ads.customer_ids == ["123-456-7890", "222-333-4444"]
+    assert settings.of("google_ads") is not None
+    assert settings.of("google_ads").customer_ids == ["123-456-7890", "222-333-4444"]
     assert settings.today == date(2026, 10, 1)
-    assert settings.hubspot is None
+    assert settings.of("hubspot") is None
 
 
 def test_a_half_configured_source_names_what_is_missing(tmp_path: Path) -> None:
@@ -49,9 +55,9 @@ def test_a_half_configured_source_names_what_is_missing(tmp_path: Path) -> None:
 def test_google_ads_needs_no_developer_token_and_is_not_switched_on_by_one(tmp_path: Path) -> None:
     del (env := dict(GOOGLE_ADS))["GOOGLE_ADS_DEVELOPER_TOKEN"]
     settings = load_settings(env, folder=tmp_path)
-    assert settings.google_ads is not None
-    assert settings.google_ads.developer_token is None
-    assert load_settings({"GOOGLE_ADS_DEVELOPER_TOKEN": "dev-token-secret"}, folder=tmp_path).google_ads is None
+    assert settings.of("google_ads") is not None
+    assert settings.of("google_ads").developer_token is None
+    assert load_settings({"GOOGLE_ADS_DEVELOPER_TOKEN": "dev-token-secret"}, folder=tmp_path).of("google_ads") is None
 
 
 @happens(
@@ -72,6 +78,10 @@ def test_google_ads_needs_no_developer_token_and_is_not_switched_on_by_one(tmp_p
         ({**GOOGLE_ADS, "GOOGLE_ADS_CUSTOMER_ID": "abc"}, "GOOGLE_ADS_CUSTOMER_ID 'abc' is not a customer id"),
         ({**GOOGLE_ADS, "GOOGLE_ADS_API_VERSION": "26"}, "GOOGLE_ADS_API_VERSION = '26'"),
         ({"FUNNELHOUSE_POSTGRES_URL": "mysql://u:pw-secret@h/db"}, "^FUNNELHOUSE_POSTGRES_URL: allowed is an address such as postgresql://user:password@host:5432/database$"),
+        ({"FUNNELHOUSE_MEMORY_LIMIT": "80%"}, "^FUNNELHOUSE_MEMORY_LIMIT='80%': allowed is an amount of memory such as 8GB or 6GiB, from 512MB to"),
+        ({"FUNNELHOUSE_MEMORY_LIMIT": "8"}, "^FUNNELHOUSE_MEMORY_LIMIT='8': allowed is an amount"),
+        ({"FUNNELHOUSE_MEMORY_LIMIT": "100MB"}, "^FUNNELHOUSE_MEMORY_LIMIT='100MB': allowed is an amount"),
+        ({"FUNNELHOUSE_MEMORY_LIMIT": "900TB"}, "^FUNNELHOUSE_MEMORY_LIMIT='900TB': allowed is an amount"),
         ({"FUNNELHOUSE_TODAY": "1.10.2026"}, "FUNNELHOUSE_TODAY='1.10.2026': allowed is a day such as"),
         ({"FUNNELHOUSE_CONFIG": "nowhere.yml"}, "there is no such file"),
     ],

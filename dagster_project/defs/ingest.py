@@ -4,16 +4,21 @@ A stream that fails does not stop the others, nor what comes after: its asset ke
 says so in its metadata and in a failed `was_read` check, and the last step (defs/publish.py) fails the run.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from datetime import date
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
-from dagster_project import ingest
-from dagster_project.connectors import Stream, Window, all_streams
+from dagster_project import ingest, sources
+from dagster_project.defs.metadata import DATA_TEAM, fields_of, made_by
 from dagster_project.defs.resources import Installation, Reporter
 from dagster_project.defs.shared import BACKFILL_TAG, DAILY, MODE_TAG, SHRINK_TAG, SOURCES_TAG, window_of
-from dagster_project.locks import warehouse_lock
+from dagster_project.raw import index as raw_index
+from dagster_project.sources import all_streams
+from dagster_project.warehouse.locks import warehouse_lock
+from dagster_project.wire import Stream, Window
 
 SHOWN_BAD_ROWS = 10
 FAILED = ("failed", "partial")
@@ -29,7 +34,11 @@ def _spec(stream: Stream) -> dg.AssetSpec:
         description=stream.description or None,
         group_name=f"raw_{stream.source}",
         kinds={"python", "parquet"},
+        owners=[DATA_TEAM],
+        tags={"source": stream.source, "kind": stream.kind},
         metadata={
+            **fields_of(stream.schema),
+            **made_by(Path(sources.__file__).parent / stream.source / "__init__.py", f"the source {stream.source}"),
             "key": ", ".join(stream.key),
             "kind": stream.kind,
             "restate_days": stream.restate_days,
@@ -107,7 +116,8 @@ def _read(
     wanted = [s for s in selected if _of_sources(s, sources)]
     for stream in selected:
         if stream not in wanted:
-            yield from _results(ingest.Outcome(stream, "skipped", error="not among the sources of this run"), zone)
+            yield from _results(ingest.Outcome(stream, "skipped", error="not among the sources of this run"), {})
+    partitions = asked.days() if asked else []
     outcomes = ingest.run(
         settings,
         zone,
@@ -124,12 +134,19 @@ def _read(
     for outcome in outcomes:
         if outcome.status in FAILED:
             context.log.error(f"{outcome.stream.id} failed, what was stored stays: {outcome.error}")
-        yield from _results(outcome, zone)
+        rows = zone.rows_by_day(outcome.stream)
+        for day in partitions:
+            if day in rows:
+                context.add_asset_metadata(
+                    {"dagster/partition_row_count": rows[day]}, raw_key(outcome.stream), day.isoformat()
+                )
+        yield from _results(outcome, rows)
 
 
-def _results(outcome: ingest.Outcome, zone: Any) -> Iterator[Any]:
-    stream, key = outcome.stream, raw_key(outcome.stream)
-    yield dg.MaterializeResult(asset_key=key, metadata=metadata(outcome))
+def _results(outcome: ingest.Outcome, rows: Mapping[date, int]) -> Iterator[Any]:
+    """`rows`: of every stored day of the stream."""
+    key = raw_key(outcome.stream)
+    yield dg.MaterializeResult(asset_key=key, metadata=metadata(outcome, sum(rows.values())))
     yield dg.AssetCheckResult(
         passed=outcome.status not in FAILED,
         asset_key=key,
@@ -146,7 +163,7 @@ def _results(outcome: ingest.Outcome, zone: Any) -> Iterator[Any]:
         metadata={"refused": refused} if refused else {},
     )
     is_ok = outcome.status in ("ok", "partial")
-    missing = sorted(set(outcome.written.days) - set(zone.extracted_days(stream))) if is_ok else []
+    missing = sorted(set(outcome.written.days) - rows.keys()) if is_ok else []
     yield dg.AssetCheckResult(
         passed=not missing,
         asset_key=key,
@@ -156,13 +173,17 @@ def _results(outcome: ingest.Outcome, zone: Any) -> Iterator[Any]:
     )
 
 
-def metadata(outcome: ingest.Outcome) -> dict[str, Any]:
-    """What a person wants to know about a reading: outcome, window, rows, changed days, bytes, calls, quota left."""
+def metadata(outcome: ingest.Outcome, stored_rows: int) -> dict[str, Any]:
+    """What a person wants to know about a reading: outcome, window, rows, changed days, bytes, calls, quota left.
+
+    `stored_rows`: of the stream as a whole, as it is stored now.
+    """
     written, tally = outcome.written, outcome.tally
     facts: dict[str, Any] = {
         "outcome": outcome.status,
         "window": str(outcome.window) if outcome.window else "whole listing",
-        "dagster/row_count": written.rows,
+        "dagster/row_count": stored_rows,
+        "rows_written": written.rows,
         "changed_days": len(written.changed_days),
         "unchanged_days": len(written.unchanged_days),
         "bytes_written": written.bytes_written,
@@ -174,6 +195,8 @@ def metadata(outcome: ingest.Outcome) -> dict[str, Any]:
     }
     if outcome.status in ("off", "skipped", "failed"):
         facts = {"outcome": outcome.status, "api_calls": tally.api_calls}
+        if outcome.status == "failed":
+            facts["dagster/row_count"] = stored_rows
     if outcome.error:
         facts["error"] = outcome.error
     if tally.notes:
@@ -203,23 +226,25 @@ def metadata(outcome: ingest.Outcome) -> dict[str, Any]:
             description=description,
             group_name="raw_meta",
             kinds={"python", "parquet"},
+            owners=[DATA_TEAM],
+            metadata={**fields_of(schema), **made_by(raw_index.__file__, "the raw zone's index")},
         )
-        for name, description in (
-            ("days", "Every stored day of every stream: rows, content hash, when it was checked, its quality."),
-            ("streams", "Every stream: on or off, first and last day, last good and last failed attempt."),
-            ("refusals", "Rows that were refused and cells that could not be read, by stream and day."),
-            ("subjects", "What every part of every stream says something about, and of which days."),
+        for name, schema, description in (
+            ("days", raw_index.DAYS_SCHEMA, "Every stored day of every stream: rows, content hash, its last check, its quality."),
+            ("streams", raw_index.STREAMS_SCHEMA, "Every stream: on or off, first and last day, last good and failed attempt."),
+            ("refusals", raw_index.REFUSALS_SCHEMA, "Rows that were refused and cells that could not be read, by stream and day."),
+            ("subjects", raw_index.SUBJECTS_SCHEMA, "What every part of every stream says something about, and of which days."),
         )
     ],
-)
+)  # fmt: skip
 def index_raw_days(installation: Installation) -> Iterator[dg.MaterializeResult]:
     """What dbt and `explain` know about the raw zone, written before each build."""
     settings = installation.settings()
     every = [(stream, ingest.is_on(settings, stream)) for stream in ingest.streams()]
     with warehouse_lock(settings.home):
-        installation.raw_zone(settings).write_index(every)
-    for name in ("days", "streams", "refusals", "subjects"):
-        yield dg.MaterializeResult(asset_key=dg.AssetKey(["raw_meta", name]))
+        rows = installation.raw_zone(settings).write_index(every)
+    for name, count in rows.items():
+        yield dg.MaterializeResult(asset_key=dg.AssetKey(["raw_meta", name]), metadata={"dagster/row_count": count})
 
 
 def _of_sources(stream: Stream, names: set[str]) -> bool:

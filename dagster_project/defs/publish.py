@@ -7,15 +7,18 @@ which may pass. Refused credentials asked three times a night are three alarms, 
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import dagster as dg
 
+from dagster_project import publish as publishing
 from dagster_project.defs.kpis import KPI_KEYS
+from dagster_project.defs.metadata import DATA_TEAM, made_by
 from dagster_project.defs.resources import Installation
 from dagster_project.defs.shared import REPEAT_TAG, WRITER_POOL
-from dagster_project.locks import warehouse_lock
 from dagster_project.publish import DATABASE, PublishError, publish
-from dagster_project.publish_postgres import publish_to_postgres
+from dagster_project.publish.postgres import publish_to_postgres
+from dagster_project.warehouse.locks import warehouse_lock
 
 PUBLISHED_KEY = dg.AssetKey(["published", "funnelhouse"])
 
@@ -26,15 +29,18 @@ PUBLISHED_KEY = dg.AssetKey(["published", "funnelhouse"])
     group_name="published",
     kinds={"duckdb", "parquet"},
     pool=WRITER_POOL,
+    owners=[DATA_TEAM],
+    metadata=made_by(publishing.__file__, "the publish"),
     description="The copy that BI reads: one DuckDB file and a Parquet file a table, swapped in by one rename.",
 )
 def published(context: dg.AssetExecutionContext, installation: Installation) -> Iterator[dg.MaterializeResult]:
     settings = installation.settings()
     with warehouse_lock(settings.home):
-        result = publish(settings.warehouse_path, settings.home)
-    metadata = {
+        result = publish(settings.warehouse_path, settings.home, settings.memory_limit)
+    metadata: dict[str, Any] = {
         "folder": dg.MetadataValue.path(str(result.folder)),
         "tables": len(result.tables),
+        "rows_by_table": dg.MetadataValue.json(result.tables),
         "dagster/row_count": sum(result.tables.values()),
         "bytes_written": result.bytes_written,
     }
@@ -42,7 +48,9 @@ def published(context: dg.AssetExecutionContext, installation: Installation) -> 
     if settings.postgres_url:
         started = time.perf_counter()
         try:
-            copied = publish_to_postgres(result.folder / DATABASE, settings.postgres_url.get_secret_value())
+            copied = publish_to_postgres(
+                result.folder / DATABASE, settings.postgres_url.get_secret_value(), settings.memory_limit
+            )
             metadata |= {
                 "postgres_rows": sum(copied.values()),
                 "postgres_seconds": round(time.perf_counter() - started, 3),

@@ -11,11 +11,11 @@ import dagster as dg
 from dagster_dbt import DbtCliResource
 from packaging.version import Version
 
-from dagster_project import instance
-from dagster_project.connectors import Stream
 from dagster_project.defs.shared import dbt_project
-from dagster_project.raw_zone import RawZone
+from dagster_project.raw.zone import RawZone
+from dagster_project.runs import instance
 from dagster_project.settings import Settings, load_settings
+from dagster_project.wire import Stream
 
 DBT = Path(sys.executable).with_name("dbt")  # of this environment, whether or not it is activated
 
@@ -68,6 +68,6 @@ def resources() -> dg.Definitions:
         resources={
             "installation": Installation(),
             "reporter": Reporter(),
-            "dbt": DbtProcess(project_dir=dbt_project, dbt_executable=str(DBT)),
+            "dbt": DbtProcess(project_dir=str(dbt_project.project_dir), dbt_executable=str(DBT)),
         }
     )

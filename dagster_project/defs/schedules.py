@@ -1,14 +1,18 @@
-"""One job for everything, and when it runs: nightly, a weekly deep pass, a weekly sweep of the CRM."""
+"""One job for everything, and when it runs: nightly, a weekly deep pass, a weekly sweep of the CRM. At noon a look at who is
+late."""
 
 from datetime import timedelta
 
 import dagster as dg
 
-from dagster_project.connectors import Window
+from dagster_project.defs.freshness import sources_are_fresh
 from dagster_project.defs.shared import DAILY, MODE_TAG, REPEAT_TAG, RETRIES_TAG, range_tags
 from dagster_project.settings import load_rules
+from dagster_project.wire import Window
 
 REFRESH_JOB = "refresh"
+FRESHNESS_JOB = "freshness"
+NOON = "0 12 * * *"  # long after any night
 # A run that was killed, or whose last step says that a vendor failed (publish.py), is repeated by Dagster's daemon, at
 # once and twice at most. The whole run, because steps before the last are done: the streams that were read are asked
 # for the same days again. A failed check or a bug is not repeated; it would fail again.
@@ -20,6 +24,12 @@ refresh_job = dg.define_asset_job(
     partitions_def=DAILY,
     tags=RETRIES,
     description="Raw zone, marts, KPI facts, publish. A run covers any range of days.",
+)
+
+freshness_job = dg.define_asset_job(
+    FRESHNESS_JOB,
+    selection=dg.AssetSelection.checks(sources_are_fresh),
+    description="Which sources are late, by name. Reads the raw zone's own record of itself and asks no vendor.",
 )
 
 
@@ -34,24 +44,48 @@ def _tick(context: dg.ScheduleEvaluationContext, mode: str) -> dg.RunRequest:
 _schedule = load_rules().schedule  # business rules only: definitions load without secrets and without network
 
 
-@dg.schedule(job=refresh_job, cron_schedule=_schedule.nightly, execution_timezone=_schedule.time_zone)
+@dg.schedule(
+    job=refresh_job,
+    cron_schedule=_schedule.nightly,
+    execution_timezone=_schedule.time_zone,
+    description="Yesterday, and the days that each source still restates.",
+)
 def nightly_refresh(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
-    """Yesterday, and the days that each source still restates."""
     return _tick(context, "refresh")
 
 
-@dg.schedule(job=refresh_job, cron_schedule=_schedule.deep, execution_timezone=_schedule.time_zone)
+@dg.schedule(
+    job=refresh_job,
+    cron_schedule=_schedule.deep,
+    execution_timezone=_schedule.time_zone,
+    description="As nightly, with each source's deep restatement window: late key events, late conversions.",
+)
 def deep_refresh(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
-    """As nightly, with each source's deep restatement window: late key events, late conversions."""
     return _tick(context, "deep")
 
 
-@dg.schedule(job=refresh_job, cron_schedule=_schedule.sweep, execution_timezone=_schedule.time_zone)
+@dg.schedule(
+    job=refresh_job,
+    cron_schedule=_schedule.sweep,
+    execution_timezone=_schedule.time_zone,
+    description="As nightly, and every CRM record listed anew: finds deletes and calculated fields, which bump no date.",
+)
 def crm_sweep(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
-    """As nightly, and every CRM record listed anew: finds deletes and calculated fields, which bump no date."""
     return _tick(context, "sweep")
+
+
+@dg.schedule(
+    job=freshness_job,
+    cron_schedule=NOON,
+    execution_timezone=_schedule.time_zone,
+    description="Which sources are late, also where no refresh has run.",
+)
+def noon_freshness() -> dg.RunRequest:
+    return dg.RunRequest()
 
 
 @dg.definitions
 def schedules() -> dg.Definitions:
-    return dg.Definitions(jobs=[refresh_job], schedules=[nightly_refresh, deep_refresh, crm_sweep])
+    return dg.Definitions(
+        jobs=[refresh_job, freshness_job], schedules=[nightly_refresh, deep_refresh, crm_sweep, noon_freshness]
+    )

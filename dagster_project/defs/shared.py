@@ -8,7 +8,7 @@ from pathlib import Path
 import dagster as dg
 from dagster_dbt import DbtProject
 
-from dagster_project.connectors import FIRST_DAY, Window
+from dagster_project.wire import FIRST_DAY, Window
 
 PROJECT_FOLDER = Path(__file__).resolve().parents[2]
 DBT_FOLDER = PROJECT_FOLDER / "dbt_project"

@@ -14,10 +14,12 @@ import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtCliResource, dbt_assets
 from dagster_dbt.errors import DagsterDbtCliRuntimeError
 
-from dagster_project import run_errors, stopping
+from dagster_project.defs.metadata import DATA_TEAM, team
 from dagster_project.defs.resources import Installation, Reporter
 from dagster_project.defs.shared import WRITER_POOL, dbt_project
-from dagster_project.locks import warehouse_lock
+from dagster_project.runs import errors as run_errors
+from dagster_project.warehouse.locks import warehouse_lock
+from dagster_project.wire import stopping
 
 # Unit tests try the models' rules on made-up rows: they belong to `make test`, not to every night. By variable, not
 # by argument, so that whoever starts the run can leave out more.
@@ -34,12 +36,23 @@ class LayerTranslator(DagsterDbtTranslator):
     def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str | None:
         return dbt_resource_props.get("schema")
 
+    def get_owners(self, dbt_resource_props: Mapping[str, Any]) -> list[str]:
+        group = dbt_resource_props.get("group")  # dagster-dbt puts the group itself in place of its name
+        return [team(group["owner"]["name"]) if isinstance(group, Mapping) else DATA_TEAM]
+
+    def get_tags(self, dbt_resource_props: Mapping[str, Any]) -> Mapping[str, str]:
+        config = dbt_resource_props["config"]
+        said = {"group": config.get("group"), "access": config.get("access")}
+        return {**super().get_tags(dbt_resource_props), **{name: value for name, value in said.items() if value}}
+
 
 @dbt_assets(
     name="dbt_build",
     manifest=dbt_project.manifest_path,
     project=dbt_project,
-    dagster_dbt_translator=LayerTranslator(settings=DagsterDbtTranslatorSettings(enable_source_tests_as_checks=True)),
+    dagster_dbt_translator=LayerTranslator(
+        settings=DagsterDbtTranslatorSettings(enable_source_tests_as_checks=True, enable_code_references=True)
+    ),
     pool=WRITER_POOL,
 )
 def dbt_build(

@@ -9,19 +9,13 @@ Nothing here knows Dagster: orchestration calls `build` and reports what it retu
 """
 
 from dagster_project.kpis.answers import Explanation, QuestionError, explain, show
-from dagster_project.kpis.board import BOARD_COLUMNS, BOARD_FACTS, BOARD_GRAIN, DIM_COLUMNS, DIM_GRAIN
 from dagster_project.kpis.build import build
 from dagster_project.kpis.catalogue import CatalogueError
-from dagster_project.kpis.facts import COLUMNS, KEY, table_grain, table_name
+from dagster_project.kpis.contract import KEY, TABLES, table_name
 from dagster_project.kpis.inputs import InputError
-from dagster_project.kpis.manifest import load_catalogue
+from dagster_project.kpis.manifest import load_catalogue, owners
 from dagster_project.kpis.periods import GRAINS
 
-TABLES = {
-    **{table_name(grain): table_grain(grain) for grain in GRAINS},
-    "dim_kpi": DIM_GRAIN,
-    "kpi_scoreboard": BOARD_GRAIN,
-}
 # what the semantic models read, and with it what the KPI tables depend on
 MARTS = (
     "dim_campaign", "dim_channel", "dim_date", "dim_landing_page", "dim_sales_rep", "fct_attribution", "fct_costs",
@@ -29,6 +23,5 @@ MARTS = (
 )  # fmt: skip
 
 __all__ = [
-    "BOARD_COLUMNS", "BOARD_FACTS", "COLUMNS", "DIM_COLUMNS", "GRAINS", "KEY", "MARTS", "TABLES", "CatalogueError",
-    "Explanation", "InputError", "QuestionError", "build", "explain", "load_catalogue", "show", "table_name",
+    "GRAINS", "KEY", "MARTS", "TABLES", "CatalogueError", "Explanation", "InputError", "QuestionError", "build", "explain", "load_catalogue", "owners", "show", "table_name",
 ]  # fmt: skip

@@ -14,7 +14,7 @@ from typing import Any
 import duckdb
 
 from dagster_project.kpis.catalogue import NO_MODEL, TOTAL
-from dagster_project.kpis.facts import table_name
+from dagster_project.kpis.contract import table_name
 from dagster_project.kpis.inputs import DAYS, exists
 from dagster_project.kpis.periods import GRAINS
 

@@ -12,6 +12,7 @@ import duckdb
 from dagster_project.kpis import board, changes, compiled, coverage, facts, measures, periods
 from dagster_project.kpis.catalogue import Catalogue
 from dagster_project.kpis.compiler import Compiler
+from dagster_project.kpis.contract import table_name
 from dagster_project.kpis.inputs import Inputs, read_inputs
 from dagster_project.kpis.manifest import load_catalogue
 
@@ -77,7 +78,7 @@ def _build(
     board.create_dim_kpi(connection, catalogue, inputs.currency, shown_model)
     if "month" in grains:
         board.create_scoreboard(connection, inputs.today)
-    tables = [facts.table_name(grain) for grain in grains] + ["dim_kpi", "kpi_scoreboard"]
+    tables = [table_name(grain) for grain in grains] + ["dim_kpi", "kpi_scoreboard"]
     _drop_temporary_tables(connection)
     return {table: _count(connection, table) for table in tables if table != "kpi_scoreboard" or "month" in grains}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any
 
@@ -207,7 +207,8 @@ class Catalogue:
         return list(dict.fromkeys(s for m in measures for s in (*m.rests_on, *m.needs, *m.quality_of)))
 
     def _by_model(self, formula: Formula) -> Formula:
-        return Formula(**{part.name: self._swapped(getattr(formula, part.name)) for part in fields(Formula)})
+        swapped: dict[str, Any] = {part.name: self._swapped(getattr(formula, part.name)) for part in fields(Formula)}
+        return replace(formula, **swapped)
 
     def _swapped(self, part: Part | None) -> Part | None:
         """The part by attribution model: other measures in the same expression."""

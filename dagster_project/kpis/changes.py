@@ -23,10 +23,11 @@ from pathlib import Path
 
 import duckdb
 
+from dagster_project.kpis import contract
 from dagster_project.kpis.catalogue import Catalogue
-from dagster_project.kpis.facts import COLUMNS, create_fact_table, table_name
+from dagster_project.kpis.contract import table_name
 from dagster_project.kpis.rows import rows_sql
-from dagster_project.row_digest import digest_of
+from dagster_project.warehouse.row_digest import digest_of
 
 SCHEMA = "intermediate"
 _STATE = {
@@ -58,7 +59,7 @@ def prepare(connection: duckdb.DuckDBPyConnection, grains: Sequence[str], today:
         for table in _STATE:
             connection.execute(f"delete from {SCHEMA}.{table}")
         for grain in grains:
-            create_fact_table(connection, grain)
+            contract.create(connection, table_name(grain))
     connection.execute(
         "create or replace temp table kpi_period_digests as select grain, period_start, "
         f"{digest_of(connection, 'kpi_coverage')} as digest from kpi_coverage group by all"
@@ -221,8 +222,13 @@ def _know(connection: duckdb.DuckDBPyConnection, dimension: str, digest: str) ->
 
 def _has_tables(connection: duckdb.DuckDBPyConnection, grains: Sequence[str]) -> bool:
     there = _columns(connection, "kpi")
-    shape = [f"{name} {kind.replace('timestamptz', 'timestamp with time zone')}" for name, (kind, _) in COLUMNS.items()]
-    return all(there.get(table_name(grain)) == shape for grain in grains)
+    return all(there.get(table_name(grain)) == _promised(table_name(grain)) for grain in grains)
+
+
+def _promised(table: str) -> list[str]:
+    """`name type` of each column, in DuckDB's own words."""
+    columns = contract.TABLES[table].columns.items()
+    return [f"{name} {kind.replace('timestamptz', 'timestamp with time zone')}" for name, (kind, _) in columns]
 
 
 def _columns(connection: duckdb.DuckDBPyConnection, schema: str) -> dict[str, list[str]]:

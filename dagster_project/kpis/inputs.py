@@ -12,7 +12,7 @@ import pyarrow as pa
 from dagster_project.kpis.periods import GRAINS
 
 SETTINGS = "staging.stg_config__settings"
-TARGETS = ("staging.stg_config__targets", "staging.stg_files__targets")  # in case of doubt the first one holds
+TARGETS = ("staging.stg_config__targets", "intermediate.targets")  # in case of doubt the first one holds
 STREAMS = "staging.stg_meta__streams"
 SUBJECTS = "staging.stg_meta__subjects"
 REFUSALS = "staging.stg_meta__refusals"
@@ -112,10 +112,16 @@ def fill(
     columns: Mapping[str, str],
     rows: Sequence[Sequence[object]],
 ) -> None:
-    """Make a table of these rows, a temporary one if its name is plain. By Arrow: executemany takes 1 ms per row."""
-    names, kinds = list(columns), ", ".join(f"{name} {kind}" for name, kind in columns.items())
-    scope = "" if "." in table else "temp "
-    connection.execute(f"create or replace {scope}table {table} ({kinds})")
+    """Make a temporary table of these rows."""
+    kinds = ", ".join(f"{name} {kind}" for name, kind in columns.items())
+    connection.execute(f"create or replace temp table {table} ({kinds})")
+    insert(connection, table, list(columns), rows)
+
+
+def insert(
+    connection: duckdb.DuckDBPyConnection, table: str, names: Sequence[str], rows: Sequence[Sequence[object]]
+) -> None:
+    """Insert rows whose values stand in the order of the table's columns. By Arrow: executemany takes 1 ms per row."""
     arrow = pa.table({name: pa.array([row[i] for row in rows]) for i, name in enumerate(names)})
     connection.register("kpi_filled", arrow)
     connection.execute(f"insert into {table} from kpi_filled")

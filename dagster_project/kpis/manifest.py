@@ -44,6 +44,12 @@ def load_catalogue(manifest: Path | str) -> Catalogue:
     return catalogue
 
 
+def owners(manifest: Path | str) -> list[str]:
+    """Everybody who answers for a KPI, of a parsed dbt project as for `load_catalogue`; two in one line are two."""
+    metrics = json.loads(semantic_manifest_path(manifest).read_text(encoding="utf-8"))["metrics"]
+    return sorted({name for metric in metrics for name in _meta(metric).get("owner", "").split(" and ") if name})
+
+
 def semantic_manifest_path(manifest: Path | str) -> Path:
     path = Path(manifest)
     path = path / "semantic_manifest.json" if path.is_dir() else path
@@ -76,8 +82,8 @@ def _measures(content: Mapping[str, Any]) -> dict[str, Measure]:
             **sources,
             by_model=meta.get("by_model"),
         )
-    for measure in measures.values():
-        _must_be_measure(measure.by_model, measures, f"metric {measure.name}: meta key 'by_model'")
+    for known in measures.values():
+        _must_be_measure(known.by_model, measures, f"metric {known.name}: meta key 'by_model'")
     return measures
 
 

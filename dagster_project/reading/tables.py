@@ -52,23 +52,22 @@ def scoreboard(settings: Settings) -> RenderableType:
     table.add_column("marks", no_wrap=True)
     table.add_column("running", justify="right", no_wrap=True)
     for by_month in months.values():
-        row, running = by_month.get("latest"), by_month.get("running")
-        shown = row or running
-        if shown is None:
+        whole, running = by_month.get("latest"), by_month.get("running")
+        if (shown := whole or running) is None:
             continue
         unit = shown["unit"]
         sign = style.unit_of(unit, currency)
         cells = (
             [
-                style.value_of(row, unit),
-                style.number(row["previous_value"], unit),
-                style.change(row, "previous_change", unit),
-                style.number(row["year_ago_value"], unit),
-                style.change(row, "year_ago_change", unit),
-                _target(row, unit),
-                marks.of(row),
+                style.value_of(whole, unit),
+                style.number(whole["previous_value"], unit),
+                style.change(whole, "previous_change", unit),
+                style.number(whole["year_ago_value"], unit),
+                style.change(whole, "year_ago_change", unit),
+                _target(whole, unit),
+                marks.of(whole),
             ]
-            if row
+            if whole
             else [""] * 7
         )
         table.add_row(

@@ -307,7 +307,7 @@ class FaultInterceptor(grpc.ServerInterceptor):
                     context.abort(grpc.StatusCode.UNAVAILABLE, "recvmsg:Connection reset by peer")
                 if fault == "truncated":
                     context.abort(grpc.StatusCode.INTERNAL, "Received RST_STREAM with error code 2")
-                if fault in PLAIN_ANSWERS:
+                if fault and fault in PLAIN_ANSWERS:
                     answer = _answer(self._answers, fault, method)
                     context.abort(grpc.StatusCode[answer.grpc_code], answer.grpc_message)
                 return handler.unary_unary(request, context)

@@ -1,22 +1,10 @@
 """The sandbox's servers: one loopback port per vendor, one folder of dropped files, one clock, one call log.
 
-How a vendor module plugs in (`sandbox/ga4.py`, `hubspot.py`, `google_ads.py`, `ecb.py`):
-
-    def app(company: Company, clock: Clock, faults: Faults) -> ASGIApp       # a Starlette application
-    FAULT_ANSWERS: FaultAnswers                                              # see faults.Answer
-        keys "throttle", "server_error", "expired_token": the vendor's own status, headers and body (and
-        gRPC code); without one, a plain 429, 503 or 401.
-    def grpc_handlers(company, clock, faults) -> list[grpc.GenericRpcHandler]   # GA4 only
-
-A module answers as of `clock.now()` on every request, from `company.*_as_of(clock.now())`. Content faults are
-asked with `faults.take(vendor, kind, path)`, `faults.shorten`, `faults.repeat_last`; see `faults.py`.
-Endpoints are plain `def` functions (Starlette runs them in threads). Control paths (`/_sandbox/...`), wire
-faults and the call log are wrapped around the app here.
+What a source's folder says of its endpoint, and how it is found: `endpoints.py`.
 """
 
 from __future__ import annotations
 
-import importlib
 import os
 import socket
 import threading
@@ -24,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from datetime import time as time_of_day
 from functools import partial
@@ -42,18 +30,14 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from dagster_project.sandbox import company as company_module
-from dagster_project.sandbox import newsletter
 from dagster_project.sandbox.company import DEMO_TODAY, HISTORY_END, HISTORY_START, Company
+from dagster_project.sandbox.endpoints import GRPC, Served, module_of, names
 from dagster_project.sandbox.faults import FaultInterceptor, Faults, FaultyProtocol, with_faults
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 HOST = "127.0.0.1"
-VENDORS = ("ga4", "hubspot", "google_ads", "ecb")
-PORTS = (*VENDORS, "ga4_grpc")  # keys of serve(ports=...)
-SERVED = (*VENDORS, "newsletter")  # the newsletter tool has no endpoint: it drops files
-NEWSLETTER_VARIABLE = "KONTORRA_NEWSLETTER"  # demo.yml reads its folder
 DEMO_CONFIG = Path(__file__).with_name("demo.yml")  # the company's business rules, a funnelhouse.yml
 
 # A date alone means the morning of that day, when a nightly refresh has just run.
@@ -147,42 +131,17 @@ class Sandbox:
     faults: Faults
     calls: CallLog
     endpoints: dict[str, str]  # "ga4" -> "http://127.0.0.1:port"; "ga4_grpc" -> "127.0.0.1:port"
-    ga4_transport: str = "grpc"
-    newsletter_folder: str | None = None  # where the newsletter tool drops its clicks
+    modules: dict[str, ModuleType] = field(default_factory=dict)  # of the sources that are served
+    folders: dict[str, str] = field(default_factory=dict)  # where those that have no endpoint drop files
+    transport: str = "grpc"  # or rest, where an endpoint has both
 
     @property
     def env(self) -> dict[str, str]:
-        """All variables that switch the sources on, for the vendors that are served."""
+        """All variables that switch the sources on, for those that are served."""
         env = {"FUNNELHOUSE_TODAY": self.clock.today().isoformat()}
-        if self.newsletter_folder:
-            env[NEWSLETTER_VARIABLE] = self.newsletter_folder
-        if "ga4" in self.endpoints:
-            is_grpc = self.ga4_transport == "grpc" and "ga4_grpc" in self.endpoints
-            env |= {
-                "GA4_PROPERTY_ID": company_module.GA4_PROPERTY_ID,
-                "GA4_CREDENTIALS_FILE": "anonymous",
-                "GA4_TRANSPORT": "grpc" if is_grpc else "rest",
-                "GA4_BASE_URL": self.endpoints["ga4_grpc" if is_grpc else "ga4"],
-                "GA4_CLIENT_ID_DIMENSION": company_module.GA4_CLIENT_ID_DIMENSION,
-            }
-        if "hubspot" in self.endpoints:
-            env |= {
-                "HUBSPOT_ACCESS_TOKEN": company_module.HUBSPOT_ACCESS_TOKEN,
-                "HUBSPOT_BASE_URL": self.endpoints["hubspot"],
-            }
-        if "google_ads" in self.endpoints:
-            env |= {
-                "GOOGLE_ADS_DEVELOPER_TOKEN": company_module.GOOGLE_ADS_DEVELOPER_TOKEN,
-                "GOOGLE_ADS_CLIENT_ID": company_module.GOOGLE_ADS_CLIENT_ID,
-                "GOOGLE_ADS_CLIENT_SECRET": company_module.GOOGLE_ADS_CLIENT_SECRET,
-                "GOOGLE_ADS_REFRESH_TOKEN": company_module.GOOGLE_ADS_REFRESH_TOKEN,
-                "GOOGLE_ADS_CUSTOMER_ID": company_module.GOOGLE_ADS_CUSTOMER_ID,
-                "GOOGLE_ADS_LOGIN_CUSTOMER_ID": company_module.GOOGLE_ADS_MANAGER_ID,
-                "GOOGLE_ADS_BASE_URL": self.endpoints["google_ads"],
-                "GOOGLE_OAUTH_TOKEN_URL": self.endpoints["google_ads"] + "/token",
-            }
-        if "ecb" in self.endpoints:
-            env |= {"FX_ECB_URL": self.endpoints["ecb"], "FX_CBR_URL": self.endpoints["ecb"]}
+        for name, module in self.modules.items():
+            grpc_at = self.endpoints.get(name + GRPC) if self.transport == "grpc" else None
+            env |= module.variables(Served(self.folders.get(name) or self.endpoints[name], grpc_at))
         return env
 
 
@@ -193,44 +152,46 @@ def serve(
     ports: Mapping[str, int] | None = None,
     faults: Iterable[str] = (),
     *,
-    vendors: Iterable[str] = SERVED,
-    ga4_transport: str = "grpc",
+    vendors: Iterable[str] | None = None,
+    transport: str = "grpc",
     scale: float = 1.0,
 ) -> Iterator[Sandbox]:
     """Serve the company on loopback until the `with` block ends.
 
-    ports: by key of PORTS; 0 or absent = any free port. faults: see `Faults.set_from_text`.
+    vendors: names of sources; None = all. ports: by vendor (`ga4_grpc`: of its gRPC server); 0 or absent = any free
+    port. faults: see `Faults.set_from_text`.
     scale: multiplies the company's traffic. Raises ValueError for names that do not exist, OSError for a
     port that is taken.
     """
-    ports = dict(ports or {})
-    if unknown := [name for name in ports if name not in PORTS]:
-        raise ValueError(f"no port {unknown[0]!r} in the sandbox; there are {', '.join(PORTS)}")
-    if unknown := [name for name in vendors if name not in SERVED]:
-        raise ValueError(f"no vendor {unknown[0]!r} in the sandbox; there are {', '.join(SERVED)}")
+    ports, there_are = dict(ports or {}), names()
+    if unknown := [name for name in ports if name.removesuffix(GRPC) not in there_are]:
+        raise ValueError(f"no port {unknown[0]!r} in the sandbox; there are {', '.join(there_are)}")
+    wanted = there_are if vendors is None else list(vendors)
+    if unknown := [name for name in wanted if name not in there_are]:
+        raise ValueError(f"no vendor {unknown[0]!r} in the sandbox; there are {', '.join(there_are)}")
+    modules = {name: module_of(name) for name in wanted}
     sandbox = Sandbox(
         company=company_module.build(seed, scale),
         clock=Clock(today),
-        faults=Faults(VENDORS),
+        faults=Faults([name for name, module in modules.items() if hasattr(module, "app")]),
         calls=CallLog(),
         endpoints={},
-        ga4_transport=ga4_transport,
+        modules=modules,
+        transport=transport,
     )
     for text in faults:
         sandbox.faults.set_from_text(text)
     servers: list[uvicorn.Server] = []
     with ExitStack() as stack:
-        for vendor in vendors:
-            if vendor == "newsletter":
-                sandbox.newsletter_folder = stack.enter_context(_newsletter_folder(sandbox))
+        for vendor, module in modules.items():
+            if not hasattr(module, "app"):
+                sandbox.folders[vendor] = stack.enter_context(_dropped_files(module, vendor, sandbox))
                 continue
-            # Imported when asked for: GA4's needs a second for its protocol classes.
-            module = importlib.import_module(f"{__package__}.{vendor}")
             sandbox.endpoints[vendor] = stack.enter_context(
                 _http_server(_wrapped(module, vendor, sandbox), ports.get(vendor, 0), servers)
             )
             if hasattr(module, "grpc_handlers"):
-                name = f"{vendor}_grpc"
+                name = vendor + GRPC
                 sandbox.endpoints[name] = stack.enter_context(_grpc_server(module, vendor, sandbox, ports.get(name, 0)))
         try:
             yield sandbox
@@ -245,14 +206,14 @@ def run(
     ports: Mapping[str, int] | None = None,
     faults: Iterable[str] = (),
     *,
-    ga4_transport: str = "grpc",
+    transport: str = "grpc",
 ) -> None:
     """Serve until interrupted; prints the endpoints and the environment as lines for a shell or `.env`.
 
     `FUNNELHOUSE_SANDBOX_FAULTS` (comma-separated) adds to `faults`.
     """
     from_env = [text for text in os.environ.get("FUNNELHOUSE_SANDBOX_FAULTS", "").split(",") if text.strip()]
-    with serve(today, seed, ports, [*faults, *from_env], ga4_transport=ga4_transport) as sandbox:
+    with serve(today, seed, ports, [*faults, *from_env], transport=transport) as sandbox:
         try:
             now = sandbox.clock.now().isoformat()
             print(f"# The sandbox is {company_module.NAME} as of {now}. Ctrl-C ends it.")
@@ -266,10 +227,10 @@ def run(
 
 
 @contextmanager
-def _newsletter_folder(sandbox: Sandbox) -> Iterator[str]:
-    """A folder that holds what the newsletter tool has exported by the time that the clock shows."""
-    with TemporaryDirectory(prefix="kontorra-newsletter-") as folder:
-        drop = partial(newsletter.drop, sandbox.company, Path(folder))
+def _dropped_files(module: ModuleType, vendor: str, sandbox: Sandbox) -> Iterator[str]:
+    """A folder that holds what the tool has exported by the time that the clock shows."""
+    with TemporaryDirectory(prefix=f"sandbox-{vendor}-") as folder:
+        drop = partial(module.drop, sandbox.company, Path(folder))
         drop(sandbox.clock.now())
         sandbox.clock.listeners.append(drop)
         try:

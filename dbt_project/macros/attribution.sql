@@ -1,6 +1,6 @@
 {#
   Attribution weights, one column a model, each summing to 1 within a conversion. Definitions: the table of models
-  in the README; half-life in days.
+  in docs/attribution.md; half-life in days.
 
   `touches` is a relation or CTE (not named as one in here) with one row per conversion x touch inside its lookback
   window: conversion_id, touch_order (1 = oldest, no ties, no gaps), channel, is_direct, is_paid, seconds_to_last (from

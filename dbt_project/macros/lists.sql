@@ -1,5 +1,12 @@
 {# Lists and JSON inside a column, as engine.sql does for the rest: one name each, no DuckDB words in models. #}
 
+{# The type of a list of values of one type. #}
+{% macro list_type(type) -%}
+    {{ return(adapter.dispatch('list_type', 'funnelhouse')(type)) }}
+{%- endmacro %}
+{% macro duckdb__list_type(type) -%}
+    {{ type }}[]
+{%- endmacro %}
 {# In a select list: one row per element of the list; a row whose list is empty or null disappears. #}
 {% macro explode(list) -%}
     {{ return(adapter.dispatch('explode', 'funnelhouse')(list)) }}
@@ -21,6 +28,14 @@
         {{ '{' }}{% for column, value in row.items() %}'{{ column }}': {{ value }}{{ ', ' if not loop.last }}{% endfor %}{{ '}' }}{{ ',' if not loop.last }}
         {% endfor %}
     ], recursive := true)
+{%- endmacro %}
+
+{# The first value of a list; null where there is none. #}
+{% macro first_of(list) -%}
+    {{ return(adapter.dispatch('first_of', 'funnelhouse')(list)) }}
+{%- endmacro %}
+{% macro duckdb__first_of(list) -%}
+    {{ list }}[1]
 {%- endmacro %}
 
 {# Text to a list of its parts. #}

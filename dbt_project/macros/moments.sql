@@ -1,9 +1,30 @@
+{# The type of a moment (UTC inside), and of a wall-clock time that has no zone. #}
+{% macro moment_type() -%}
+    {{ return(adapter.dispatch('moment_type', 'funnelhouse')()) }}
+{%- endmacro %}
+{% macro duckdb__moment_type() -%}
+    timestamptz
+{%- endmacro %}
+{% macro wall_clock_type() -%}
+    {{ return(adapter.dispatch('wall_clock_type', 'funnelhouse')()) }}
+{%- endmacro %}
+{% macro duckdb__wall_clock_type() -%}
+    timestamp
+{%- endmacro %}
 {# Days from one moment to another, with their fraction. #}
 {% macro days_between(first_moment, second_moment) -%}
     {{ return(adapter.dispatch('days_between', 'funnelhouse')(first_moment, second_moment)) }}
 {%- endmacro %}
 {% macro duckdb__days_between(first_moment, second_moment) -%}
-    ((epoch_us({{ second_moment }}) - epoch_us({{ first_moment }})) / 86400000000.0)
+    ((epoch_us({{ second_moment }}) - epoch_us({{ first_moment }})) / 86400000000.0e0)
+{%- endmacro %}
+
+{# Whole days from the earlier day to the later one. #}
+{% macro day_difference(later, earlier) -%}
+    {{ return(adapter.dispatch('day_difference', 'funnelhouse')(later, earlier)) }}
+{%- endmacro %}
+{% macro duckdb__day_difference(later, earlier) -%}
+    ({{ later }} - {{ earlier }})
 {%- endmacro %}
 
 {# A moment some days (a column or a number) later. #}
@@ -23,7 +44,7 @@
 {% macro end_of_moment(moment, is_day, time_zone) -%}
     case
         when {{ is_day }}
-            then {{ moment_of('cast(' ~ reporting_date(moment, time_zone) ~ ' + 1 as timestamp)', time_zone) }} - interval '1 second'
+            then {{ moment_of('cast(' ~ reporting_date(moment, time_zone) ~ ' + 1 as ' ~ wall_clock_type() ~ ')', time_zone) }} - interval '1 second'
         else {{ moment }}
     end
 {%- endmacro %}
@@ -32,7 +53,7 @@
 {% macro days_known_between(first_moment, first_is_day, second_moment, second_is_day, time_zone) -%}
     case
         when {{ first_is_day }} or {{ second_is_day }}
-            then cast({{ reporting_date(second_moment, time_zone) }} - {{ reporting_date(first_moment, time_zone) }} as double)
+            then cast({{ day_difference(reporting_date(second_moment, time_zone), reporting_date(first_moment, time_zone)) }} as double)
         else {{ days_between(first_moment, second_moment) }}
     end
 {%- endmacro %}

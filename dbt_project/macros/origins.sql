@@ -22,7 +22,7 @@
 
 {#
   The landing page as part of an origin: only while a user rule names landing pages, because every page would be an
-  origin of its own. `rules` is the alias of int_landing_page_rules.
+  origin of its own. `rules` is the alias of stg_config__landing_page_rules.
 #}
 {% macro origin_landing_page(landing_page, rules='rules') -%}
     case when {{ rules }}.have_landing_page then {{ landing_page }} end

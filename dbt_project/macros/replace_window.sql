@@ -10,13 +10,13 @@
 #}
 
 {% macro built_days() -%}
-    {{ return(api.Relation.create(database=target.database, schema='intermediate', identifier='built_days')) }}
+    {{ return(api.Relation.create(database=target.database | default(none), schema='intermediate', identifier='built_days')) }}
 {%- endmacro %}
 
 {% macro create_built_days() -%}
     create schema if not exists intermediate;
     create table if not exists {{ built_days() }} (
-        model varchar, date_day date, content_hash varchar, built_at timestamptz
+        model string, date_day date, content_hash string, built_at {{ moment_type() }}
     )
 {%- endmacro %}
 
@@ -43,7 +43,7 @@
 {# ISO days whose hash, or the code behind whose model, is not what they were built from. #}
 {% macro changed_days(window_table) -%}
     {% set query -%}
-        select cast(coalesce(wanted.date_day, built.date_day) as varchar) as date_day
+        select cast(coalesce(wanted.date_day, built.date_day) as string) as date_day
         from ({{ wanted_days(window_table) }}) as wanted
         full outer join (select * from {{ built_days() }} where model = '{{ model.name }}') as built
             on wanted.date_day = built.date_day
@@ -120,7 +120,7 @@
         {{ return('true') }}
     {%- endif %}
     {% set query -%}
-        select cast(date_day as varchar)
+        select cast(date_day as string)
         from {{ built_days() }}
         where
             model = '{{ model_name }}'
@@ -136,7 +136,7 @@
         {{ return('true') }}
     {%- endif %}
     {% set query -%}
-        select cast(day as varchar)
+        select cast(day as string)
         from {{ days_table }}
         where
             source = '{{ source_name }}'

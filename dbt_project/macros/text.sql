@@ -9,7 +9,7 @@
 
 {# Percent-decoded if there is something to decode and the result is valid; else the value itself. #}
 {% macro decode_once(value) -%}
-    case when {{ value }} like '%\%%' escape '\' then coalesce({{ decode_url(value) }}, {{ value }}) else {{ value }} end
+    case when {{ value }} like '%!%%' escape '!' then coalesce({{ decode_url(value) }}, {{ value }}) else {{ value }} end
 {%- endmacro %}
 
 {# Without control, zero-width and bidirectional characters, and without white space at the ends. #}

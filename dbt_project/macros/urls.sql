@@ -24,7 +24,7 @@
     {%- set tag = "(utm(?:_|%5f)|" ~ (landing_click_ids() + ['srsltid']) | join('=|') ~ "=)" -%}
     {%- set rest_of_entity = "(?:amp|[&#]+0*38|[&#]+x0*26)?(?:;|%3b)" -%}
     case
-        when {{ url }} like '%;%' or {{ url }} like '%&amp%' or lower({{ url }}) like '%\%3b%' escape '\'
+        when {{ url }} like '%;%' or {{ url }} like '%&amp%' or lower({{ url }}) like '%!%3b%' escape '!'
             then {{ replace_matches(
                 url, "'(?i)(?:[?&#]?(?:" ~ rest_of_entity ~ ")+|[?&]amp)" ~ tag ~ "'", "'&\\1'"
             ) }}

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import multiprocessing
 import resource
-import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -29,10 +28,8 @@ import jinja2
 import numpy as np
 import pytest
 
-from dagster_project.attribution import CONVERSION, START, removal_effects
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "dbt"))
-from house import DbtProject, House
+from dagster_project.warehouse.markov import CONVERSION, START, removal_effects
+from tests.support.house import DbtProject, House
 
 MACROS = Path(__file__).resolve().parents[2] / "dbt_project" / "macros" / "attribution.sql"
 MODELS = ("first", "last", "last_non_direct", "linear", "time_decay", "position", "w_shaped", "shapley", "markov")

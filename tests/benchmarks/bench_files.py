@@ -15,9 +15,10 @@ from typing import Any
 import pyarrow.csv
 import pyarrow.json
 
-from dagster_project.connectors import Tally, files, ga4_export
-from dagster_project.connectors.file_mappings import FileMapping
-from dagster_project.settings import FilesSettings
+from dagster_project.sources import files, ga4_export
+from dagster_project.sources.files.mappings import FileMapping
+from dagster_project.sources.files.settings import FilesSettings
+from dagster_project.wire import Tally
 
 
 def measure(label: str, count: int, work: Callable[[], Any]) -> None:

@@ -26,12 +26,13 @@ import pytest
 from google.analytics.data_v1beta.types import MetricType, RunReportRequest, RunReportResponse
 from google.protobuf import json_format
 
-from dagster_project.connectors import Tally, Window, ga4
-from dagster_project.connectors.ga4_rows import plain_columns
-from dagster_project.raw_zone import RawZone
-from dagster_project.sandbox.ga4 import SERVICE
-from dagster_project.sandbox.ga4_answers import ReportAnswer
-from dagster_project.settings import Ga4Settings
+from dagster_project.raw.zone import RawZone
+from dagster_project.sources import ga4
+from dagster_project.sources.ga4.rows import plain_columns
+from dagster_project.sources.ga4.sandbox import SERVICE
+from dagster_project.sources.ga4.sandbox.answers import ReportAnswer
+from dagster_project.sources.ga4.settings import Ga4Settings
+from dagster_project.wire import Tally, Window
 
 ROUNDS = 3
 PAGE_ROWS = 100_000

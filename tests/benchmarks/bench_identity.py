@@ -8,17 +8,14 @@ in three carries a click id, one browser is a kiosk of 500 people and one link w
 
 from __future__ import annotations
 
-import sys
 import time
 from pathlib import Path
 
 import duckdb
 import pyarrow as pa
 
-from dagster_project.connectors import Page
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "dbt"))
-from house import DbtProject, House
+from dagster_project.wire import Page
+from tests.support.house import DbtProject, House
 
 VISITS, CONTACTS = 1_000_000, 100_000
 CHAIN = (

@@ -8,7 +8,6 @@ Run it alone:
 from __future__ import annotations
 
 import resource
-import sys
 import time
 from datetime import date
 from pathlib import Path
@@ -19,9 +18,7 @@ import pytest
 from dbt.cli.main import dbtRunner
 
 from dagster_project import kpis
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "kpis"))
-from big_marts import big_warehouse
+from tests.support.big_marts import big_warehouse
 
 DBT_PROJECT = Path(__file__).resolve().parents[2] / "dbt_project"
 

@@ -11,8 +11,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from dagster_project.connectors import Page, ga4
-from dagster_project.raw_zone import RawZone
+from dagster_project.raw.zone import RawZone
+from dagster_project.sources import ga4
+from dagster_project.wire import Page
 
 FIRST = date(2026, 1, 1)
 PAGE_ROWS = 100_000

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import resource
 import shutil
-import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -24,12 +23,10 @@ from typing import Any
 
 import duckdb
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "dbt"))
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-from bench_identity import put
 from dbt.cli.main import dbtRunner
-from house import DBT_PROJECT, DbtProject, House, explain
+
+from tests.benchmarks.bench_identity import put
+from tests.support.house import DBT_PROJECT, DbtProject, House, explain
 
 SESSIONS, LEADS, YEARS = 1_000_000, 100_000, 3
 TODAY = date(2026, 3, 31)

@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import crm_world
 import pytest
-from house import DbtProject, House
+
+from tests.support import crm_world
+from tests.support.house import DbtProject, House
 
 # everything that is built from people, deals and orders
 CRM_MODELS = (

@@ -9,16 +9,16 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import crm_world
 import duckdb
 import pytest
-from crm_rows import contact, portal, won
-from house import TODAY, House
 
 from dagster_project import kpis
-from dagster_project.connectors import Stream, Tally
-from dagster_project.connectors.file_mappings import FileMapping
-from dagster_project.settings import FilesSettings
+from dagster_project.sources.files.mappings import FileMapping
+from dagster_project.sources.files.settings import FilesSettings
+from dagster_project.wire import Stream, Tally
+from tests.support import crm_world
+from tests.support.crm_rows import contact, portal, won
+from tests.support.house import TODAY, House
 
 CREDIT = "+fct_attribution"
 TABLES = (

@@ -13,9 +13,10 @@ from typing import Any
 
 import duckdb
 import pytest
-from dense_markov import expected_effects
-from house import House
-from paths import ATTRIBUTION, LAST_DAY, attribute, company, expected_shares, order, touch
+
+from tests.support.dense_markov import expected_effects
+from tests.support.house import House
+from tests.support.paths import ATTRIBUTION, LAST_DAY, attribute, company, expected_shares, order, touch
 
 MODELS = (
     "first", "last", "last_non_direct", "first_paid", "last_paid", "linear", "time_decay", "position", "w_shaped",

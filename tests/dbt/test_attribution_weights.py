@@ -10,10 +10,11 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 import pytest
-from house import House
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from paths import CHANNELS, PAID, expected_shares
+
+from tests.support.house import House
+from tests.support.paths import CHANNELS, PAID, expected_shares
 
 AT = datetime(2026, 3, 31, tzinfo=UTC)
 EFFECTS = dict(zip(CHANNELS, (0.3, 0.0, 0.7, 1e-7, 3e-7, 1.0), strict=True))

@@ -10,7 +10,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from house import House
+
+from tests.support.house import House
 
 DAY = "2026-03-10"
 RULES = {"reporting": {"time_zone": "UTC", "currency": "EUR"}}

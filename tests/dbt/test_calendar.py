@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
-from house import House
+from tests.support.house import House
 
 CALENDAR = ("int_calendar", "int_solar_hijri_years", "dim_date")
 

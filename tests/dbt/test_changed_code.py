@@ -8,8 +8,9 @@ from datetime import date, timedelta
 from typing import Any
 
 import pytest
-from house import DbtProject, House
-from test_replace_window import WEB, fill
+
+from tests.dbt.test_replace_window import WEB, fill
+from tests.support.house import DbtProject, House
 
 FIRST = date(2026, 3, 1)
 MODEL = "fct_web_traffic"

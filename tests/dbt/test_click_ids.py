@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from crm_rows import portal
-from crm_world import lead, session, submission
-from house import House
-from test_url_tags import IMPLIES
+from tests.dbt.test_url_tags import IMPLIES
+from tests.support.crm_rows import portal
+from tests.support.crm_world import lead, session, submission
+from tests.support.house import House
 
 SITE = "https://shop.example"
 # by METHOD's registry; where the vendor saw nothing ids that prove no payment say where the visit came from

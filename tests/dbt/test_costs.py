@@ -6,10 +6,10 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from house import House
+from tests.support.house import House
 
 ADS = (
-    "int_raw_windows", "int_channel_rule_parts", "int_ads_daily", "int_ad_campaigns", "int_campaigns_named",
+    "stg_meta__windows", "int_channel_rule_parts", "int_ads_daily", "int_ad_campaigns", "int_campaigns_named",
     "int_ads_classified", "int_exchange_rates_daily", "fct_ad_performance", "int_cost_lines", "int_cost_lines_spread",
     "fct_costs", "dim_channel", "dim_campaign",
 )  # fmt: skip

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from house import DbtProject, House
 
-from dagster_project.connectors import Tally
-from dagster_project.connectors.file_mappings import FileMapping
-from dagster_project.settings import FilesSettings
+from dagster_project.sources.files.mappings import FileMapping
+from dagster_project.sources.files.settings import FilesSettings
+from dagster_project.wire import Tally
+from tests.support.house import DbtProject, House
 
 VISITS = {
     "name": "report", "stream": "sessions", "path": "visits.csv",

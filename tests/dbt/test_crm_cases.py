@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 import yaml
-from house import House
 
 from dagster_project.channel_names import standard_channels
-from dagster_project.connectors import Tally
-from dagster_project.connectors.file_mappings import FileMapping
-from dagster_project.settings import FilesSettings
+from dagster_project.sources.files.mappings import FileMapping
+from dagster_project.sources.files.settings import FilesSettings
+from dagster_project.wire import Tally
+from tests.support.house import House
 
 CASES = (
     "incomplete_rows",

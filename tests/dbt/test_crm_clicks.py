@@ -6,9 +6,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from crm_rows import contact, portal
-from crm_world import session, submission
-from house import House
+
+from tests.support.crm_rows import contact, portal
+from tests.support.crm_world import session, submission
+from tests.support.house import House
 
 MODELS = ("+fct_leads", "+fct_touchpoints", "+fct_attribution")
 SITE = "https://shop.example"

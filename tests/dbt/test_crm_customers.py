@@ -6,7 +6,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from house import House
+
+from tests.support.house import House
 
 MODELS = ("+fct_orders", "+fct_opportunities", "+dim_customer", "+fct_leads")
 

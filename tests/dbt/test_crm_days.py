@@ -9,7 +9,8 @@ from datetime import date
 from typing import Any
 
 import pytest
-from house import House
+
+from tests.support.house import House
 
 MODELS = (
     "+fct_leads",

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from crm_rows import PIPELINE
-from house import House
+
+from tests.support.crm_rows import PIPELINE
+from tests.support.house import House
 
 MODELS = (
     "+fct_leads",

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from crm_rows import Row, portal
-from crm_world import lead, session
-from house import House
+from tests.support.crm_rows import Row, portal
+from tests.support.crm_world import lead, session
+from tests.support.house import House
 
 MODELS = ("+fct_touchpoints", "+fct_leads")
 SITE = "https://shop.example"

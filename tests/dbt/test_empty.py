@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from house import DbtProject, House, explain
+from tests.support.house import DbtProject, House, explain
 
 
 def test_everything_builds_over_no_data(house: House, dbt_project: DbtProject) -> None:

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from crm_rows import Row, contact, portal
-from crm_world import session, submission
-from house import DbtProject, House
+
+from tests.support.crm_rows import Row, contact, portal
+from tests.support.crm_world import session, submission
+from tests.support.house import DbtProject, House
 
 RULES = {"identity": {"people_per_client_id": 3, "people_per_click_id": 2, "people_per_phone": 2, "records_per_id": 3}}
 MODELS = ("+dim_person_ids", "+audit_identity", "+int_touchpoints_unioned")

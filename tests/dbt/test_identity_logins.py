@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from crm_rows import Row, contact, portal, won
-from crm_world import session, submission
-from house import DbtProject, House
+
+from tests.support.crm_rows import Row, contact, portal, won
+from tests.support.crm_world import session, submission
+from tests.support.house import DbtProject, House
 
 RULES = {
     "web": {"truth": "ga4"},

@@ -1,4 +1,4 @@
-"""Visits of Yandex.Metrica's Logs API, mapped as the README shows: from the file to touchpoints and credit.
+"""Visits of Yandex.Metrica's Logs API, mapped as docs/files.md shows: from the file to touchpoints and credit.
 
 The rows are invented; the field names and how cells are written are those of Yandex (dev/metrika/logs/fields/visits,
 and ClickHouse's TabSeparated, into which Yandex's own script loads the same bytes).
@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 import yaml
-from crm_rows import portal
-from crm_world import lead
-from house import DBT_PROJECT, DbtProject, House
 
-from dagster_project.connectors import Tally
-from dagster_project.connectors.file_mappings import FileMapping
-from dagster_project.settings import FilesSettings
+from dagster_project.sources.files.mappings import FileMapping
+from dagster_project.sources.files.settings import FilesSettings
+from dagster_project.wire import Tally
+from tests.support.crm_rows import portal
+from tests.support.crm_world import lead
+from tests.support.house import DBT_PROJECT, DbtProject, House
 
-README = DBT_PROJECT.parent / "README.md"
+PAGE = DBT_PROJECT.parent / "docs" / "files.md"
 HEADER = (
     "ym:s:visitID", "ym:s:date", "ym:s:dateTime", "ym:s:clientID", "ym:s:isNewUser", "ym:s:startURL", "ym:s:pageViews",
     "ym:s:visitDuration", "ym:s:bounce", "ym:s:regionCountry", "ym:s:goalsID", "ym:s:lastTrafficSource",
@@ -76,10 +76,10 @@ SECOND_FILE = [
 ]
 
 
-def mapping_of_readme(folder: Path) -> FileMapping:
+def mapping_of_the_page(folder: Path) -> FileMapping:
     block = next(
         text
-        for text in re.findall(r"```yaml\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+        for text in re.findall(r"```yaml\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
         if "ym:s:" in text
     )
     entries = yaml.safe_load(block)["files"]
@@ -99,7 +99,7 @@ def house(tmp_path_factory: pytest.TempPathFactory, dbt_project: DbtProject, tol
     for name, lines in {"visits_1.tsv": FIRST_FILE, "visits_2.tsv": SECOND_FILE}.items():
         (folder / name).write_text("\n".join(["\t".join(HEADER), *lines]) + "\n", encoding="utf-8")
     settings = FilesSettings(
-        mappings=(mapping_of_readme(folder),), base_folder=str(folder), hash_key="a key that is long enough"
+        mappings=(mapping_of_the_page(folder),), base_folder=str(folder), hash_key="a key that is long enough"
     )
     house = House(folder / "home", dbt_project)
     house.rules({"reporting": {"time_zone": "Europe/Moscow"}})

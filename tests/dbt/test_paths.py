@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from itertools import groupby
 
-import crm_world
 import pytest
-from house import House
+
+from tests.support import crm_world
+from tests.support.house import House
 
 MARTS = ("fct_conversion_paths", "fct_assisted_conversions", "fct_model_comparison")
 

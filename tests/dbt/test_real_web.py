@@ -12,11 +12,11 @@ from typing import Any
 
 import duckdb
 import pytest
-from house import House
 
-from dagster_project.connectors import Tally
-from dagster_project.connectors.file_mappings import FileMapping
-from dagster_project.settings import FilesSettings
+from dagster_project.sources.files.mappings import FileMapping
+from dagster_project.sources.files.settings import FilesSettings
+from dagster_project.wire import Tally
+from tests.support.house import House
 
 SITE = "https://shop.googlemerchandisestore.com"
 Counts = dict[tuple[str, ...], int]

@@ -13,14 +13,15 @@ from typing import Any
 
 import duckdb
 import pytest
-from house import DbtProject, House
+
+from tests.support.house import DbtProject, House
 
 FIRST = date(2026, 3, 1)
 # everything that the web tables are made of and that is not a view or a seed
 WEB = (
-    "int_raw_windows", "int_channel_rule_parts", "int_web_truth", "int_ads_daily", "int_ad_campaigns",
-    "int_campaigns_named", "int_web_origins_collected", "int_web_origins_classified", "int_sessions_from_ga4",
-    "int_export_sessions_daily", "int_sessions_from_files", "int_sessions", "int_web_windows",
+    "stg_meta__windows", "int_channel_rule_parts", "int_web_truth", "int_ads_daily", "int_ad_campaigns",
+    "int_campaigns_named", "int_web_origins_collected", "int_web_origins_classified", "sessions__ga4",
+    "stg_ga4_export__sessions_daily", "sessions__files", "int_sessions", "int_web_windows",
     "int_key_events_collected", "fct_web_traffic", "fct_web_key_events",
 )  # fmt: skip
 

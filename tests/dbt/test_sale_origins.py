@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from house import DbtProject, House
+
+from tests.support.house import DbtProject, House
 
 
 def order(number: int, at: str, **more: Any) -> dict[str, Any]:

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from crm_rows import Row, portal, won
-from crm_world import lead, session, submission
-from house import House
+
+from tests.support.crm_rows import Row, portal, won
+from tests.support.crm_world import lead, session, submission
+from tests.support.house import House
 
 MODELS = ("+fct_self_reported_sources", "+fct_touchpoints", "+fct_attribution", "+fct_leads")
 

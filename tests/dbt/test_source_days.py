@@ -6,10 +6,10 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
-from house import House
-from what_happens import happens
 
-from dagster_project.connectors.contract import Part
+from dagster_project.wire.contract import Part
+from tests.support.house import House
+from tests.support.what_happens import happens
 
 DAYS = ("int_web_truth", "int_source_subjects", "int_source_days")
 Day = tuple[bool, bool, str]

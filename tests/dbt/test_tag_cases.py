@@ -14,13 +14,15 @@ from typing import Any
 
 import pytest
 import yaml
-from crm_rows import portal
-from crm_world import lead, submission
-from crm_world import session as visit
-from house import House
 
-from dagster_project.connectors import Tally
-from dagster_project.settings import Config, FilesSettings
+from dagster_project.settings import rules_of
+from dagster_project.sources.files.settings import FilesSettings
+from dagster_project.wire import Tally
+from dagster_project.wire.variables import SettingsError
+from tests.support.crm_rows import portal
+from tests.support.crm_world import lead, submission
+from tests.support.crm_world import session as visit
+from tests.support.house import House
 
 Dropped = Callable[..., House]
 
@@ -31,17 +33,17 @@ def dropped(house: House) -> Dropped:
 
     def build(folder: Path, *select: str, rules: Mapping[str, Any] | None = None) -> House:
         written = yaml.safe_load((folder / "funnelhouse.yml").read_text()) | dict(rules or {})
-        config = Config.model_validate(written)
+        config = rules_of(written)
         house.rules(written)
         files = FilesSettings(
-            mappings=config.files,
+            mappings=config.own("files"),
             base_folder=str(folder),
             reporting_time_zone=config.reporting.time_zone,
             channels=config.channels.names,
             hash_key="a key that is long enough",
         )
         read_at = datetime.combine(house.today, time(3), UTC)
-        for name in {mapping.stream for mapping in config.files}:
+        for name in {mapping.stream for mapping in config.own("files")}:
             stream = house.streams[f"files/{name}"]
             house.mapped.add(stream.id)
             house.zone.replace_all(stream, stream.sweep(files, Tally()), extracted_at=read_at, checked_on=house.today)
@@ -142,7 +144,7 @@ def test_declared_channels_of_leads_stand(dropped: Dropped, cases: Path) -> None
 def test_a_channel_that_nobody_declared_is_an_error_with_the_list(dropped: Dropped, cases: Path) -> None:
     # as the folder has it: the rule names Podcast and nothing is declared
     with pytest.raises(
-        ValueError,
+        SettingsError,
         match=r"channels.rules.0.channel = 'Podcast': no such channel; declare it under channels.own, or name one of",
     ):
         dropped(cases / "incomplete_rows")

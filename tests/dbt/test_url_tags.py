@@ -12,7 +12,8 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 import duckdb
 import pytest
-from house import DbtProject
+
+from tests.support.house import DbtProject
 
 SITE = "https://shop.example/kit"
 

@@ -6,11 +6,12 @@ from datetime import date
 from typing import Any
 
 import pytest
-from house import House
+
+from tests.support.house import House
 
 SESSIONS = (
-    "int_raw_windows", "int_channel_rule_parts", "int_web_truth", "int_sessions_from_ga4", "int_export_sessions_daily",
-    "int_sessions_from_files", "int_sessions",
+    "stg_meta__windows", "int_channel_rule_parts", "int_web_truth", "sessions__ga4", "stg_ga4_export__sessions_daily",
+    "sessions__files", "int_sessions",
 )  # fmt: skip
 WEB = (
     *SESSIONS, "int_web_origins_collected", "int_web_origins_classified", "int_web_windows", "int_key_events_collected",

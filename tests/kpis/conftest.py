@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from kpi_warehouse import Warehouse
 
 from dagster_project import kpis
 from dagster_project.kpis.compiler import Compiler
+from tests.support.kpi_warehouse import Warehouse
 
 STAMP = datetime(2026, 10, 1, 3, 0, tzinfo=UTC)
 

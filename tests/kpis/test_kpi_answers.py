@@ -8,9 +8,9 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from kpi_warehouse import Warehouse
 
 from dagster_project import kpis
+from tests.support.kpi_warehouse import Warehouse
 
 Build = Callable[..., dict[str, int]]
 

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from big_marts import big_warehouse
-from kpi_warehouse import Warehouse
+import yaml
 
 from dagster_project import kpis
 from dagster_project.kpis import compiled, facts
 from dagster_project.kpis.compiler import Compiler
+from tests.support.big_marts import big_warehouse
+from tests.support.kpi_warehouse import Warehouse
 
 Build = Callable[..., dict[str, int]]
 FACTS = [name for name in kpis.TABLES if name.startswith("fct_")]
@@ -122,6 +123,14 @@ def test_the_value_of_the_period_before_is_that_of_its_own_row(volume: Warehouse
             """
         ).fetchall()
         assert wrong == [], table
+
+
+def test_built_tables_have_the_columns_and_types_of_the_contract(volume: Warehouse) -> None:
+    contract = yaml.safe_load((Path(__file__).resolve().parents[2] / "docs" / "contract.yml").read_text())["tables"]
+    for table in kpis.TABLES:
+        described = volume.connection.execute(f"describe kpi.{table}").fetchall()
+        built = [(column, kind.lower()) for column, kind, *_ in described]
+        assert built == list(contract[f"kpi.{table}"].items()), table
 
 
 def test_columns_are_documented(volume: Warehouse) -> None:

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from big_marts import big_warehouse
-from kpi_warehouse import USUAL, Warehouse
 
 from dagster_project.kpis import changes
 from dagster_project.kpis.periods import GRAINS
+from tests.support.big_marts import big_warehouse
+from tests.support.kpi_warehouse import USUAL, Warehouse
 
 Build = Callable[..., dict[str, int]]
 TODAY, DAYS = date(2026, 10, 1), 430  # a year and two months: periods have a year-ago

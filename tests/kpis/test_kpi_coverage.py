@@ -10,13 +10,13 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
-from kpi_warehouse import USUAL, Warehouse
 
-from dagster_project.connectors import all_streams
-from dagster_project.connectors.contract import SUBJECTS
 from dagster_project.kpis import coverage, load_catalogue, periods
 from dagster_project.kpis.catalogue import Catalogue
 from dagster_project.kpis.inputs import read_inputs
+from dagster_project.sources import all_streams
+from dagster_project.wire.contract import SUBJECTS
+from tests.support.kpi_warehouse import USUAL, Warehouse
 
 Build = Callable[..., dict[str, int]]
 Ask = Callable[[Warehouse, str, str, str], tuple[object, ...]]

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from datetime import date, timedelta
 
 import pytest
-from kpi_warehouse import Warehouse
+
+from tests.support.kpi_warehouse import Warehouse
 
 Build = Callable[..., dict[str, int]]
 FLAGS = "intermediate.int_record_flags"

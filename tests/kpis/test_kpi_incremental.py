@@ -10,12 +10,12 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from random_world import LAST, World
 
 from dagster_project import kpis
 from dagster_project.kpis import manifest
 from dagster_project.kpis.catalogue import Catalogue
 from dagster_project.kpis.compiler import Compiler
+from tests.support.random_world import LAST, World
 
 
 @pytest.fixture(scope="module")

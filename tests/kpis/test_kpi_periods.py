@@ -6,7 +6,8 @@ from collections.abc import Callable
 from datetime import date, timedelta
 
 import pytest
-from kpi_warehouse import USUAL, Warehouse
+
+from tests.support.kpi_warehouse import USUAL, Warehouse
 
 Build = Callable[..., dict[str, int]]
 

@@ -8,7 +8,8 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from kpi_warehouse import Warehouse
+
+from tests.support.kpi_warehouse import Warehouse
 
 Build = Callable[..., dict[str, int]]
 TODAY = date(2026, 10, 1)

@@ -20,11 +20,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kpi_warehouse import Warehouse
-from odd_world import TODAY, odd_world
 
 from dagster_project import kpis
 from dagster_project.kpis.catalogue import Catalogue, Kpi
+from tests.support.kpi_warehouse import Warehouse
+from tests.support.odd_world import TODAY, odd_world
 
 Build = Callable[..., dict[str, int]]
 Cell = tuple[Any, str | None]  # value and reason

@@ -8,12 +8,12 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
-from dagster_ui import FromFiles
-from installation import PATIENCE_SECONDS, Installation, said_by
-from published import Reader
 
-from dagster_project.connectors import Window
 from dagster_project.sandbox import Sandbox, serve
+from dagster_project.wire import Window
+from tests.support.dagster_ui import FromFiles
+from tests.support.installation import PATIENCE_SECONDS, Installation, said_by
+from tests.support.published import Reader
 
 TODAY = date(2026, 10, 1)
 PERIOD = Window(date(2026, 8, 15), TODAY)  # over a month's and, with the days that follow, a quarter's end

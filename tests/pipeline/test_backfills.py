@@ -7,12 +7,11 @@ import random
 from collections import Counter
 from datetime import UTC, date, datetime, time, timedelta
 
-import expected
-from conftest import PERIOD, TODAY
-from installation import INCREMENTAL_MODELS, Installation
-from published import differences, differing_files, query, tables
-
-from dagster_project.connectors import Window
+from dagster_project.wire import Window
+from tests.pipeline.conftest import PERIOD, TODAY
+from tests.support import expected
+from tests.support.installation import INCREMENTAL_MODELS, Installation
+from tests.support.published import differences, differing_files, query, tables
 
 REFUSED = "refused:files/email_clicks:1"
 SEED = 20261001

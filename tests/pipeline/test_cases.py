@@ -11,7 +11,8 @@ from typing import Any
 import duckdb
 import pytest
 import yaml
-from installation import Installation
+
+from tests.support.installation import Installation
 
 # each home: the cases that it reads, and the rules beside their mappings
 HOMES: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
-from dagster_ui import JOB, LOCATION, SESSIONS_BY_DAY, WHERE, FromFiles, Ui, kill_with_children
-from installation import PATIENCE_SECONDS, said_by
-from published import differing_files, query
 
 from dagster_project import ingest
-from dagster_project.instance import PROCESS_TAG
+from dagster_project.runs.instance import PROCESS_TAG
 from dagster_project.settings import load_rules
+from tests.support.dagster_ui import JOB, LOCATION, SESSIONS_BY_DAY, WHERE, FromFiles, Ui, kill_with_children
+from tests.support.installation import PATIENCE_SECONDS, said_by
+from tests.support.published import differing_files, query
 
 POOLED = ("dbt_build", "build_kpis", "published__funnelhouse")
 DAYS = ["2026-09-28", "2026-09-29", "2026-09-30"]
@@ -48,6 +48,7 @@ def test_the_page_shows_the_code_location_its_groups_and_its_schedules(ui: Ui) -
     times = load_rules().schedule
     assert {s["name"]: (s["cronSchedule"], s["pipelineName"]) for s in repository["schedules"]} == {
         "nightly_refresh": (times.nightly, JOB), "deep_refresh": (times.deep, JOB), "crm_sweep": (times.sweep, JOB),
+        "noon_freshness": ("0 12 * * *", "freshness"),
     }  # fmt: skip
     assert {s["scheduleState"]["status"] for s in repository["schedules"]} == {"STOPPED"}  # off until switched on
 

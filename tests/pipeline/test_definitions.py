@@ -11,11 +11,11 @@ from pathlib import Path
 import dagster as dg
 import pytest
 from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
-from installation import OURS
 
 from dagster_project import ingest, kpis
-from dagster_project.runner import PROJECT_FOLDER, ensure_manifest
+from dagster_project.runs.runner import PROJECT_FOLDER, ensure_manifest
 from dagster_project.settings import load_settings
+from tests.support.installation import OURS
 
 # A machine without network: whoever opens a connection to elsewhere while loading is told so, loudly.
 OFFLINE = """
@@ -78,6 +78,31 @@ def test_every_stream_mart_and_kpi_table_is_an_asset_named_schema_and_table(asse
     assert {f"marts/{mart}" for mart in kpis.MARTS} <= keys
     assert {"raw_meta/days", "raw_meta/streams", "published/funnelhouse"} <= keys
     assert all(len(key.split("/")) == 2 for key in keys)
+
+
+def test_every_asset_says_who_answers_for_it_what_is_in_it_and_which_file_makes_it(assets: AssetGraph) -> None:
+    for key in assets.get_all_asset_keys():
+        node = assets.get(key)
+        assert node.owners, key
+        assert set(node.owners) <= {"team:data", "team:marketing", "team:sales"}, key
+        assert node.description, key
+        references = node.metadata["dagster/code_references"].code_references
+        assert all(Path(reference.file_path).is_file() for reference in references), key
+        if key.path[0] != "published":  # many tables
+            assert node.metadata["dagster/column_schema"].columns, key
+    leads, kpi = assets.get(dg.AssetKey(["marts", "fct_leads"])), assets.get(dg.AssetKey(["kpi", "fct_kpi_daily"]))
+    assert (leads.owners, leads.tags["group"], leads.tags["access"]) == (["team:sales"], "crm", "public")
+    assert kpi.owners == ["team:marketing", "team:sales"]
+    types = {column.name: column.type for column in kpi.metadata["dagster/column_schema"].columns}
+    assert (types["value"], types["period_start"]) == ("double", "date")
+    assert assets.get(dg.AssetKey(["raw_ga4", "traffic"])).tags["source"] == "ga4"
+
+
+def test_jobs_and_schedules_say_what_they_are_for(definitions: dg.Definitions) -> None:
+    schedules = {"nightly_refresh", "deep_refresh", "crm_sweep", "noon_freshness"}
+    assert {schedule.name for schedule in definitions.schedules or ()} == schedules
+    assert all(definitions.resolve_schedule_def(name).description for name in schedules)
+    assert all(definitions.resolve_job_def(name).description for name in ("refresh", "freshness"))
 
 
 def test_lineage_leads_from_a_vendors_stream_to_the_publish(assets: AssetGraph) -> None:

@@ -15,31 +15,31 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import SCALE, SEED, TODAY
 
 from dagster_project import ingest
-from dagster_project.connectors import Stream, Tally, Window, ga4
-from dagster_project.raw_zone import RawZone
+from dagster_project.raw.zone import RawZone
 from dagster_project.sandbox import DEMO_CONFIG, Sandbox, serve
 from dagster_project.sandbox.faults import CONTENT_FAULTS, KINDS, WIRE_FAULTS
 from dagster_project.settings import Settings, load_settings
+from dagster_project.sources import ga4
+from dagster_project.wire import Stream, Tally, Window
+from tests.pipeline.conftest import SCALE, SEED, TODAY
 
 WINDOW = Window(date(2026, 9, 24), date(2026, 10, 1))  # what is stored; a refresh reads its last days again
-SOURCE_OF = {"ga4": "ga4", "hubspot": "hubspot", "google_ads": "google_ads", "ecb": "fx"}
 # Switches that change rows exist only where the vendor has such rows; all others must fire on every vendor.
 CONTENT_OF = {
     "ga4": {"duplicate_row", "short_listing", "unknown_field", "sampled", "thresholded", "other_row"},
     "hubspot": {"duplicate_row", "short_listing", "unknown_field"},
     "google_ads": {"unknown_field"},
-    "ecb": {"unknown_field"},
+    "fx": {"unknown_field"},
 }
-SWITCHES = [(vendor, kind) for vendor in SOURCE_OF for kind in (*WIRE_FAULTS, *sorted(CONTENT_OF[vendor]))]
+SWITCHES = [(vendor, kind) for vendor in CONTENT_OF for kind in (*WIRE_FAULTS, *sorted(CONTENT_OF[vendor]))]
 # No error, however long it lasts: late, or told by the rows themselves.
 HARMLESS = {"slow", "unknown_field", "sampled", "thresholded", "other_row"}
 # What the rows or their quality tell of themselves, so that they are not the same as before.
 TOLD = HARMLESS - {"slow"}
 # One refusal is the end: there is no token to renew (HubSpot's is fixed, the ECB has none).
-FINAL_AT_ONCE = {("hubspot", "expired_token"), ("ecb", "expired_token")}
+FINAL_AT_ONCE = {("hubspot", "expired_token"), ("fx", "expired_token")}
 # Only whole listings have pages that repeat rows here, or a size that can be doubted.
 SWEPT = {("hubspot", "duplicate_row"), ("hubspot", "short_listing")}
 SMALL_PAGE_ROWS = 200  # so that GA4's reports have pages to lose or double rows between
@@ -65,7 +65,7 @@ def stored(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home whose raw zone holds the window and a swept CRM, read without faults."""
     home = tmp_path_factory.mktemp("stored")
     for mode in ("sweep", "backfill"):
-        outcomes = read(sandbox, home, list(SOURCE_OF.values()), [], mode)
+        outcomes = read(sandbox, home, list(CONTENT_OF), [], mode)
         assert {o.status for o in outcomes} == {"ok"}
     return home
 
@@ -147,9 +147,8 @@ def test_no_switch_is_forgotten() -> None:
 def test_a_fault_that_passes_leaves_the_same_rows(
     vendor: str, kind: str, sandbox: Sandbox, stored: Path, home: Path, waits: list[float]
 ) -> None:
-    source = SOURCE_OF[vendor]
     sandbox.faults.set(vendor, kind, 1, **options(kind))
-    outcomes = read(sandbox, home, [source], waits, mode_for(vendor, kind))
+    outcomes = read(sandbox, home, [vendor], waits, mode_for(vendor, kind))
     assert sandbox.faults.active() == [], f"the switch {vendor}:{kind} never fired"
     failed = [outcome for outcome in outcomes if outcome.status != "ok"]
     if (vendor, kind) in FINAL_AT_ONCE:
@@ -160,17 +159,17 @@ def test_a_fault_that_passes_leaves_the_same_rows(
     else:
         assert {o.stream.id: o.error for o in failed} == {}
     if kind not in TOLD:
-        assert content(home, source) == content(stored, source)
+        assert content(home, vendor) == content(stored, vendor)
 
 
 @pytest.mark.parametrize(("vendor", "kind"), SWITCHES)
 def test_a_fault_that_lasts_is_survived_or_one_clear_error_with_nothing_changed(
     vendor: str, kind: str, sandbox: Sandbox, stored: Path, home: Path, waits: list[float]
 ) -> None:
-    source, mode = SOURCE_OF[vendor], mode_for(vendor, kind)
+    mode = mode_for(vendor, kind)
     before = files(home)
     sandbox.faults.set(vendor, kind, None, **options(kind))
-    outcomes = read(sandbox, home, [source], waits, mode)
+    outcomes = read(sandbox, home, [vendor], waits, mode)
     failed = [outcome for outcome in outcomes if outcome.status == "failed"]
     if is_survived(vendor, kind):
         assert {o.stream.id: o.error for o in failed} == {}
@@ -181,6 +180,6 @@ def test_a_fault_that_lasts_is_survived_or_one_clear_error_with_nothing_changed(
     if kind not in TOLD:
         assert files(home) == before
     sandbox.faults.clear()
-    again = read(sandbox, home, [source], waits, mode)
+    again = read(sandbox, home, [vendor], waits, mode)
     assert {o.stream.id: o.error for o in again if o.status != "ok"} == {}
-    assert content(home, source) == content(stored, source)
+    assert content(home, vendor) == content(stored, vendor)

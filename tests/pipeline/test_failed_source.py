@@ -6,9 +6,10 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from conftest import TODAY
-from installation import Installation
-from published import differences, query
+
+from tests.pipeline.conftest import TODAY
+from tests.support.installation import Installation
+from tests.support.published import differences, query
 
 NIGHT = TODAY + timedelta(days=1)
 CRM_KPIS = ("leads", "mqls", "opportunities", "revenue", "new_customers", "win_rate", "cpl")

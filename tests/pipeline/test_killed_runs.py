@@ -9,10 +9,20 @@ from datetime import timedelta
 
 import duckdb
 import pytest
-from conftest import TODAY
-from installation import Installation
-from killing import has_begun, has_stored, is_building, is_publishing, is_reading, kill, kill_when, steps_begun
-from published import Reader, differences
+
+from tests.pipeline.conftest import TODAY
+from tests.support.installation import Installation
+from tests.support.killing import (
+    has_begun,
+    has_stored,
+    is_building,
+    is_publishing,
+    is_reading,
+    kill,
+    kill_when,
+    steps_begun,
+)
+from tests.support.published import Reader, differences
 
 NIGHT = TODAY + timedelta(days=1)
 ROUNDS, KILLS_A_ROUND, SEED = 5, 5, 20261002

@@ -9,14 +9,14 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
-import expected
 import pytest
-from conftest import PERIOD, TODAY, Keep
-from installation import INCREMENTAL_MODELS, Installation
-from published import differences, query
 
-from dagster_project.connectors import Window
 from dagster_project.sandbox.company import HISTORY_START
+from dagster_project.wire import Window
+from tests.pipeline.conftest import PERIOD, TODAY, Keep
+from tests.support import expected
+from tests.support.installation import INCREMENTAL_MODELS, Installation
+from tests.support.published import differences, query
 
 LAST_NIGHT = date(2026, 10, 10)
 DEEP_NIGHT = date(2026, 10, 7)  # GA4 is looked at again 30 days back, and so the burst that left after 12 is found

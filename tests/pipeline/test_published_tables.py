@@ -3,8 +3,8 @@ what the tables say."""
 
 from __future__ import annotations
 
-from installation import Installation
-from published import query, tables
+from tests.support.installation import Installation
+from tests.support.published import query, tables
 
 
 def test_every_table_and_column_is_described(night: Installation) -> None:

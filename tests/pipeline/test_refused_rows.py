@@ -9,11 +9,11 @@ from pathlib import Path
 import dagster as dg
 
 from dagster_project import ingest
-from dagster_project.connectors import AuthError, Tally
 from dagster_project.defs.ingest import _checks, _results, raw_key
 from dagster_project.defs.publish import failed_streams_of
-from dagster_project.raw_zone import RawZone
-from dagster_project.runner import _refused
+from dagster_project.raw.zone import RawZone
+from dagster_project.runs.runner import _refused
+from dagster_project.wire import AuthError, Tally
 
 AD_COST = next(stream for stream in ingest.streams(["files"]) if stream.name == "ad_cost")
 CAMPAIGNS = next(stream for stream in ingest.streams(["google_ads"]) if stream.name == "campaign_performance")

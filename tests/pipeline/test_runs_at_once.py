@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import itertools
 
-from conftest import NIGHT_FACTS
-from installation import Installation
-from published import column_bytes, differing_files, query, tables
+from tests.pipeline.conftest import NIGHT_FACTS
+from tests.support.installation import Installation
+from tests.support.published import column_bytes, differing_files, query, tables
 
 POOLED = ("dbt_build", "build_kpis", "published__funnelhouse")
 

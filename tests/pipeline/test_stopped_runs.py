@@ -10,17 +10,19 @@ from pathlib import Path
 import dagster as dg
 import pyarrow.parquet as pq
 import pytest
-from dagster_ui import FromFiles
 
-from dagster_project import ingest, instance
-from dagster_project.connectors import Page, Stream
+from dagster_project import ingest
 from dagster_project.defs.ingest import _checks, _results, raw_key
 from dagster_project.defs.kpis import KPI_KEYS
 from dagster_project.defs.publish import published
 from dagster_project.defs.resources import Installation
 from dagster_project.defs.schedules import RETRIES
-from dagster_project.raw_zone import SCHEMA_DAY, RawZone, Written
-from dagster_project.run_errors import why_it_failed
+from dagster_project.raw.store import SCHEMA_DAY
+from dagster_project.raw.zone import RawZone, Written
+from dagster_project.runs import instance
+from dagster_project.runs.errors import why_it_failed
+from dagster_project.wire import Page, Stream
+from tests.support.dagster_ui import FromFiles
 
 LOST = "2026-09-28"
 

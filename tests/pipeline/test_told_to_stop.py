@@ -12,11 +12,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from dagster_ui import FromFiles
-from installation import said_by
-from what_happens import happens
 
-from dagster_project.locks import file_lock
+from dagster_project.warehouse.locks import file_lock
+from tests.support.dagster_ui import FromFiles
+from tests.support.installation import said_by
+from tests.support.what_happens import happens
 
 # a vendor has 10 minutes for an answer, a lock is waited for without end: who comes home in one has heard the signal
 WITHIN_SECONDS = 60

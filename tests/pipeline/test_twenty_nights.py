@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from conftest import TODAY
-from installation import Installation
-from published import Reader
+
+from tests.pipeline.conftest import TODAY
+from tests.support.installation import Installation
+from tests.support.published import Reader
 
 NIGHTS = 20
 

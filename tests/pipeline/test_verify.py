@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import duckdb
-from dagster_ui import FromFiles
 
-from dagster_project.verify import compare
+from dagster_project.runs.verify import compare
+from tests.support.dagster_ui import FromFiles
 
 
 def contents(folder: Path) -> dict[str, bytes]:

@@ -7,11 +7,12 @@ from math import ceil
 
 import dagster as dg
 import pytest
-from conftest import TODAY
-from installation import Installation
 
-from dagster_project import ingest, instance
-from dagster_project.connectors import Window
+from dagster_project import ingest
+from dagster_project.runs import instance
+from dagster_project.wire import Window
+from tests.pipeline.conftest import TODAY
+from tests.support.installation import Installation
 
 YEAR = Window(TODAY - timedelta(days=365), TODAY)
 CLICK_DAYS = 90  # Google Ads gives click_view for 90 days, one day a query
@@ -65,7 +66,7 @@ def test_a_year_is_one_run_with_as_few_calls_as_the_vendors_allow_and_says_so(ye
     assert calls.count("google_ads", "/token") <= 3
 
     # the ECB: one table
-    assert calls.count("ecb") == 1
+    assert calls.count("fx") == 1
 
     # HubSpot: by records, not by days
     company, now = year.sandbox.company, year.sandbox.clock.now()

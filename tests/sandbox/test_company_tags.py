@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dagster_project.sandbox.company import Company
-from dagster_project.sandbox.company_tags import resolve, resolve_ad_click, utm_parameters
+from dagster_project.sandbox.company.tags import resolve, resolve_ad_click, utm_parameters
 
 N = "(not set)"
 
@@ -44,7 +44,7 @@ def test_a_landing_is_read_like_ga4_does(
 
 def test_an_auto_tagged_click_overrules_the_tags_but_keeps_term_and_content() -> None:
     query = "utm_source=bing&utm_medium=email&utm_campaign=x&utm_term=rechnung+schreiben&utm_content=a"
-    found = resolve_ad_click(query, "PERFORMANCE_MAX", "PMax | Small business", "123")
+    found = resolve_ad_click(query, "everywhere", "PMax | Small business", "123")
     assert found == (
         "google",
         "cpc",

@@ -17,8 +17,9 @@ from google.analytics.data_v1beta.types import DateRange, Metric, RunReportReque
 from google.api_core import exceptions
 
 from dagster_project.sandbox import Sandbox, serve
-from dagster_project.sandbox.company import GA4_PROPERTY_ID, HUBSPOT_ACCESS_TOKEN
 from dagster_project.sandbox.faults import KINDS, Faults
+from dagster_project.sources.ga4.sandbox import PROPERTY_ID
+from dagster_project.sources.hubspot.sandbox import ACCESS_TOKEN
 
 CONTACTS = "/crm/v3/objects/contacts"
 
@@ -37,7 +38,7 @@ def sandbox(running: Sandbox) -> Iterator[Sandbox]:
 
 
 def get(sandbox: Sandbox, path: str = CONTACTS, **query: str | int) -> requests.Response:
-    headers = {"Authorization": f"Bearer {HUBSPOT_ACCESS_TOKEN}"}
+    headers = {"Authorization": f"Bearer {ACCESS_TOKEN}"}
     return requests.get(sandbox.endpoints["hubspot"] + path, params=query, headers=headers, timeout=20)
 
 
@@ -45,7 +46,7 @@ def report(sandbox: Sandbox) -> RunReportResponse:
     with grpc.insecure_channel(sandbox.endpoints["ga4_grpc"]) as channel:
         client = BetaAnalyticsDataClient(transport=BetaAnalyticsDataGrpcTransport(channel=channel))
         request = RunReportRequest(
-            property=f"properties/{GA4_PROPERTY_ID}",
+            property=f"properties/{PROPERTY_ID}",
             metrics=[Metric(name="sessions")],
             date_ranges=[DateRange(start_date="2026-09-01", end_date="2026-09-02")],
         )

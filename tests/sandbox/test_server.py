@@ -14,11 +14,12 @@ import pytest
 import requests
 
 from dagster_project.sandbox import DEMO_CONFIG, Sandbox, serve
-from dagster_project.sandbox.company import HUBSPOT_ACCESS_TOKEN
-from dagster_project.sandbox.server import VENDORS, Call, CallLog, Clock
+from dagster_project.sandbox.server import Call, CallLog, Clock
 from dagster_project.settings import load_settings
+from dagster_project.sources.hubspot.sandbox import ACCESS_TOKEN
+from dagster_project.sources.hubspot.sandbox.portal import LIFECYCLE_STAGES
 
-HEADERS = {"Authorization": f"Bearer {HUBSPOT_ACCESS_TOKEN}"}
+HEADERS = {"Authorization": f"Bearer {ACCESS_TOKEN}"}
 
 
 @pytest.fixture
@@ -30,18 +31,18 @@ def sandbox() -> Iterator[Sandbox]:
 def test_every_vendor_is_served_on_loopback_and_switched_on_by_the_environment(
     sandbox: Sandbox, no_vendor_variables: Path
 ) -> None:
-    assert sandbox.endpoints.keys() == {*VENDORS, "ga4_grpc"}
+    assert sandbox.endpoints.keys() == {"fx", "ga4", "ga4_grpc", "google_ads", "hubspot"}
     assert all("127.0.0.1:" in endpoint for endpoint in sandbox.endpoints.values())
     home = str(no_vendor_variables / "home")
     settings = load_settings({**sandbox.env, "FUNNELHOUSE_HOME": home, "FUNNELHOUSE_CONFIG": str(DEMO_CONFIG)})
-    assert settings.ga4 is not None
-    assert settings.hubspot is not None
-    assert settings.google_ads is not None
-    assert settings.fx is not None
+    assert settings.of("ga4") is not None
+    assert settings.of("hubspot") is not None
+    assert settings.of("google_ads") is not None
+    assert settings.of("fx") is not None
     assert settings.today == date(2026, 10, 1)
     # The demo's rules fit this company.
     stages = {rule.value for rule in settings.rules.crm.stage_rules()}
-    named = {change.value for c in sandbox.company.contacts for change in c.changes["lifecyclestage"]}
+    named = {LIFECYCLE_STAGES[change.value] for c in sandbox.company.contacts for change in c.changes["stage"]}
     assert stages <= named
     products = {change.value for deal in sandbox.company.deals for change in deal.changes.get("product", [])}
     assert set(settings.rules.gross_margin.products) == products
@@ -50,7 +51,7 @@ def test_every_vendor_is_served_on_loopback_and_switched_on_by_the_environment(
 
 
 def test_the_environment_can_ask_for_rest() -> None:
-    with serve(vendors=["ga4"], ga4_transport="rest") as sandbox:
+    with serve(vendors=["ga4"], transport="rest") as sandbox:
         assert sandbox.env["GA4_TRANSPORT"] == "rest"
         assert sandbox.env["GA4_BASE_URL"] == sandbox.endpoints["ga4"]
         assert "HUBSPOT_ACCESS_TOKEN" not in sandbox.env
@@ -58,7 +59,7 @@ def test_the_environment_can_ask_for_rest() -> None:
 
 def test_what_does_not_exist_is_refused() -> None:
     with (
-        pytest.raises(ValueError, match="no port 'salesforce' in the sandbox; there are ga4"),
+        pytest.raises(ValueError, match="no port 'salesforce' in the sandbox; there are files, fx, ga4"),
         serve(ports={"salesforce": 1}),
     ):
         pass
@@ -70,11 +71,11 @@ def test_ports_are_as_asked_and_free_afterwards() -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    with serve(vendors=["ecb"], ports={"ecb": port}) as sandbox:
-        assert sandbox.endpoints["ecb"] == f"http://127.0.0.1:{port}"
-        with pytest.raises(OSError, match="in use"), serve(vendors=["ecb"], ports={"ecb": port}):
+    with serve(vendors=["fx"], ports={"fx": port}) as sandbox:
+        assert sandbox.endpoints["fx"] == f"http://127.0.0.1:{port}"
+        with pytest.raises(OSError, match="in use"), serve(vendors=["fx"], ports={"fx": port}):
             pass
-    with serve(vendors=["ecb"], ports={"ecb": port}) as sandbox:
+    with serve(vendors=["fx"], ports={"fx": port}) as sandbox:
         assert requests.get(f"http://127.0.0.1:{port}/_sandbox/clock", timeout=5).ok
 
 
@@ -86,8 +87,8 @@ def test_calls_are_counted_when_the_answer_arrives(sandbox: Sandbox) -> None:
     assert sandbox.calls.count("ga4") == 0
     assert sandbox.calls.by_path() == {"hubspot GET /crm/v3/owners": 5}
     assert sandbox.calls.list()[0] == Call("hubspot", "GET", "/crm/v3/owners", "limit=3", "200", None)
-    assert requests.get(sandbox.endpoints["ecb"] + "/_sandbox/calls", timeout=5).json() == sandbox.calls.by_path()
-    requests.delete(sandbox.endpoints["ecb"] + "/_sandbox/calls", timeout=5)
+    assert requests.get(sandbox.endpoints["fx"] + "/_sandbox/calls", timeout=5).json() == sandbox.calls.by_path()
+    requests.delete(sandbox.endpoints["fx"] + "/_sandbox/calls", timeout=5)
     assert sandbox.calls.count() == 0
 
 
@@ -98,7 +99,7 @@ def test_the_clock_is_one_for_all_vendors_and_moves_what_they_say(sandbox: Sandb
         return requests.post(url, json=body, headers=HEADERS, timeout=10).json()["results"][0]["createdAt"]
 
     before = newest()
-    answer = requests.post(sandbox.endpoints["ecb"] + "/_sandbox/clock", json={"now": "2026-11-15"}, timeout=5)
+    answer = requests.post(sandbox.endpoints["fx"] + "/_sandbox/clock", json={"now": "2026-11-15"}, timeout=5)
     assert answer.json() == {"now": "2026-11-15T06:00:00+00:00", "today": "2026-11-15"}
     assert sandbox.clock.now() == datetime(2026, 11, 15, 6, tzinfo=UTC)
     assert before < "2026-10-02" < "2026-11-10" < newest() < "2026-11-15T06"
@@ -106,7 +107,7 @@ def test_the_clock_is_one_for_all_vendors_and_moves_what_they_say(sandbox: Sandb
 
 
 def test_faults_are_switched_over_http(sandbox: Sandbox) -> None:
-    url = sandbox.endpoints["ecb"] + "/_sandbox/faults"
+    url = sandbox.endpoints["fx"] + "/_sandbox/faults"
     assert requests.post(url, json={"fault": "hubspot:throttle:2"}, timeout=5).json()[0]["remaining"] == 2
     owners = sandbox.endpoints["hubspot"] + "/crm/v3/owners"
     assert requests.get(owners, headers=HEADERS, timeout=5).status_code == 429
@@ -116,7 +117,7 @@ def test_faults_are_switched_over_http(sandbox: Sandbox) -> None:
     assert refused.status_code == 400
     assert "no fault 'throttel'" in refused.json()["error"]
     assert (
-        requests.post(sandbox.endpoints["ecb"] + "/_sandbox/clock", json={"now": "soon"}, timeout=5).status_code == 400
+        requests.post(sandbox.endpoints["fx"] + "/_sandbox/clock", json={"now": "soon"}, timeout=5).status_code == 400
     )
 
 

@@ -34,7 +34,7 @@ select
         date '1975-03-21'
         + cast(
             365 * years_before
-            + 8 * floor(years_before / 33.0)
+            + 8 * floor(years_before / 33.0e0)
             + case
                 when place_in_cycle > 29 then 8
                 when place_in_cycle > 25 then 7

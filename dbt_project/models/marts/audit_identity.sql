@@ -5,27 +5,15 @@ with links as (
 
 ),
 
-contacts as (
+records as (
 
-    select * from {{ ref('stg_hubspot__contacts') }}
+    select * from {{ ref('people') }}
 
 ),
 
 submissions as (
 
-    select * from {{ ref('stg_hubspot__form_submissions') }}
-
-),
-
-leads as (
-
-    select * from {{ ref('stg_files__leads') }}
-
-),
-
-ga4_sessions as (
-
-    select * from {{ ref('stg_ga4__sessions') }}
+    select * from {{ ref('submissions') }}
 
 ),
 
@@ -58,22 +46,16 @@ shared as (
 listed as (
 
     select {{ explode(split_text('placeholder_ids', ';')) }} as placeholder, created_at as seen_at
-    from contacts
+    from records
     where placeholder_ids is not null
     union all
     select {{ explode(split_text('placeholder_ids', ';')) }} as placeholder, submitted_at as seen_at
     from submissions
     where placeholder_ids is not null
     union all
-    select {{ explode(split_text('placeholder_ids', ';')) }} as placeholder, created_at as seen_at
-    from leads
+    select {{ explode(split_text('placeholder_ids', ';')) }} as placeholder, seen_at
+    from {{ ref('placeholders') }}
     where placeholder_ids is not null
-    union all
-    select
-        {{ placeholder_ids('ga4_sessions', ['vendor_client_id']) }} as placeholder,
-        {{ moment_of('started_at_local', "'UTC'") }} as seen_at
-    from ga4_sessions
-    where client_id is null
 
 ),
 
@@ -82,9 +64,9 @@ placeholders as (
     select
         case
             when placeholder like '%client_id=%' then 'client_id'
-            else substr(placeholder, 1, strpos(placeholder, '=') - 1)
+            else substr(placeholder, 1, instr(placeholder, '=') - 1)
         end as id_kind,
-        substr(placeholder, strpos(placeholder, '=') + 1) as id_value,
+        substr(placeholder, instr(placeholder, '=') + 1) as id_value,
         seen_at
     from listed
     where placeholder is not null

@@ -220,7 +220,7 @@ visit_findings as (
         'unknown_medium' as finding,
         'utm_medium' as parameter,
         vendor_medium as tag_value,
-        cast(null as varchar) as better_value
+        cast(null as string) as better_value
     from valued_visits
     where channel = 'Unassigned' and vendor_medium is not null and not {{ full_match('vendor_medium', "'[(].*[)]'") }}
 
@@ -231,7 +231,7 @@ visit_findings as (
         case when has_spend then 'unmapped_campaign' else 'paid_traffic_without_spend' end as finding,
         case when has_spend then 'utm_campaign' else 'utm_source' end as parameter,
         case when has_spend then vendor_campaign else vendor_source end as tag_value,
-        cast(null as varchar) as better_value
+        cast(null as string) as better_value
     from valued_visits
     where is_tagged_paid and platform is null
 
@@ -276,7 +276,7 @@ found as (
         campaign_key,
         click_id as parameter,
         tagged_as as tag_value,
-        cast(null as varchar) as better_value,
+        cast(null as string) as better_value,
         sessions,
         cast(null as bigint) as clicks,
         spend as spend_concerned,
@@ -292,7 +292,7 @@ found as (
         losses.campaign_key,
         '(all)' as parameter,
         '(all)' as tag_value,
-        cast(null as varchar) as better_value,
+        cast(null as string) as better_value,
         losses.seen as sessions,
         losses.clicks,
         losses.lost_spend as spend_concerned,
@@ -310,7 +310,7 @@ found as (
         known_sessions.campaign_key,
         'address' as parameter,
         coalesce(known_sessions.landing_page, '(not set)') as tag_value,
-        cast(null as varchar) as better_value,
+        cast(null as string) as better_value,
         count(*) as sessions,
         cast(null as bigint) as clicks,
         0 as spend_concerned,

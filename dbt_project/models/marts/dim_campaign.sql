@@ -27,10 +27,10 @@ own_campaigns as (
 
     select
         campaign_key,
-        cast(null as varchar) as platform,
-        cast(null as varchar) as campaign_id,
+        cast(null as string) as platform,
+        cast(null as string) as campaign_id,
         {{ replace_matches('campaign_key', "'^utm:'") }} as campaign_name,
-        cast(null as varchar) as channel_type
+        cast(null as string) as channel_type
     from utm_keys
     where campaign_key like 'utm:%'
 
@@ -40,10 +40,10 @@ unknown as (
 
     select
         member as campaign_key,
-        cast(null as varchar) as platform,
-        cast(null as varchar) as campaign_id,
+        cast(null as string) as platform,
+        cast(null as string) as campaign_id,
         member as campaign_name,
-        cast(null as varchar) as channel_type
+        cast(null as string) as channel_type
     from (values ('(not set)'), ('(unattributed)')) as members (member)
 
 )

@@ -29,8 +29,8 @@ select
     customers.customer_id,
     case
         when customers.customer_id = customers.lead_id then 'person'
-        when customers.customer_id like '%:company:%' or customers.customer_id like 'files:customer:%' then 'company'
-        when customers.customer_id like 'files:email:%' or customers.customer_id like 'files:phone:%' then 'buyer'
+        when customers.customer_id like '%:company:%' or customers.customer_id like '%:customer:%' then 'company'
+        when customers.customer_id like '%:email:%' or customers.customer_id like '%:phone:%' then 'buyer'
         else 'deal'
     end as customer_kind,
     customers.lead_id,

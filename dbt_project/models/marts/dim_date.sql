@@ -21,12 +21,12 @@ solar_hijri as (
         calendar.date_day,
         years.solar_hijri_year,
         case
-            when calendar.date_day - years.nowruz < 186 then cast(floor((calendar.date_day - years.nowruz) / 31.0) as integer) + 1
-            else cast(floor((calendar.date_day - years.nowruz - 186) / 30.0) as integer) + 7
+            when {{ day_difference('calendar.date_day', 'years.nowruz') }} < 186 then cast(floor({{ day_difference('calendar.date_day', 'years.nowruz') }} / 31.0e0) as integer) + 1
+            else cast(floor(({{ day_difference('calendar.date_day', 'years.nowruz') }} - 186) / 30.0e0) as integer) + 7
         end as solar_hijri_month,
         case
-            when calendar.date_day - years.nowruz < 186 then (calendar.date_day - years.nowruz) % 31 + 1
-            else (calendar.date_day - years.nowruz - 186) % 30 + 1
+            when {{ day_difference('calendar.date_day', 'years.nowruz') }} < 186 then {{ day_difference('calendar.date_day', 'years.nowruz') }} % 31 + 1
+            else ({{ day_difference('calendar.date_day', 'years.nowruz') }} - 186) % 30 + 1
         end as solar_hijri_day
     from calendar
     left join solar_hijri_years as years
@@ -55,7 +55,7 @@ select
 
     ---------- fiscal
     calendar.fiscal_year,
-    cast(floor((calendar.fiscal_month - 1) / 3.0) as integer) + 1 as fiscal_quarter,
+    cast(floor((calendar.fiscal_month - 1) / 3.0e0) as integer) + 1 as fiscal_quarter,
     calendar.fiscal_month,
     calendar.fiscal_quarter_start,
     calendar.fiscal_year_start,

@@ -17,9 +17,9 @@ records as (
 
 ),
 
-hubspot_merged as (
+merged as (
 
-    select * from {{ ref('int_hubspot_contacts_merged') }} where is_merged
+    select * from {{ ref('merged_people') }}
 
 ),
 
@@ -90,15 +90,15 @@ merged_ids as (
     select
         people.person_id,
         'merged_record' as id_kind,
-        'hubspot:' || hubspot_merged.contact_id as id_value,
+        merged.record_key as id_value,
         'crm_merge' as linked_by_kind,
         people.record_key as linked_by_value,
         'record:' || people.record_key as evidence,
         1 as evidence_count,
-        cast(null as timestamp with time zone) as first_seen_at,
-        cast(null as timestamp with time zone) as last_seen_at
-    from hubspot_merged
-    inner join people on 'hubspot:' || hubspot_merged.survivor_id = people.record_key
+        cast(null as {{ moment_type() }}) as first_seen_at,
+        cast(null as {{ moment_type() }}) as last_seen_at
+    from merged
+    inner join people on merged.survivor_key = people.record_key
 
 )
 

@@ -1,6 +1,6 @@
 with owners as (
 
-    select * from {{ ref('stg_hubspot__owners') }}
+    select * from {{ ref('owners') }}
 
 ),
 

@@ -42,7 +42,7 @@ paths as (
         min(touched_at) as first_touch_at,
         max(touched_at) as last_touch_at,
         -- a touch is known to the minute, so the one that is the conversion itself may seem to come after it
-        greatest(max(seconds_before), 0) / 86400.0 as days_to_convert
+        greatest(max(seconds_before), 0) / 86400.0e0 as days_to_convert
     from touches
     group by conversion_key
 

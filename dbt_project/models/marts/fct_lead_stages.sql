@@ -1,4 +1,4 @@
-{%- set stages = ['lead', 'mql', 'sal', 'sql', 'opportunity', 'won'] %}
+{%- set stages = funnel_stages() %}
 with stage_dates as (
 
     select * from {{ ref('int_lead_stage_dates') }}
@@ -36,8 +36,8 @@ reached as (
         stage_dates.{{ following }}_at_is_day as next_reached_at_is_day,
         settings.maturity_stage_window_days_{{ stage }}_to_{{ following }} as conversion_window_days
         {%- else %}
-        cast(null as varchar) as transition,
-        cast(null as timestamptz) as next_reached_at,
+        cast(null as string) as transition,
+        cast(null as {{ moment_type() }}) as next_reached_at,
         false as next_reached_at_is_day,
         cast(null as bigint) as conversion_window_days
         {%- endif %}
@@ -56,8 +56,8 @@ reached as (
         lost_at_is_day as reached_at_is_day,
         false as is_filled,
         is_sal_mapped,
-        cast(null as varchar) as transition,
-        cast(null as timestamptz) as next_reached_at,
+        cast(null as string) as transition,
+        cast(null as {{ moment_type() }}) as next_reached_at,
         false as next_reached_at_is_day,
         cast(null as bigint) as conversion_window_days
     from stage_dates

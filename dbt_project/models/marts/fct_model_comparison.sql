@@ -1,4 +1,4 @@
-{%- set kinds = ['lead', 'mql', 'sql', 'opportunity', 'order'] %}
+{%- set kinds = conversion_types() %}
 with attribution as (
 
     select * from {{ ref('fct_attribution') }}

@@ -24,7 +24,7 @@ goal_count as (
 
 rules as (
 
-    select * from {{ ref('int_landing_page_rules') }}
+    select * from {{ ref('stg_config__landing_page_rules') }}
 
 ),
 
@@ -43,7 +43,7 @@ known_sessions as (
 
 ),
 
--- Goals are GA4's key events, or those that funnelhouse.yml lists; a session file names none
+-- Goals are the source's key events, or those that funnelhouse.yml lists; who names none has all
 wanted as (
 
     select collected.*
@@ -51,7 +51,7 @@ wanted as (
     inner join truth on collected.source_system = truth.web_truth
     cross join goal_count
     left join goals on collected.goal = goals.goal
-    where goals.goal is not null or goal_count.goals = 0 or collected.source_system = 'files'
+    where goals.goal is not null or goal_count.goals = 0 or not collected.is_goal_named
 
 ),
 
@@ -82,7 +82,7 @@ reported as (
             and wanted.vendor_medium is not distinct from origins.vendor_medium
             and wanted.vendor_campaign is not distinct from origins.vendor_campaign
             and {{ origin_landing_page('wanted.landing_page') }} is not distinct from origins.landing_page
-    where wanted.source_system = 'ga4'
+    where wanted.has_own_origin
 
 ),
 
@@ -90,7 +90,7 @@ of_sessions as (
 
     select
         -- an export files events under the property's day; a file knows its sessions' moments only
-        case when wanted.source_system = 'files' then known_sessions.session_date else wanted.raw_day end as date_day,
+        case when wanted.is_dated then wanted.raw_day else known_sessions.session_date end as date_day,
         wanted.source_system,
         wanted.account_id,
         wanted.goal,
@@ -111,7 +111,7 @@ of_sessions as (
             wanted.source_system = known_sessions.source_system
             and wanted.account_id = known_sessions.account_id
             and wanted.session_id = known_sessions.session_id
-    where wanted.source_system != 'ga4'
+    where not wanted.has_own_origin
     group by all
 
 ),

@@ -3,7 +3,7 @@
     incremental_strategy='replace_window',
     window_from='int_web_windows',
     window_column='date_day',
-    on_schema_change='sync_all_columns',
+    on_schema_change='fail',
     post_hook="{{ remember_built_days('int_web_windows') }}"
 ) }}
 {%- set days = days_to_replace('int_web_windows') %}
@@ -20,14 +20,14 @@ with truth as (
 
 rules as (
 
-    select * from {{ ref('int_landing_page_rules') }}
+    select * from {{ ref('stg_config__landing_page_rules') }}
 
 ),
 
 reported as (
 
     select *
-    from {{ ref('stg_ga4__traffic') }}
+    from {{ ref('web_days') }}
     where {{ in_days('day', days) }}
 
 ),
@@ -45,7 +45,7 @@ known_sessions as (
 
     select *
     from {{ ref('int_sessions') }}
-    where {{ in_days('session_date', days) }} and source_system != 'ga4'
+    where {{ in_days('session_date', days) }} and not {{ gives('web_days', 'source_system') }}
 
 ),
 
@@ -53,7 +53,7 @@ unioned as (
 
     select
         reported.date_day,
-        'ga4' as source_system,
+        reported.source_system,
         reported.account_id,
         origins.source,
         origins.medium,
@@ -67,7 +67,7 @@ unioned as (
         origins.channel,
         reported.{{ measures | join(', reported.') }}
     from reported
-    inner join truth on truth.web_truth = 'ga4'
+    inner join truth on reported.source_system = truth.web_truth
     cross join rules
     left join reported_origins as origins
         on

@@ -25,7 +25,7 @@ select
     reported.active_visitors,
     reported.quality
 from reported
-inner join truth on truth.web_truth = 'ga4'
+inner join truth on reported.source_system = truth.web_truth
 
 union all
 

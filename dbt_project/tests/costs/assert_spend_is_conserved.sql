@@ -2,14 +2,9 @@
 -- none counted twice, and (unallocated) fills exactly what ads do not explain.
 with reported as (
 
-    select 'google_ads' as platform, account_id, date as date_day, sum(cost_micros) * 0.000001 as cost_native
-    from {{ source('raw_google_ads', 'campaign_performance') }}
-    where {{ in_days_built_lately('int_ads_daily', 'day') }}
-    group by account_id, date
-    union all
     select platform, account_id, date_day, sum(cost_native) as cost_native
-    from {{ ref('stg_files__ad_costs') }}
-    where {{ in_days_built_lately('int_ads_daily', 'day') }}
+    from {{ ref('ad_days') }}
+    where (is_campaign_total or not has_campaign_totals) and {{ in_days_built_lately('int_ads_daily', 'day') }}
     group by platform, account_id, date_day
 
 ),

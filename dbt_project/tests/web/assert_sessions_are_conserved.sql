@@ -1,3 +1,4 @@
+{{ config(enabled='ga4' in sources_on()) }}
 -- Every session of GA4's report is in the mart, whatever happened to its source, campaign and channel on the way.
 with truth as (
 

@@ -34,8 +34,8 @@ origins as (
         coalesce(ads.file_medium, platforms.medium, 'cpc') as vendor_medium,
         ads.campaign_name as vendor_campaign,
         ads.campaign_id as vendor_campaign_id,
-        cast(null as varchar) as click_id,
-        cast(null as varchar) as landing_page
+        cast(null as string) as click_id,
+        cast(null as string) as landing_page
     from ads
     left join platforms on ads.platform = platforms.platform
 

@@ -1,38 +1,40 @@
 {{ config(
     materialized='incremental',
     incremental_strategy='replace_window',
-    window_from='int_raw_windows',
+    window_from='stg_meta__windows',
     window_column='date_day',
     on_schema_change='sync_all_columns',
-    post_hook="{{ remember_built_days('int_raw_windows') }}"
+    post_hook="{{ remember_built_days('stg_meta__windows') }}"
 ) }}
-{%- set days = days_to_replace('int_raw_windows') %}
+{%- set days = days_to_replace('stg_meta__windows') %}
 {%- set keys = ['date_day', 'account_id', 'campaign_id', 'currency_code', 'campaign_name', 'campaign_type'] %}
 {%- set measures = [
     'impressions', 'clicks', 'cost_native', 'platform_conversions', 'platform_conversions_value_native'
 ] %}
 
-with campaigns as (
+with reported as (
 
-    select * from {{ ref('stg_google_ads__campaigns_daily') }} where {{ in_days('day', days) }}
+    select * from {{ ref('ad_days') }} where {{ in_days('day', days) }}
 
 ),
 
+campaigns as (
+
+    select * from reported where is_campaign_total
+
+),
+
+-- of a platform that gives no totals the ads are all there is
 ads as (
 
-    select * from {{ ref('stg_google_ads__ads_daily') }} where {{ in_days('day', days) }}
-
-),
-
-file_rows as (
-
-    select * from {{ ref('stg_files__ad_costs') }} where {{ in_days('day', days) }}
+    select * from reported where not is_campaign_total
 
 ),
 
 ad_totals as (
 
     select
+        platform,
         date_day,
         account_id,
         campaign_id,
@@ -43,7 +45,8 @@ ad_totals as (
         sum({{ measure }}) as {{ measure }}{{ ',' if not loop.last }}
         {%- endfor %}
     from ads
-    group by date_day, account_id, campaign_id
+    where has_campaign_totals
+    group by platform, date_day, account_id, campaign_id
 
 ),
 
@@ -51,6 +54,7 @@ ad_totals as (
 remainders as (
 
     select
+        coalesce(campaigns.platform, ad_totals.platform) as platform,
         {%- for key in keys %}
         coalesce(campaigns.{{ key }}, ad_totals.{{ key }}) as {{ key }},
         {%- endfor %}
@@ -60,56 +64,18 @@ remainders as (
     from campaigns
     full outer join ad_totals
         on
-            campaigns.date_day = ad_totals.date_day
+            campaigns.platform = ad_totals.platform
+            and campaigns.date_day = ad_totals.date_day
             and campaigns.account_id = ad_totals.account_id
             and campaigns.campaign_id = ad_totals.campaign_id
 
 ),
 
-google_ads as (
-
-    select
-        'google_ads' as platform,
-        {{ keys | join(', ') }},
-        ad_group_id,
-        ad_group_name,
-        ad_id,
-        ad_name,
-        cast(null as varchar) as vendor_source,
-        cast(null as varchar) as vendor_medium,
-        cast(null as varchar) as file_channel,
-        {{ measures | join(', ') }}
-    from ads
-
-    union all
-
-    select
-        'google_ads' as platform,
-        {{ keys | join(', ') }},
-        '(unallocated)' as ad_group_id,
-        '(unallocated)' as ad_group_name,
-        '(unallocated)' as ad_id,
-        '(unallocated)' as ad_name,
-        cast(null as varchar) as vendor_source,
-        cast(null as varchar) as vendor_medium,
-        cast(null as varchar) as file_channel,
-        {{ measures | join(', ') }}
-    from remainders
-    where {% for measure in measures %}{{ measure }} != 0{{ ' or ' if not loop.last }}{% endfor %}
-
-),
-
--- a file may hold several rows of what is one ad to us
-files as (
+unioned as (
 
     select
         platform,
-        date_day,
-        account_id,
-        campaign_id,
-        currency_code,
-        campaign_name,
-        max(campaign_type) as campaign_type,
+        {{ keys | join(', ') }},
         ad_group_id,
         ad_group_name,
         ad_id,
@@ -117,21 +83,24 @@ files as (
         vendor_source,
         vendor_medium,
         channel as file_channel,
-        {%- for measure in measures %}
-        sum({{ measure }}) as {{ measure }}{{ ',' if not loop.last }}
-        {%- endfor %}
-    from file_rows
-    group by
-        platform, date_day, account_id, campaign_id, currency_code, campaign_name, ad_group_id, ad_group_name, ad_id,
-        ad_name, vendor_source, vendor_medium, channel
+        {{ measures | join(', ') }}
+    from ads
 
-),
-
-unioned as (
-
-    select * from google_ads
     union all
-    select * from files
+
+    select
+        platform,
+        {{ keys | join(', ') }},
+        '(unallocated)' as ad_group_id,
+        '(unallocated)' as ad_group_name,
+        '(unallocated)' as ad_id,
+        '(unallocated)' as ad_name,
+        cast(null as string) as vendor_source,
+        cast(null as string) as vendor_medium,
+        cast(null as string) as file_channel,
+        {{ measures | join(', ') }}
+    from remainders
+    where {% for measure in measures %}{{ measure }} != 0{{ ' or ' if not loop.last }}{% endfor %}
 
 )
 

@@ -19,7 +19,7 @@ with conversion_keys as (
 -- paths are grouped and joined again and again: by a number that takes half the time that it takes by a text
 conversions as (
 
-    select *, row_number() over () as conversion_number from conversion_keys
+    select *, {{ number_for('conversion_key') }} as conversion_number from conversion_keys
 
 ),
 
@@ -39,7 +39,7 @@ channels as (
 
     select
         touched.channel,
-        row_number() over () as channel_number,
+        {{ number_for('touched.channel') }} as channel_number,
         channels.is_paid
     from (select distinct channel from touchpoints) as touched
     left join {{ ref('channels') }} as channels on touched.channel = channels.channel
@@ -74,8 +74,8 @@ paths as (
         touchpoints.medium,
         touchpoints.campaign,
         touchpoints.campaign_key,
-        -- GA4 reports no session id, and the one that is made here of the row's values must not decide an order
-        case when touchpoints.touch_kind = 'session' and web_truth.web_truth != 'ga4' then touchpoints.touch_id end
+        -- a counter of sums reports no session id, and the one that is made here of the row's values must not decide an order
+        case when touchpoints.touch_kind = 'session' and not {{ gives('web_days', 'web_truth.web_truth') }} then touchpoints.touch_id end
             as vendor_session,
         touchpoints.channel = 'Direct' as is_direct,
         coalesce(channels.is_paid, false) as is_paid,

@@ -1,6 +1,6 @@
 -- What is credited to touches: stages that leads reached, deals created, orders; and refunds as entries of their order.
-{%- set stages = ['lead', 'mql', 'sql'] %}
-{%- set kinds = ['lead', 'mql', 'sql', 'opportunity', 'order'] %}
+{%- set stages = conversion_stages() %}
+{%- set kinds = conversion_types() %}
 with leads as (
 
     select * from {{ ref('int_lead_stage_dates') }}
@@ -34,7 +34,7 @@ entries as (
         'conversion' as entry,
         lead_id as entry_id,
         lead_id as person_id,
-        cast(null as varchar) as deal_key,
+        cast(null as string) as deal_key,
         {{ stage }}_at as conversion_at,
         {{ stage }}_at as ended_at,
         {{ stage }}_at_is_day as ended_at_is_day,
@@ -160,7 +160,7 @@ select
         when entries.ended_at_is_day
             then {{ moment_of(
                 'cast(' ~ reporting_date('entries.ended_at', 'settings.reporting_time_zone')
-                ~ ' - cast(lookbacks.lookback_days as integer) as timestamp)',
+                ~ ' - cast(lookbacks.lookback_days as integer) as ' ~ wall_clock_type() ~ ')',
                 'settings.reporting_time_zone'
             ) }}
         else {{ add_days("date_trunc('second', entries.path_end_at)", '-lookbacks.lookback_days') }}

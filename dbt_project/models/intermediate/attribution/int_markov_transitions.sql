@@ -1,14 +1,16 @@
 -- Transitions between channels, counted for each fit: the paths to the conversions of its days, and the journeys of
 -- the people and visitors who did not convert in these days. A channel that follows itself is one visit to it.
-{%- set in_span -%}
-    neighbours.touch_date >= spans.first_day and neighbours.touch_date <= spans.last_day
-{%- endset %}
 {#- does a journey begin with the touch, seen from the fit's days, and where does it go next -#}
 {%- set step -%}
-    neighbours.channel,
-        coalesce(neighbours.previous_date < spans.first_day, true) as is_first,
-        case when neighbours.next_date <= spans.last_day then neighbours.next_channel else '(null)' end as next_state
+    counted.channel_number,
+        coalesce(counted.previous_period < spans.first_period, true) as is_first,
+        case when counted.next_period <= spans.last_period then counted.next_channel end as next_channel
 {%- endset %}
+{%- set in_span -%}
+    counted.period >= spans.first_period and counted.period <= spans.last_period
+{%- endset %}
+{#- a touch as the many are counted: without a text, so that journeys of millions of people are sorted in little memory -#}
+{%- set traveller = narrow_key("coalesce('person:' || touchpoints.person_id, 'visitor:' || touchpoints.visitor_id)") %}
 with fits as (
 
     select * from {{ ref('int_markov_fits') }}
@@ -71,6 +73,47 @@ settings as (
 
 ),
 
+---------- a fit is a run of periods: the days from one on which some fit begins, or the one after it ends, to the next
+
+bounds as (
+
+    select first_day as bound from fits
+    union
+    select cast(last_day + 1 as date) as bound from fits
+
+),
+
+periods as (
+
+    select days.date_day, cast(count(bounds.bound) as smallint) as period
+    from {{ ref('int_days_listed') }} as days
+    left join bounds on days.date_day >= bounds.bound
+    group by days.date_day
+
+),
+
+fit_spans as (
+
+    select fits.conversion_type, fits.fit_month, begins.period as first_period, ends.period as last_period
+    from fits
+    inner join periods as begins on fits.first_day = begins.date_day
+    inner join periods as ends on fits.last_day = ends.date_day
+
+),
+
+spans as (
+
+    select distinct fit_month, first_period, last_period from fit_spans
+
+),
+
+channels as (
+
+    select channel, cast(row_number() over (order by channel) as integer) as channel_number
+    from (select distinct channel from touchpoints) as touched
+
+),
+
 ---------- journeys that converted
 
 path_steps as (
@@ -121,20 +164,145 @@ converted as (
 
 ),
 
----------- journeys that did not: everybody's touches in the days, less those of the people who converted in them
+---------- who converted when: people with the same history are counted together
 
-dated_touches as (
+conversion_periods as (
+
+    select distinct conversion_people.person_id, conversions.conversion_type, periods.period
+    from conversions
+    inner join conversion_people on conversions.conversion_key = conversion_people.conversion_key
+    inner join periods on conversions.conversion_date = periods.date_day
+
+),
+
+histories as (
 
     select
-        coalesce('person:' || touchpoints.person_id, 'visitor:' || touchpoints.visitor_id) as traveller,
-        touchpoints.*,
-        {{ reporting_date('touchpoints.touched_at', 'settings.reporting_time_zone') }} as touch_date,
-        case when touchpoints.touch_kind = 'session' and web_truth.web_truth != 'ga4' then touchpoints.touch_id end
-            as vendor_session
-    from touchpoints
+        person_id,
+        {{ joined_text("conversion_type || ' ' || cast(period as string)", ',', 'conversion_type, period') }} as history
+    from conversion_periods
+    group by person_id
+
+),
+
+numbered_histories as (
+
+    select history, cast(row_number() over (order by history) as integer) as history_number
+    from (select distinct history from histories) as found
+
+),
+
+people as (
+
+    select histories.person_id, numbered_histories.history_number
+    from histories
+    inner join numbered_histories on histories.history = numbered_histories.history
+
+),
+
+history_fits as (
+
+    select distinct histories.history_number, spans.conversion_type, spans.fit_month
+    from (
+        select distinct people.history_number, conversion_periods.conversion_type, conversion_periods.period
+        from people
+        inner join conversion_periods on people.person_id = conversion_periods.person_id
+    ) as histories
+    inner join fit_spans as spans
+        on
+            histories.conversion_type = spans.conversion_type
+            and histories.period >= spans.first_period
+            and histories.period <= spans.last_period
+
+),
+
+---------- journeys that did not: everybody's touches in the days, less those of the people who converted in them
+
+-- the day of each moment once: inside the join the time zone would be worked out for each pair of rows
+moment_days as (
+
+    select moments.touched_at, {{ reporting_date('moments.touched_at', 'settings.reporting_time_zone') }} as touch_date
+    from (select distinct touched_at from touchpoints) as moments
     cross join settings
-    cross join web_truth
+
+),
+
+moment_periods as (
+
+    select
+        moment_days.touched_at,
+        -- a day outside the calendar is before all fits, or after them
+        coalesce(periods.period, case when moment_days.touch_date < date '2001-01-01' then 0 else 32767 end) as period
+    from moment_days
+    left join periods on moment_days.touch_date = periods.date_day
+
+),
+
+narrow_touches as (
+
+    select
+        {{ traveller }} as traveller,
+        touchpoints.touched_at,
+        channels.channel_number,
+        moment_periods.period,
+        people.history_number
+    from touchpoints
+    inner join channels on touchpoints.channel = channels.channel
+    inner join moment_periods on touchpoints.touched_at = moment_periods.touched_at
+    left join people on touchpoints.person_id = people.person_id
     where touchpoints.person_id is not null or touchpoints.visitor_id is not null
+
+),
+
+moments as (
+
+    select
+        traveller,
+        touched_at,
+        count(*) as touches,
+        min(channel_number) as channel_number,
+        min(period) as period,
+        min(history_number) as history_number
+    from narrow_touches
+    group by traveller, touched_at
+
+),
+
+-- few travellers have two touches in one minute: only for these does an order need more than the time
+tied_moments as (
+
+    select * from moments where touches > 1
+
+),
+
+placed_touches as (
+
+    select traveller, touched_at, 1 as place, channel_number, period, history_number
+    from moments
+    where touches = 1
+
+    union all
+
+    select
+        tied_moments.traveller,
+        tied_moments.touched_at,
+        row_number() over (
+            partition by tied_moments.traveller, tied_moments.touched_at
+            order by
+                case when touchpoints.touch_kind = 'session' and not {{ gives('web_days', 'web_truth.web_truth') }} then touchpoints.touch_id end
+                nulls last,
+                touchpoints.source,
+                touchpoints.medium,
+                touchpoints.campaign nulls last,
+                touchpoints.touch_id
+        ) as place,
+        channels.channel_number,
+        tied_moments.period,
+        tied_moments.history_number
+    from touchpoints
+    cross join web_truth
+    inner join tied_moments on {{ traveller }} = tied_moments.traveller and touchpoints.touched_at = tied_moments.touched_at
+    inner join channels on touchpoints.channel = channels.channel
 
 ),
 
@@ -142,46 +310,31 @@ dated_touches as (
 neighbours as (
 
     select
-        traveller,
-        person_id,
-        touch_date,
-        channel,
-        lag(touch_date) over journey as previous_date,
-        lead(touch_date) over journey as next_date,
-        lead(channel) over journey as next_channel
-    from dated_touches
-    window journey as (
-        partition by traveller
-        order by touched_at, vendor_session nulls last, source, medium, campaign nulls last, touch_id
-    )
+        history_number,
+        channel_number,
+        period,
+        lag(period) over journey as previous_period,
+        lead(period) over journey as next_period,
+        lead(channel_number) over journey as next_channel
+    from placed_touches
+    window journey as (partition by traveller order by touched_at, place)
 
 ),
 
-spans as (
+counted as (
 
-    select distinct fit_month, first_day, last_day from fits
-
-),
-
-converters as (
-
-    select distinct fits.conversion_type, fits.fit_month, conversion_people.person_id
-    from fits
-    inner join conversions
-        on
-            fits.conversion_type = conversions.conversion_type
-            and conversions.conversion_date >= fits.first_day
-            and conversions.conversion_date <= fits.last_day
-    inner join conversion_people on conversions.conversion_key = conversion_people.conversion_key
+    select history_number, channel_number, period, previous_period, next_period, next_channel, count(*) as touches
+    from neighbours
+    group by history_number, channel_number, period, previous_period, next_period, next_channel
 
 ),
 
 everybody as (
 
-    select spans.fit_month, {{ step }}, count(*) as touches
+    select spans.fit_month, {{ step }}, sum(counted.touches) as touches
     from spans
-    inner join neighbours on {{ in_span }}
-    group by all
+    inner join counted on {{ in_span }}
+    group by 1, 2, 3, 4
 
 ),
 
@@ -193,12 +346,26 @@ not_converted as (
 
     union all
 
-    select converters.conversion_type, spans.fit_month, {{ step }}, -count(*) as touches
+    select history_fits.conversion_type, spans.fit_month, {{ step }}, -sum(counted.touches) as touches
     from spans
-    inner join neighbours on {{ in_span }}
-    inner join converters
-        on spans.fit_month = converters.fit_month and neighbours.person_id = converters.person_id
-    group by all
+    inner join history_fits on spans.fit_month = history_fits.fit_month
+    inner join counted on history_fits.history_number = counted.history_number and {{ in_span }}
+    group by 1, 2, 3, 4, 5
+
+),
+
+named as (
+
+    select
+        not_converted.conversion_type,
+        not_converted.fit_month,
+        not_converted.is_first,
+        channels.channel,
+        coalesce(next_channels.channel, '(null)') as next_state,
+        not_converted.touches
+    from not_converted
+    inner join channels on not_converted.channel_number = channels.channel_number
+    left join channels as next_channels on not_converted.next_channel = next_channels.channel_number
 
 ),
 
@@ -211,13 +378,13 @@ steps as (
     union all
 
     select conversion_type, fit_month, '(start)' as from_state, channel as to_state, touches as transitions, 0 as value
-    from not_converted
+    from named
     where is_first
 
     union all
 
     select conversion_type, fit_month, channel as from_state, next_state as to_state, touches as transitions, 0 as value
-    from not_converted
+    from named
     where next_state != channel
 
 )

@@ -2,7 +2,7 @@
 
 import pyarrow as pa
 
-from dagster_project.attribution import removal_effects
+from dagster_project.warehouse.markov import removal_effects
 
 EFFECTS = pa.schema(
     [

@@ -1,4 +1,4 @@
--- How the visits of each month were tagged, as people wrote it, with what became of it. GA4 gives its own channel with it.
+-- How the visits of each month were tagged, as people wrote it, with what became of it. A counter of sums gives its own channel with it.
 with truth as (
 
     select * from {{ ref('int_web_truth') }}
@@ -9,18 +9,18 @@ reported as (
 
     select
         cast(date_trunc('month', campaigns.date_day) as date) as month_start,
-        'ga4' as source_system,
+        campaigns.source_system,
         campaigns.account_id,
         campaigns.vendor_source,
         campaigns.vendor_medium,
         campaigns.vendor_campaign,
         {{ known('campaigns.vendor_campaign_id') }} as vendor_campaign_id,
         campaigns.vendor_channel,
-        cast(null as varchar) as click_id,
-        cast(null as varchar) as landing_page,
+        cast(null as string) as click_id,
+        cast(null as string) as landing_page,
         sum(campaigns.sessions) as sessions
-    from {{ ref('stg_ga4__campaigns') }} as campaigns
-    inner join truth on truth.web_truth = 'ga4'
+    from {{ ref('web_campaigns') }} as campaigns
+    inner join truth on campaigns.source_system = truth.web_truth
     group by all
 
 ),
@@ -67,18 +67,18 @@ tagged as (
         known_sessions.vendor_source,
         known_sessions.vendor_medium,
         known_sessions.vendor_campaign,
-        cast(null as varchar) as vendor_campaign_id,
-        cast(null as varchar) as vendor_channel,
+        cast(null as string) as vendor_campaign_id,
+        cast(null as string) as vendor_channel,
         known_sessions.source,
         known_sessions.medium,
         known_sessions.campaign,
         known_sessions.campaign_key,
         known_sessions.channel,
-        cast(null as varchar) as channel_basis,
+        cast(null as string) as channel_basis,
         sum(known_sessions.session_count) as sessions
     from {{ ref('int_sessions') }} as known_sessions
     inner join truth on known_sessions.source_system = truth.web_truth
-    where known_sessions.source_system != 'ga4'
+    where not {{ gives('web_campaigns', 'known_sessions.source_system') }}
     group by all
 
 )

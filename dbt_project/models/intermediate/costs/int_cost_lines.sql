@@ -29,7 +29,7 @@ with lines as (
         campaign,
         amount_native,
         acquisition_share
-    from {{ ref('stg_files__other_costs') }}
+    from {{ ref('cost_lines') }}
 
 ),
 
@@ -49,12 +49,12 @@ keyed as (
 
     select
         lines.*,
-        cast(null as varchar) as vendor_source,
-        cast(null as varchar) as vendor_medium,
+        cast(null as string) as vendor_source,
+        cast(null as string) as vendor_medium,
         lines.campaign as vendor_campaign,
-        cast(null as varchar) as vendor_campaign_id,
-        cast(null as varchar) as click_id,
-        cast(null as varchar) as landing_page
+        cast(null as string) as vendor_campaign_id,
+        cast(null as string) as click_id,
+        cast(null as string) as landing_page
     from lines
 
 ),

@@ -23,7 +23,7 @@ line_days as (
     select
         lines.*,
         days.date_day,
-        lines.end_date - lines.start_date + 1 as day_count
+        {{ day_difference('lines.end_date', 'lines.start_date') }} + 1 as day_count
     from lines
     cross join settings
     inner join {{ ref('int_days_listed') }} as days

@@ -1,20 +1,7 @@
--- One shape for the people of every CRM. Deleted ones are out; merged ones are in as their survivor.
-{%- set files_click_ids = click_id_names() | reject('in', ['gbraid', 'wbraid']) | list %}
-with hubspot_contacts as (
+-- The people of every CRM. Deleted ones are out; merged ones are in as their survivor.
+with people as (
 
-    select * from {{ ref('stg_hubspot__contacts') }}
-
-),
-
-hubspot_merged as (
-
-    select * from {{ ref('int_hubspot_contacts_merged') }}
-
-),
-
-files_leads as (
-
-    select * from {{ ref('stg_files__leads') }}
+    select * from {{ ref('people') }} where not is_merged and not is_deleted
 
 ),
 
@@ -22,91 +9,38 @@ crms as (
 
     select * from {{ ref('int_crms_ranked') }}
 
-),
-
-hubspot_records as (
-
-    select
-        'hubspot:' || contacts.contact_id as record_key,
-        'hubspot' as crm,
-        cast(null as varchar) as account_id,
-        contacts.contact_id as crm_record_id,
-        contacts.created_at,
-        false as created_at_is_day,
-        contacts.email_hash,
-        contacts.phone_hash,
-        contacts.owner_id,
-        {{ known('contacts.utm_source') }} as utm_source,
-        {{ known('contacts.utm_medium') }} as utm_medium,
-        {{ known('contacts.utm_campaign') }} as utm_campaign,
-        {{ known('contacts.utm_term') }} as utm_term,
-        {{ known('contacts.utm_content') }} as utm_content,
-        {{ click_id_of('contacts', click_id_names()) }} as click_id,
-        {% for name in click_id_names() -%}
-        {{ known('contacts.' ~ name) }} as {{ name }},
-        {% endfor -%}
-        {{ known('contacts.ga_client_id') }} as ga_client_id,
-        {{ known('contacts.ym_client_id') }} as ym_client_id,
-        contacts.first_url,
-        contacts.last_url,
-        cast(null as varchar) as landing_page,
-        contacts.original_source as crm_source,
-        contacts.first_conversion,
-        cast(null as varchar) as form,
-        cast(null as varchar) as device,
-        contacts.country,
-        contacts.self_reported_source
-    from hubspot_contacts as contacts
-    inner join hubspot_merged on contacts.contact_id = hubspot_merged.contact_id
-    where not hubspot_merged.is_merged and not hubspot_merged.is_deleted
-
-),
-
-files_records as (
-
-    select
-        'files:' || account_id || ':' || lead_id as record_key,
-        'files' as crm,
-        account_id,
-        lead_id as crm_record_id,
-        created_at,
-        created_at_is_day,
-        email_hash,
-        phone_hash,
-        owner_id,
-        utm_source,
-        utm_medium,
-        utm_campaign,
-        utm_term,
-        utm_content,
-        {{ click_id_of('files_leads', files_click_ids) }} as click_id,
-        {% for name in click_id_names() -%}
-        {{ known(name) if name in files_click_ids else 'cast(null as varchar)' }} as {{ name }},
-        {% endfor -%}
-        ga_client_id,
-        ym_client_id,
-        cast(null as varchar) as first_url,
-        cast(null as varchar) as last_url,
-        landing_page,
-        channel as crm_source,
-        cast(null as varchar) as first_conversion,
-        form,
-        device,
-        country,
-        self_reported_source
-    from files_leads
-    where not is_deleted
-
-),
-
-unioned as (
-
-    select * from hubspot_records
-    union all
-    select * from files_records
-
 )
 
-select unioned.*, crms.crm_rank
-from unioned
-inner join crms on unioned.crm = crms.crm
+select
+    people.record_key,
+    people.source_system as crm,
+    people.is_export,
+    people.account_id,
+    people.crm_record_id,
+    people.created_at,
+    people.created_at_is_day,
+    people.email_hash,
+    people.phone_hash,
+    people.owner_id,
+    people.utm_source,
+    people.utm_medium,
+    people.utm_campaign,
+    people.utm_term,
+    people.utm_content,
+    people.click_id,
+    {% for name in click_id_names() -%}
+    people.{{ name }},
+    {% endfor -%}
+    people.ga_client_id,
+    people.ym_client_id,
+    people.first_url,
+    people.last_url,
+    people.landing_page,
+    people.crm_source,
+    people.form,
+    people.device,
+    people.country,
+    people.self_reported_source,
+    crms.crm_rank
+from people
+inner join crms on people.source_system = crms.crm

@@ -27,17 +27,12 @@ people as (
 
 ),
 
-forms as (
-
-    select distinct form_name from {{ ref('stg_hubspot__forms') }} where form_name is not null
-
-),
-
 ad_clicks as (
 
-    select gclid, min(campaign_id) as campaign_id
-    from {{ ref('stg_google_ads__clicks') }}
-    group by gclid
+    select click_id as gclid, min(campaign_id) as campaign_id
+    from {{ ref('ad_clicks') }}
+    where click_id_name = 'gclid'
+    group by click_id
 
 ),
 
@@ -53,25 +48,12 @@ channels as (
 
 ),
 
--- HubSpot names the first form as "page title: form"
-record_forms as (
-
-    select records.record_key, min(forms.form_name) as form
-    from records
-    inner join forms
-        on
-            records.first_conversion = forms.form_name
-            or records.first_conversion like '%: ' || forms.form_name
-    group by records.record_key
-
-),
-
 events as (
 
     select
         'submission:' || submission_id as touch_id,
         'submission' as origin_kind,
-        cast(null as varchar) as record_key,
+        cast(null as string) as record_key,
         person_id,
         session_touch_id,
         submitted_at as event_at,
@@ -85,11 +67,12 @@ events as (
         page_url as tagged_url,
         true as is_of_the_visit,
         page_url as landing_url,
-        cast(null as varchar) as crm,
-        cast(null as varchar) as crm_source,
+        cast(null as string) as crm,
+        false as is_export,
+        cast(null as string) as crm_source,
         form,
-        cast(null as varchar) as device,
-        cast(null as varchar) as country
+        cast(null as string) as device,
+        cast(null as string) as country
     from submissions
 
     union all
@@ -99,7 +82,7 @@ events as (
         'record' as origin_kind,
         records.record_key,
         people.person_id,
-        cast(null as varchar) as session_touch_id,
+        cast(null as string) as session_touch_id,
         records.created_at as event_at,
         records.utm_source,
         records.utm_medium,
@@ -119,40 +102,41 @@ events as (
         coalesce({{ full_match('records.landing_page', tags) }}, false) as is_of_the_visit,
         coalesce(records.landing_page, records.first_url) as landing_url,
         records.crm,
+        records.is_export,
         records.crm_source,
-        coalesce(records.form, record_forms.form) as form,
+        records.form,
         records.device,
         records.country
     from records
     inner join people on records.record_key = people.record_key
-    left join record_forms on records.record_key = record_forms.record_key
 
     union all
 
     select
         touch_id,
         origin_kind,
-        cast(null as varchar) as record_key,
+        cast(null as string) as record_key,
         person_id,
-        cast(null as varchar) as session_touch_id,
+        cast(null as string) as session_touch_id,
         event_at,
         utm_source,
         utm_medium,
         utm_campaign,
         utm_term,
         utm_content,
-        cast(null as varchar) as click_id,
+        cast(null as string) as click_id,
         {% for column in click_id_columns -%}
-        cast(null as varchar) as {{ column }},
+        cast(null as string) as {{ column }},
         {% endfor -%}
-        cast(null as varchar) as tagged_url,
+        cast(null as string) as tagged_url,
         false as is_of_the_visit,
-        cast(null as varchar) as landing_url,
-        'files' as crm,
+        cast(null as string) as landing_url,
+        crm,
+        is_export,
         channel as crm_source,
-        cast(null as varchar) as form,
-        cast(null as varchar) as device,
-        cast(null as varchar) as country
+        cast(null as string) as form,
+        cast(null as string) as device,
+        cast(null as string) as country
     from sales
 
 ),
@@ -213,15 +197,16 @@ tagged as (
         events.session_touch_id,
         events.event_at,
         events.crm,
-        -- a file without a channel column may carry the same words as its source
+        events.is_export,
+        -- an export without a channel column may carry the same words as its source
         case
             when
-                events.crm = 'files'
+                events.is_export
                 and coalesce(events.crm_source, events.utm_medium, events.click_id) is null
                 then events.utm_source
             else events.crm_source
         end as source_word,
-        events.crm = 'files' and events.crm_source is not null as is_channel_given,
+        events.is_export and events.crm_source is not null as is_channel_given,
         coalesce(events.utm_source, address_tags.utm_source) as vendor_source,
         coalesce(events.utm_medium, address_tags.utm_medium) as vendor_medium,
         coalesce(events.utm_campaign, address_tags.utm_campaign) as vendor_campaign,
@@ -281,7 +266,7 @@ worded as (
         on
             keyed.crm = crm_sources.crm
             and replace(replace(lower(trim(keyed.source_word)), ' ', '_'), '-', '_') = crm_sources.crm_source
-    left join channels on keyed.crm = 'files' and lower(trim(keyed.source_word)) = lower(channels.channel)
+    left join channels on keyed.is_export and lower(trim(keyed.source_word)) = lower(channels.channel)
 
 ),
 
@@ -291,7 +276,7 @@ decided as (
         *,
         case
             when is_channel_given and word_channel is not null then word_channel
-            when crm = 'files' and tag_channel = 'Unassigned' and word_channel is not null then word_channel
+            when is_export and tag_channel = 'Unassigned' and word_channel is not null then word_channel
             when is_tagged then tag_channel
             when source_word is null then '(not set)'
             else coalesce(word_channel, 'Unassigned')

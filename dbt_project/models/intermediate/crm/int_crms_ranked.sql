@@ -14,8 +14,12 @@ named as (
 
 known_crms as (
 
-    select crm
-    from (values ('hubspot'), ('files')) as listed (crm)
+    {% for source_name in givers('people') -%}
+    select '{{ source_name }}' as crm
+    union all
+    {% endfor -%}
+    select cast(null as string) as crm
+    where false
 
 )
 
@@ -24,7 +28,7 @@ select
     cast(row_number() over (
         order by
             case when named.crm is null then 1 else 0 end,
-            strpos(',' || named.crm_truth || ',', ',' || named.crm || ','),
+            instr(',' || named.crm_truth || ',', ',' || named.crm || ','),
             known_crms.crm desc
     ) as integer) as crm_rank
 from known_crms

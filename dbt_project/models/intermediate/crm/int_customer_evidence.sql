@@ -1,4 +1,4 @@
--- Who the deals and orders of files say their customer is: the company's own id (customer_key), the e-mail or phone of
+-- Who the deals of exports and the orders say their customer is: the company's own id (customer_key), the e-mail or phone of
 -- somebody (buyer_key), and the person of the CRM behind them.
 with settings as (
 
@@ -8,7 +8,7 @@ with settings as (
 
 deals as (
 
-    select * from {{ ref('int_deals_unioned') }} where crm = 'files'
+    select * from {{ ref('int_deals_unioned') }} where is_export
 
 ),
 

@@ -3,7 +3,7 @@
 Whatever is seen together is one customer: of people it may be several, of a company its colleagues.
 """
 
-from dagster_project.identity_graph import join_people
+from dagster_project.warehouse.people import join_people
 
 
 def model(dbt, session):

@@ -6,18 +6,6 @@ with deals as (
 
 ),
 
-hubspot_deals as (
-
-    select * from {{ ref('stg_hubspot__deals') }}
-
-),
-
-hubspot_merged as (
-
-    select * from {{ ref('int_hubspot_contacts_merged') }}
-
-),
-
 records as (
 
     select * from {{ ref('int_crm_records_unioned') }}
@@ -44,8 +32,7 @@ lead_ids as (
 
 associations as (
 
-    select 'hubspot:' || deal_id as deal_key, {{ explode('contacts') }} as contact
-    from hubspot_deals
+    select * from {{ ref('deal_people') }}
 
 ),
 
@@ -62,13 +49,12 @@ candidates as (
     select
         deals.deal_key,
         people.person_id,
-        case when associations.contact.is_primary then 0 else 1 end as preference,
+        case when associations.is_primary then 0 else 1 end as preference,
         records.created_at,
         records.record_key
     from deals
     inner join associations on deals.deal_key = associations.deal_key
-    inner join hubspot_merged on associations.contact.contact_id = hubspot_merged.contact_id
-    inner join records on 'hubspot:' || hubspot_merged.survivor_id = records.record_key
+    inner join records on associations.record_key = records.record_key
     inner join people on records.record_key = people.record_key
 
     union all

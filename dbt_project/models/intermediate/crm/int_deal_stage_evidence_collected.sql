@@ -5,73 +5,10 @@ with deals as (
 
 ),
 
-hubspot_deals as (
-
-    select * from {{ ref('stg_hubspot__deals') }}
-
-),
-
-files_deals as (
-
-    select * from {{ ref('stg_files__deals') }}
-
-),
-
 -- stages before the opportunity that a business keeps as the first stages of a deal pipeline
-early_rules as (
-
-    select *
-    from {{ ref('stg_config__stage_map') }}
-    where object = 'deal' and stage in ('lead', 'mql', 'sal', 'sql')
-
-),
-
-stage_entries as (
-
-    select deal_id, pipeline_id, {{ explode('deal_stage_history') }} as entry
-    from hubspot_deals
-
-),
-
-hubspot_early as (
-
-    select
-        'hubspot:' || stage_entries.deal_id as deal_key,
-        early_rules.stage,
-        min(stage_entries.entry.timestamp) as reached_at,
-        false as reached_at_is_day
-    from stage_entries
-    inner join early_rules
-        on
-            early_rules.crm = 'hubspot'
-            and stage_entries.entry.value = early_rules.stage_value
-            and coalesce(early_rules.pipeline, stage_entries.pipeline_id) = stage_entries.pipeline_id
-    group by stage_entries.deal_id, early_rules.stage
-
-),
-
-files_early as (
-
-    select
-        'files:' || files_deals.account_id || ':' || files_deals.deal_id as deal_key,
-        early_rules.stage,
-        min(files_deals.created_at) as reached_at,
-        {{ earliest('files_deals.created_at_is_day', '(files_deals.created_at, files_deals.created_at_is_day)') }} as reached_at_is_day
-    from files_deals
-    inner join early_rules
-        on
-            early_rules.crm = 'files'
-            and files_deals.stage = early_rules.stage_value
-            and (early_rules.pipeline is null or early_rules.pipeline = files_deals.pipeline)
-    group by files_deals.account_id, files_deals.deal_id, early_rules.stage
-
-),
-
 early as (
 
-    select * from hubspot_early
-    union all
-    select * from files_early
+    select * from {{ ref('stage_changes') }} where deal_key is not null
 
 ),
 

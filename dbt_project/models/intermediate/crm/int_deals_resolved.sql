@@ -39,7 +39,7 @@ owned as (
     from deals
     left join deal_people on deals.deal_key = deal_people.deal_key
     left join file_customers on deals.company_key = file_customers.customer_key
-    left join file_customers as buyers on deals.crm = 'files' and {{ buyer_key('deals') }} = buyers.customer_key
+    left join file_customers as buyers on deals.is_export and {{ buyer_key('deals') }} = buyers.customer_key
 
 ),
 

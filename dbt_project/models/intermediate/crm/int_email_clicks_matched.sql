@@ -3,7 +3,7 @@
 {%- set half_an_hour = "interval '30 minutes'" %}
 with clicks as (
 
-    select *, {{ mended_address('url') }} as address from {{ ref('stg_files__email_clicks') }}
+    select *, {{ mended_address('url') }} as address from {{ ref('email_clicks') }}
 
 ),
 
@@ -44,7 +44,7 @@ tagged as (
         coalesce({{ url_param('address', 'utm_campaign') }}, vendor_campaign) as vendor_campaign,
         {{ url_param('address', 'utm_id') }} as vendor_campaign_id,
         -- it was the e-mail that was clicked, whatever ad the address was copied from
-        cast(null as varchar) as click_id,
+        cast(null as string) as click_id,
         {{ url_path('url') }} as landing_page,
         coalesce({{ url_param('address', 'utm_term') }}, term) as term,
         coalesce({{ url_param('address', 'utm_content') }}, content) as content
@@ -54,7 +54,7 @@ tagged as (
 
 rules as (
 
-    select * from {{ ref('int_landing_page_rules') }}
+    select * from {{ ref('stg_config__landing_page_rules') }}
 
 ),
 

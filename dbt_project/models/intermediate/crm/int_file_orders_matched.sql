@@ -1,8 +1,8 @@
--- Orders of files with the person and the deal that they name themselves: by lead, by deal, by e-mail (by phone, where
+-- Orders of the books with the person and the deal that they name themselves: by lead, by deal, by e-mail (by phone, where
 -- there is none), in this order; an order that names nobody is of whose browser it was made in.
 with orders as (
 
-    select * from {{ ref('stg_files__orders') }}
+    select * from {{ ref('orders') }}
 
 ),
 
@@ -39,22 +39,23 @@ lead_ids as (
 
 ),
 
--- a deal of any CRM will do; files come first
+-- a deal of any CRM will do; exports come first
 named_deals as (
 
     select crm_deal_id as deal_id, deal_key
     from deals
     qualify row_number() over (
-        partition by crm_deal_id order by case when crm = 'files' then 0 else 1 end, deal_key
+        partition by crm_deal_id order by case when is_export then 0 else 1 end, deal_key
     ) = 1
 
 )
 
 select
-    'files:' || orders.account_id || ':' || orders.order_id as order_key,
-    'files:' || orders.account_id || ':' || orders.refund_of_order_id as refund_of_order_key,
+    orders.order_key,
+    orders.refund_of_order_key,
+    orders.source_system,
     named_deals.deal_key,
-    'files:customer:' || orders.customer_id as customer_key,
+    orders.customer_key,
     {{ buyer_key('orders') }} as buyer_key,
     coalesce(own_leads.person_id, other_leads.person_id, deal_people.person_id, person_keys.person_id, order_people.person_id)
         as person_id,

@@ -1,13 +1,7 @@
 -- Form submissions with the person who made them, and the session in which they fell.
 with submissions as (
 
-    select * from {{ ref('stg_hubspot__form_submissions') }}
-
-),
-
-forms as (
-
-    select * from {{ ref('stg_hubspot__forms') }}
+    select * from {{ ref('submissions') }}
 
 ),
 
@@ -47,10 +41,8 @@ identified as (
 
     select
         submissions.*,
-        coalesce(forms.form_name, submissions.form_id) as form,
         submitters.person_id
     from submissions
-    left join forms on submissions.form_id = forms.form_id
     left join submitters on 'submission:' || submissions.submission_id = submitters.evidence
 
 ),

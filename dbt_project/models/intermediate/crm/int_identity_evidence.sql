@@ -8,21 +8,15 @@ with records as (
 
 ),
 
-contacts as (
+all_records as (
 
-    select * from {{ ref('stg_hubspot__contacts') }}
-
-),
-
-hubspot_merged as (
-
-    select * from {{ ref('int_hubspot_contacts_merged') }}
+    select * from {{ ref('people') }}
 
 ),
 
 submissions as (
 
-    select * from {{ ref('stg_hubspot__form_submissions') }}
+    select * from {{ ref('submissions') }}
 
 ),
 
@@ -47,23 +41,15 @@ settings as (
 
 ),
 
-export_events as (
+logins_and_purchases as (
 
-    select
-        account_id,
-        client_id,
-        coalesce(session_id, client_id) as session_id,
-        user_id_hash,
-        {{ usable_order_id('transaction_id') }} as order_id,
-        event_at
-    from {{ ref('stg_ga4_export__events') }}
-    where client_id is not null and (user_id_hash is not null or transaction_id is not null)
+    select * from {{ ref('logins') }}
 
 ),
 
 deals as (
 
-    select * from {{ ref('stg_files__deals') }}
+    select * from {{ ref('deals') }} where is_export
 
 ),
 
@@ -77,18 +63,14 @@ orders as (
         coalesce(orders.email_hash, deals.email_hash) as email_hash,
         case when coalesce(orders.email_hash, deals.email_hash) is null then coalesce(orders.phone_hash, deals.phone_hash) end
             as phone_hash,
-        coalesce(orders.lead_id, deals.lead_id) as lead_id
-    from {{ ref('stg_files__orders') }} as orders
-    left join deals on orders.deal_id = deals.deal_id and orders.account_id = deals.account_id
+        coalesce(orders.lead_id, deals.named_lead_id) as lead_id
+    from {{ ref('orders') }} as orders
+    left join deals
+        on
+            orders.source_system = deals.source_system
+            and orders.account_id = deals.account_id
+            and orders.deal_id = deals.crm_deal_id
     where not orders.is_refund
-
-),
-
-deal_contacts as (
-
-    select deal_id, order_id, created_at, {{ explode('contacts') }} as contact
-    from {{ ref('stg_hubspot__deals') }}
-    where order_id is not null and refund_of_deal_id is null and not is_archived
 
 ),
 
@@ -96,16 +78,17 @@ deal_contacts as (
 deal_orders as (
 
     select
-        deal_contacts.order_id,
-        deal_contacts.created_at as ordered_at,
+        deals.order_id,
+        deals.created_at as ordered_at,
         'record:' || records.record_key as evidence
-    from deal_contacts
-    inner join hubspot_merged on deal_contacts.contact.contact_id = hubspot_merged.contact_id
-    inner join records on 'hubspot:' || hubspot_merged.survivor_id = records.record_key
+    from {{ ref('deals') }} as deals
+    inner join {{ ref('deal_people') }} as deal_people on deals.deal_key = deal_people.deal_key
+    inner join records on deal_people.record_key = records.record_key
+    where deals.order_id is not null and deals.refund_of_deal_key is null and not deals.is_deleted
     qualify row_number() over (
-        partition by deal_contacts.deal_id
+        partition by deals.deal_key
         order by
-            case when deal_contacts.contact.is_primary then 0 else 1 end,
+            case when deal_people.is_primary then 0 else 1 end,
             records.created_at,
             records.record_key
     ) = 1
@@ -152,10 +135,9 @@ named as (
 
 further_emails as (
 
-    select contacts.contact_id, contacts.created_at, {{ explode('contacts.additional_email_hashes') }} as email_hash
-    from contacts
-    inner join hubspot_merged on contacts.contact_id = hubspot_merged.contact_id
-    where not hubspot_merged.is_merged and not hubspot_merged.is_deleted
+    select record_key, created_at, {{ explode('further_email_hashes') }} as email_hash
+    from all_records
+    where not is_merged and not is_deleted
 
 ),
 
@@ -197,21 +179,20 @@ named_ids as (
 
     union all
 
-    -- HubSpot keeps the e-mails of merged contacts on the survivor
-    select 'record:hubspot:' || contact_id as evidence, 'email' as id_kind, email_hash as id_value, created_at as seen_at
+    -- a CRM may keep the e-mails of merged records on the survivor
+    select 'record:' || record_key as evidence, 'email' as id_kind, email_hash as id_value, created_at as seen_at
     from further_emails
 
     union all
 
-    -- a portal that hides them: the merged contact's last version, while it is in the raw zone
+    -- one that hides them: the merged record's last version, while it is in the raw zone
     select
-        'record:hubspot:' || hubspot_merged.survivor_id as evidence,
+        'record:' || survivor_key as evidence,
         'email' as id_kind,
-        losers.email_hash as id_value,
-        losers.created_at as seen_at
-    from contacts as losers
-    inner join hubspot_merged on losers.contact_id = hubspot_merged.contact_id
-    where hubspot_merged.is_merged and not hubspot_merged.is_deleted
+        email_hash as id_value,
+        created_at as seen_at
+    from all_records
+    where is_merged and not is_deleted
 
 ),
 
@@ -263,7 +244,7 @@ logins as (
         client_id,
         user_id_hash,
         min(event_at) as seen_at
-    from export_events
+    from logins_and_purchases
     where user_id_hash is not null
     group by account_id, session_id, client_id, user_id_hash
 
@@ -314,13 +295,13 @@ linking_logins as (
 purchases as (
 
     select
-        'purchase:' || export_events.account_id || ':' || export_events.session_id || ':' || export_events.order_id as evidence,
-        export_events.client_id,
-        export_events.order_id,
-        min(export_events.event_at) as seen_at
-    from export_events
-    inner join known_orders on export_events.order_id = known_orders.order_id
-    group by export_events.account_id, export_events.session_id, export_events.client_id, export_events.order_id
+        'purchase:' || logins_and_purchases.account_id || ':' || logins_and_purchases.session_id || ':' || logins_and_purchases.order_id as evidence,
+        logins_and_purchases.client_id,
+        logins_and_purchases.order_id,
+        min(logins_and_purchases.event_at) as seen_at
+    from logins_and_purchases
+    inner join known_orders on logins_and_purchases.order_id = known_orders.order_id
+    group by logins_and_purchases.account_id, logins_and_purchases.session_id, logins_and_purchases.client_id, logins_and_purchases.order_id
 
 ),
 
@@ -338,7 +319,7 @@ bought_orders as (
 
 ),
 
--- an order names its lead by the lead's id in its own file or in the CRM; a deal of HubSpot is of its contact
+-- an order names its lead by the lead's id in its own file or in the CRM; a deal of a CRM is of its contact
 order_records as (
 
     select bought_orders.order_id, bought_orders.ordered_at, 'record:' || records.record_key as evidence
@@ -346,7 +327,7 @@ order_records as (
     inner join records
         on
             bought_orders.lead_id = records.crm_record_id
-            and (records.crm != 'files' or records.account_id = bought_orders.account_id)
+            and (not records.is_export or records.account_id = bought_orders.account_id)
     union all
     select deal_orders.order_id, deal_orders.ordered_at, deal_orders.evidence
     from deal_orders
@@ -414,8 +395,8 @@ heads as (
         'purchase' as evidence_kind,
         seen_at as evidence_at,
         cast(null as integer) as record_rank,
-        cast(null as varchar) as email_hash,
-        cast(null as varchar) as person_name
+        cast(null as string) as email_hash,
+        cast(null as string) as person_name
     from purchases
 
     union all

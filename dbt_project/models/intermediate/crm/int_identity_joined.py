@@ -1,6 +1,6 @@
 """Evidence and ids joined to groups that are one person each (dagster_project/identity_graph.py)."""
 
-from dagster_project.identity_graph import join_people
+from dagster_project.warehouse.people import join_people
 
 
 def model(dbt, session):

@@ -1,5 +1,5 @@
 -- Files name leads by their bare id. The id of any CRM record will do, that of a merged contact as well; where several
--- records have it, those of the same mapping come first, then other files, then HubSpot.
+-- records have it, those of the same mapping come first, then other exports, then CRMs.
 with records as (
 
     select * from {{ ref('int_crm_records_unioned') }}
@@ -12,22 +12,23 @@ people as (
 
 ),
 
-hubspot_merged as (
+merged as (
 
-    select * from {{ ref('int_hubspot_contacts_merged') }} where is_merged
+    select * from {{ ref('merged_people') }}
 
 ),
 
 named as (
 
-    select crm_record_id as lead_id, crm, account_id, record_key from records
+    select crm_record_id as lead_id, crm, is_export, account_id, record_key from records
     union all
     select
-        contact_id as lead_id,
-        'hubspot' as crm,
-        cast(null as varchar) as account_id,
-        'hubspot:' || survivor_id as record_key
-    from hubspot_merged
+        crm_record_id as lead_id,
+        source_system as crm,
+        false as is_export,
+        cast(null as string) as account_id,
+        survivor_key as record_key
+    from merged
 
 )
 
@@ -38,7 +39,7 @@ select
     people.person_id,
     row_number() over (
         partition by named.lead_id
-        order by case when named.crm = 'files' then 0 else 1 end, named.account_id, named.record_key
+        order by case when named.is_export then 0 else 1 end, named.account_id, named.record_key
     ) as preference
 from named
 inner join people on named.record_key = people.record_key

@@ -1,6 +1,6 @@
 -- When a person first was in each stage or beyond it. Stages that were skipped take the next one's moment; a stage
 -- set back and reached again keeps the first moment. Nothing was reached before the person's own first record was made.
-{%- set stages = ['lead', 'mql', 'sal', 'sql', 'opportunity', 'won'] %}
+{%- set stages = funnel_stages() %}
 with evidence as (
 
     select * from {{ ref('int_stage_evidence_collected') }}

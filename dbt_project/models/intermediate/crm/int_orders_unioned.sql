@@ -1,4 +1,4 @@
--- Orders and refunds of the one source that is the truth for revenue: won deals, or the orders of files.
+-- Orders and refunds of the one source that is the truth for revenue: won deals, or the orders of a shop's or a billing system's books.
 with settings as (
 
     select revenue_truth, crm_customer from {{ ref('stg_config__settings') }}
@@ -64,7 +64,7 @@ billed_orders as (
     select
         orders.order_key,
         orders.refund_of_order_key,
-        'files' as source_system,
+        orders.source_system,
         orders.deal_key,
         orders.lead_id,
         case
@@ -83,7 +83,7 @@ billed_orders as (
         orders.product,
         orders.owner_id
     from owned_file_orders as orders
-    inner join settings on settings.revenue_truth = 'files'
+    inner join settings on orders.source_system = settings.revenue_truth
     left join deals on orders.deal_key = deals.deal_key
 
 ),

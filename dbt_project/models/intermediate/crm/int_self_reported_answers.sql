@@ -111,13 +111,13 @@ found as (
         phrases.channel,
         phrases.mapped_by
     from texts
-    inner join phrases on strpos(texts.searched_text, phrases.pattern) > 0
+    inner join phrases on instr(texts.searched_text, phrases.pattern) > 0
     qualify row_number() over (
         partition by texts.answer_text
         order by
             phrases.precedence,
             phrases.alias_position,
-            strpos(texts.searched_text, phrases.pattern),
+            instr(texts.searched_text, phrases.pattern),
             length(phrases.pattern) desc,
             phrases.phrase
     ) = 1
@@ -136,10 +136,10 @@ named as (
         coalesce(found.mapped_by, 'unmapped') as mapped_by,
         case when found.phrase is null then '(other)' else found.source end as vendor_source,
         case when found.phrase is null then '(not set)' else coalesce(found.medium, '(not set)') end as vendor_medium,
-        cast(null as varchar) as vendor_campaign,
-        cast(null as varchar) as vendor_campaign_id,
-        cast(null as varchar) as click_id,
-        cast(null as varchar) as landing_page,
+        cast(null as string) as vendor_campaign,
+        cast(null as string) as vendor_campaign_id,
+        cast(null as string) as click_id,
+        cast(null as string) as landing_page,
         found.channel as given_channel
     from once
     left join found on once.answer_text = found.answer_text

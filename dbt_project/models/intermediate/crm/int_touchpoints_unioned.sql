@@ -56,7 +56,7 @@ settings as (
 
 ),
 
--- a visit that GA4 calls Direct though a click in an e-mail began it
+-- a visit that a counter calls Direct though a click in an e-mail began it
 session_clicks as (
 
     select *
@@ -180,14 +180,14 @@ email_touches as (
         {{ column }},
         {% endfor -%}
         {% for column in click_id_columns -%}
-        cast(null as varchar) as {{ column }},
+        cast(null as string) as {{ column }},
         {% endfor -%}
         landing_page,
-        cast(null as varchar) as device,
-        cast(null as varchar) as country,
-        cast(null as varchar) as form
+        cast(null as string) as device,
+        cast(null as string) as country,
+        cast(null as string) as form
         {%- for column in address_click_ids %},
-        cast(null as varchar) as {{ column }}
+        cast(null as string) as {{ column }}
         {%- endfor %}
     from email_clicks
     where session_touch_id is null
@@ -210,7 +210,7 @@ record_touches as (
         crm_touches.touch_id,
         case when crm_touches.touch_basis = 'crm_source' then 'crm_source' else 'crm_utm' end as touch_kind,
         crm_touches.person_id,
-        cast(null as varchar) as visitor_id,
+        cast(null as string) as visitor_id,
         coalesce(lead_touches.touch_at, date_trunc('minute', crm_touches.event_at)) as touched_at,
         {% for column in origin + click_id_columns + place -%}
         crm_touches.{{ column }},
@@ -246,7 +246,7 @@ sale_touches as (
         crm_touches.touch_id,
         case when crm_touches.touch_basis = 'crm_source' then 'crm_source' else 'crm_utm' end as touch_kind,
         crm_touches.person_id,
-        cast(null as varchar) as visitor_id,
+        cast(null as string) as visitor_id,
         date_trunc('minute', crm_touches.event_at) as touched_at,
         {% for column in origin + click_id_columns + place -%}
         crm_touches.{{ column }},
@@ -308,21 +308,21 @@ self_reported_touches as (
         answers.answer_id as touch_id,
         'self_reported' as touch_kind,
         answers.person_id,
-        cast(null as varchar) as visitor_id,
+        cast(null as string) as visitor_id,
         answers.touched_at,
         answers.channel,
         answers.source,
         answers.medium,
         '(not set)' as campaign,
         '(not set)' as campaign_key,
-        cast(null as varchar) as term,
-        cast(null as varchar) as content,
+        cast(null as string) as term,
+        cast(null as string) as content,
         {% for column in click_id_columns + place -%}
-        cast(null as varchar) as {{ column }},
+        cast(null as string) as {{ column }},
         {% endfor -%}
         answers.form
         {%- for column in address_click_ids %},
-        cast(null as varchar) as {{ column }}
+        cast(null as string) as {{ column }}
         {%- endfor %},
         settings.attribution_self_reported = 'fallback' as is_fallback
     from answers

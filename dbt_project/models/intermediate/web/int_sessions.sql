@@ -7,15 +7,10 @@
 ] -%}
 {#- rows of files that stand for several sessions -#}
 {%- set counts = ['session_count', 'engaged_sessions', 'new_visitors', 'sessions_with_key_event'] -%}
-{%- set one = '1 as session_count' ~ (', cast(null as bigint) as ' ~ counts[1:] | join(', cast(null as bigint) as ')) -%}
 
 with sessions as (
 
-    select {{ columns | join(', ') }}, {{ one }} from {{ ref('int_sessions_from_ga4') }}
-    union all
-    select {{ columns | join(', ') }}, {{ one }} from {{ ref('int_sessions_from_export') }}
-    union all
-    select {{ (columns + counts) | join(', ') }} from {{ ref('int_sessions_from_files') }}
+    select {{ (columns + counts) | join(', ') }} from {{ ref('sessions') }}
 
 ),
 
@@ -27,13 +22,14 @@ settings as (
 
 ad_clicks as (
 
-    select gclid, min(campaign_id) as campaign_id
-    from {{ ref('stg_google_ads__clicks') }}
-    group by gclid
+    select click_id as gclid, min(campaign_id) as campaign_id
+    from {{ ref('ad_clicks') }}
+    where click_id_name = 'gclid'
+    group by click_id
 
 ),
 
--- GA4 knows Google's click ids only: another platform's click without UTM is organic or a referral to it. Where the
+-- A counter may know one platform's click ids only: another platform's click without UTM is organic or a referral to it. Where the
 -- vendor saw no paid visit the click id decides; and the platform itself says which campaign was clicked. fbclid proves
 -- no payment, but where the visit came from when the vendor saw nothing: apps send no referrer. A click that the platform
 -- lists is the platform's, whatever the tags say
@@ -71,7 +67,7 @@ clicked as (
 
 rules as (
 
-    select * from {{ ref('int_landing_page_rules') }}
+    select * from {{ ref('stg_config__landing_page_rules') }}
 
 ),
 

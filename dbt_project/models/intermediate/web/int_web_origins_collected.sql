@@ -1,63 +1,53 @@
 {{ config(
     materialized='incremental',
     incremental_strategy='replace_window',
-    window_from='int_raw_windows',
+    window_from='stg_meta__windows',
     window_column='date_day',
     on_schema_change='sync_all_columns',
-    post_hook="{{ remember_built_days('int_raw_windows') }}"
+    post_hook="{{ remember_built_days('stg_meta__windows') }}"
 ) }}
-{%- set days = days_to_replace('int_raw_windows') %}
+{%- set days = days_to_replace('stg_meta__windows') %}
 
 with rules as (
 
-    select * from {{ ref('int_landing_page_rules') }}
+    select * from {{ ref('stg_config__landing_page_rules') }}
 
 ),
 
 reported as (
 
-    {% for model in ['stg_ga4__traffic', 'stg_ga4__key_events'] -%}
-    select
-        reported.account_id,
-        reported.date_day,
-        reported.vendor_source,
-        reported.vendor_medium,
-        reported.vendor_campaign,
-        {{ origin_landing_page('reported.landing_page') }} as landing_page
-    from {{ ref(model) }} as reported
-    cross join rules
-    where {{ in_days('reported.day', days) }}
-    {% if not loop.last %}union{% endif %}
-    {% endfor %}
-),
-
-campaign_ids as (
-
-    select *
-    from {{ ref('int_ga4_campaign_ids') }}
+    select date_day, account_id, vendor_source, vendor_medium, vendor_campaign, vendor_campaign_id, landing_page
+    from {{ ref('web_days') }}
     where {{ in_days('day', days) }}
+
+    union all
+
+    select
+        raw_day as date_day,
+        account_id,
+        vendor_source,
+        vendor_medium,
+        vendor_campaign,
+        vendor_campaign_id,
+        landing_page
+    from {{ ref('key_events') }}
+    where {{ in_days('day', days) }} and has_own_origin
 
 ),
 
 origins as (
 
-    select
+    select distinct
         reported.account_id,
         reported.date_day,
         reported.vendor_source,
         reported.vendor_medium,
         reported.vendor_campaign,
-        campaign_ids.vendor_campaign_id,
-        cast(null as varchar) as click_id,
-        reported.landing_page
+        reported.vendor_campaign_id,
+        cast(null as string) as click_id,
+        {{ origin_landing_page('reported.landing_page') }} as landing_page
     from reported
-    left join campaign_ids
-        on
-            reported.date_day = campaign_ids.date_day
-            and reported.account_id = campaign_ids.account_id
-            and reported.vendor_source is not distinct from campaign_ids.vendor_source
-            and reported.vendor_medium is not distinct from campaign_ids.vendor_medium
-            and reported.vendor_campaign is not distinct from campaign_ids.vendor_campaign
+    cross join rules
 
 )
 

@@ -1,28 +1,40 @@
--- the one source of web traffic: named in funnelhouse.yml, else GA4 if on, else its export, else session files
+-- The one source of web traffic: named in funnelhouse.yml, else the first one that is on and reports sums, else the first
+-- one that gives single sessions, in the order of `vars: sources` (dbt_project.yml).
 with settings as (
 
     select * from {{ ref('stg_config__settings') }}
 
 ),
 
-streams as (
+counters as (
 
-    select
-        max(case when source = 'ga4' and stream = 'traffic' and is_on then 1 else 0 end) = 1 as has_ga4,
-        max(case when source = 'ga4_export' and stream = 'events' and is_on then 1 else 0 end) = 1 as has_export,
-        max(case when source = 'files' and stream = 'sessions' and is_on and first_day is not null then 1 else 0 end) = 1
-            as has_files
-    from {{ ref('stg_meta__streams') }}
+    {% for source_name in givers('web_days') + givers('sessions') -%}
+    select '{{ source_name }}' as source, {{ loop.index }} as preference
+    union all
+    {% endfor -%}
+    select cast(null as string) as source, 0 as preference
+    where false
+
+),
+
+-- a mapping of files is a counter from its first session on
+first_counters as (
+
+    select {{ earliest('counters.source', 'counters.preference') }} as source
+    from counters
+    inner join {{ ref('stg_meta__streams') }} as streams on counters.source = streams.source
+    where
+        streams.is_on
+        and (
+            {% for source_name, stream in streams_above('web_days') + streams_above('sessions') -%}
+            (streams.source = '{{ source_name }}' and streams.stream = '{{ stream }}'
+            {{- ' and streams.first_day is not null' if source_name == 'files' }}) or
+            {% endfor -%}
+            false
+        )
 
 )
 
-select
-    case
-        when settings.web_truth != 'auto' then settings.web_truth
-        when streams.has_ga4 then 'ga4'
-        when streams.has_export then 'ga4_export'
-        when streams.has_files then 'files'
-        else 'none'
-    end as web_truth
+select case when settings.web_truth != 'auto' then settings.web_truth else coalesce(first_counters.source, 'none') end as web_truth
 from settings
-cross join streams
+cross join first_counters

@@ -29,7 +29,7 @@ known_sessions as (
     from {{ ref('int_sessions') }} as sessions
     inner join truth on sessions.source_system = truth.web_truth
     inner join calendar on sessions.session_date = calendar.date_day
-    where truth.web_truth != 'ga4'
+    where not {{ gives('visitors', 'truth.web_truth') }}
 
 ),
 

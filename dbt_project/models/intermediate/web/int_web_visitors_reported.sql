@@ -1,14 +1,14 @@
--- GA4's visitor counts with our names of the members. Members that become one (Google, google) cannot be counted
+-- The counters' own visitor counts with our names of the members. Members that become one (Google, google) cannot be counted
 -- together: their sum is an upper bound, and the row says so
 with reported as (
 
-    select * from {{ ref('stg_ga4__visitors') }}
+    select * from {{ ref('visitors') }}
 
 ),
 
 extractions as (
 
-    select * from {{ ref('stg_meta__days') }} where source = 'ga4' and stream like 'visitors_%'
+    select * from {{ ref('stg_meta__days') }}
 
 ),
 
@@ -16,11 +16,11 @@ origin_members as (
 
     select distinct
         case when dimension = 'source' then vendor_member end as vendor_source,
-        cast(null as varchar) as vendor_medium,
+        cast(null as string) as vendor_medium,
         case when dimension = 'campaign' then vendor_member end as vendor_campaign,
-        cast(null as varchar) as vendor_campaign_id,
-        cast(null as varchar) as click_id,
-        cast(null as varchar) as landing_page
+        cast(null as string) as vendor_campaign_id,
+        cast(null as string) as click_id,
+        cast(null as string) as landing_page
     from reported
     where dimension in ('source', 'campaign')
 
@@ -35,6 +35,8 @@ origins as (
 renamed as (
 
     select
+        reported.source_system,
+        reported.stream,
         reported.grain,
         reported.period_start,
         reported.dimension,
@@ -63,6 +65,8 @@ renamed as (
 members as (
 
     select
+        source_system,
+        stream,
         grain,
         period_start,
         dimension,
@@ -72,11 +76,12 @@ members as (
         count(distinct account_id) as accounts,
         count(*) as vendor_members
     from renamed
-    group by grain, period_start, dimension, coalesce(member, '(not set)')
+    group by source_system, stream, grain, period_start, dimension, coalesce(member, '(not set)')
 
 )
 
 select
+    members.source_system,
     members.grain,
     members.period_start,
     members.dimension,
@@ -94,5 +99,6 @@ select
 from members
 left join extractions
     on
-        members.period_start = extractions.date_day
-        and 'visitors_' || members.grain = extractions.stream
+        members.source_system = extractions.source
+        and members.stream = extractions.stream
+        and members.period_start = extractions.date_day

@@ -1,4 +1,4 @@
--- what each day of fct_web_traffic is built from: GA4's rows and how their origins are classified now, or the sessions
+-- what each day of fct_web_traffic is built from: reported sums and how their origins are classified now, or the sessions
 with truth as (
 
     select * from {{ ref('int_web_truth') }}
@@ -7,9 +7,17 @@ with truth as (
 
 reported_days as (
 
-    select date_day, content_hash
+    select
+        source as source_system,
+        date_day,
+        {{ joined_text("stream || ':' || content_hash", ';', 'stream') }} as content_hash
     from {{ ref('stg_meta__days') }}
-    where source = 'ga4' and stream = 'traffic'
+    where
+        {% for source_name, stream in streams_above('web_days') -%}
+        (source = '{{ source_name }}' and stream = '{{ stream }}'){{ ' or ' }}
+        {%- endfor %}
+        false
+    group by source, date_day
 
 ),
 
@@ -38,7 +46,7 @@ known_sessions as (
             'engagement_seconds', 'session_count', 'engaged_sessions', 'new_visitors', 'sessions_with_key_event',
         ]) }} as content_hash
     from {{ ref('int_sessions') }}
-    where source_system != 'ga4'
+    where not {{ gives('web_days', 'source_system') }}
     group by source_system, session_date
 
 )
@@ -46,9 +54,9 @@ known_sessions as (
 select
     'fct_web_traffic' as model,
     reported_days.date_day,
-    'ga4:' || reported_days.content_hash || ':' || coalesce(reported_origins.content_hash, '') as content_hash
+    reported_days.source_system || ':' || reported_days.content_hash || ':' || coalesce(reported_origins.content_hash, '') as content_hash
 from reported_days
-inner join truth on truth.web_truth = 'ga4'
+inner join truth on reported_days.source_system = truth.web_truth
 left join reported_origins on reported_days.date_day = reported_origins.date_day
 
 union all

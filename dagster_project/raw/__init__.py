@@ -1,0 +1,1 @@
+"""The raw zone: Parquet days, replaced whole."""

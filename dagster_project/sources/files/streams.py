@@ -1,0 +1,425 @@
+"""What a file drop can hold: the streams, their columns, and which of them identify a row.
+
+Declarations only. `mappings.py` checks a mapping against them, `__init__.py` reads by them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+import pyarrow as pa
+
+from dagster_project.rules.kinds import CostType, Grain, Motion, Stage
+from dagster_project.wire.ledger import COST_LINES, TARGETS
+
+TEXT, INTEGER, DOUBLE, FLAG, DAY = pa.string(), pa.int64(), pa.float64(), pa.bool_(), pa.date32()
+MOMENT = pa.timestamp("us", tz="UTC")
+MONEY = pa.decimal128(24, 6)
+
+# what a mapping may name, and the column that it fills instead: plain personal data is never written
+HASHED = {"email": "email_hash", "phone": "phone_hash"}
+
+# `<moment>_is_day`: the file gave that moment as a day without a time; it then stands at the day's first moment
+IS_DAY = "_is_day"
+
+
+@dataclass(frozen=True)
+class FileStream:
+    """One kind of row of a file drop.
+
+    * `id`: the columns that identify a row, where a row has an identity: the newest row of an id is kept.
+    * `replaces_by`: for rows without an id, the columns whose combination a later file replaces as a whole (not
+      where all of them are empty); amounts are never among them. Inside one file nothing is dropped: rows that
+      look equal may be a finer grain than the mapped columns show. In streams with an id it is for the rows that
+      a mapping numbers itself (`row_number`).
+    * `labels`: columns that only name what another one identifies; they are not compared where that one is filled
+      (a campaign that was renamed is the same campaign).
+    * `lists`: columns whose cell may hold several values; the first is the column's, all of them are in the other.
+    * `sums`: the measures by which a row that sums up the others of its file is known.
+    * `asides`: what a mapping may fill beside the columns, for the reader only: rows are spread to `end_date`,
+      and stand for `count` records.
+    * `decisive`: optional columns without which a row cannot be understood: a cell that cannot be read costs the row.
+    * `key`: how a row is known in the raw zone; rows that share it have a running number, `_copy`.
+    * `required`: a mapping must fill them, and a row without them is a bad row.
+    * `day`: the column that a row is filed under in the raw zone.
+    * `feeds`: subject -> the columns of which a mapping fills one if it feeds the subject; none are needed for ().
+      `informs`: as for a Stream.
+    * `dated_by`: the columns that say up to which day a file goes, where that is more than `day`.
+    * `settles_after_days`: when a day counts as final (see RESTATED below).
+    """
+
+    name: str
+    domain: Literal["sessions", "crm", "ads", "costs", "rates"]
+    kind: Literal["report", "record"]
+    day: str
+    columns: dict[str, pa.DataType]
+    description: str
+    id: tuple[str, ...] = ()
+    replaces_by: tuple[str, ...] = ()
+    key: tuple[str, ...] = ()
+    required: tuple[str, ...] = ()
+    settles_after_days: int = 0
+    choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    lists: Mapping[str, str] = field(default_factory=dict)
+    sums: tuple[str, ...] = ()
+    asides: Mapping[str, pa.DataType] = field(default_factory=dict)
+    decisive: tuple[str, ...] = ()
+    feeds: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    informs: tuple[str, ...] = ()
+    dated_by: tuple[str, ...] = ()
+
+    @property
+    def raw_key(self) -> tuple[str, ...]:
+        return ("account_id", *self.id) if self.id else ("account_id", *(self.key or self.replaces_by), "_copy")
+
+    @property
+    def record_id(self) -> str | None:
+        """The column that numbers records; what stands beside it in `id` only tells equal numbers apart."""
+        return self.id[0] if self.id and self.kind == "record" else None
+
+    @property
+    def kinds(self) -> dict[str, pa.DataType]:
+        """The types of all columns that the reader makes, asides among them."""
+        return {**self.columns, **self.asides}
+
+    @property
+    def money(self) -> list[str]:
+        return [name for name, kind in self.columns.items() if pa.types.is_decimal(kind)]
+
+    @property
+    def mappable(self) -> list[str]:
+        """The names that a mapping may use: `email` and `phone` stand for their hashes."""
+        plain = {hashed: name for name, hashed in HASHED.items()}
+        ours_only = {"filed_at", *self.lists.values()} | {n for n in self.columns if n.endswith(IS_DAY)}
+        return [plain.get(name, name) for name in (*self.columns, *self.asides) if name not in ours_only]
+
+
+def _days(*moments: str) -> dict[str, pa.DataType]:
+    return dict.fromkeys((moment + IS_DAY for moment in moments), FLAG)
+
+
+_TOUCH = dict.fromkeys(("source", "medium", "campaign", "term", "content"), TEXT)
+CLICK_IDS = dict.fromkeys(
+    ("gclid", "fbclid", "yclid", "msclkid", "ttclid", "li_fat_id", "ga_client_id", "ym_client_id"), TEXT
+)
+_LINE = ("line_id", "start_date", "end_date", "cost_type", "motion", "channel", "campaign", "currency_code")
+_STAGES = get_args(Stage)[1:]  # a row is a lead by being there
+_COST_TYPES, _MOTIONS, _GRAINS = get_args(CostType), get_args(Motion), get_args(Grain)
+
+FILE_STREAMS: dict[str, FileStream] = {
+    stream.name: stream
+    for stream in (
+        FileStream(
+            "leads",
+            "crm",
+            "record",
+            "created_at",
+            {
+                "lead_id": TEXT,
+                "created_at": MOMENT,
+                "updated_at": MOMENT,
+                "email_hash": TEXT,
+                "phone_hash": TEXT,
+                "stage": TEXT,
+                **{f"{stage}_at": MOMENT for stage in _STAGES},
+                "channel": TEXT,
+                **_TOUCH,
+                **dict.fromkeys(("landing_page", "form", "device", "country", "owner_id"), TEXT),
+                **CLICK_IDS,
+                "self_reported_source": TEXT,  # the answer to "How did you hear about us?"
+                "deleted": FLAG,
+                **_days("created_at", "mql_at", "sal_at", "sql_at", "opportunity_at", "won_at", "lost_at"),
+            },
+            "One row per lead of a CRM export, with the dates of the stages that the export knows.",
+            id=("lead_id",),
+            replaces_by=(
+                "created_at",
+                "email_hash",
+                "phone_hash",
+                "channel",
+                *_TOUCH,
+                "landing_page",
+                "form",
+                "device",
+                "country",
+                *CLICK_IDS,
+            ),
+            asides={"count": INTEGER},
+            decisive=("count",),
+            required=("lead_id", "created_at"),
+            settles_after_days=1,
+            feeds={
+                "leads": (),
+                "mql": ("mql_at", "stage"),
+                "sal": ("sal_at",),  # of all stages the one that most CRMs do not have: `stage` alone promises none
+                "sql": ("sql_at", "stage"),
+                "won": ("won_at", "stage"),
+            },
+            dated_by=("created_at", "updated_at", *(f"{stage}_at" for stage in _STAGES)),
+        ),
+        FileStream(
+            "deals",
+            "crm",
+            "record",
+            "filed_at",
+            {
+                "deal_id": TEXT,
+                "lead_id": TEXT,
+                "lead_ids": pa.list_(TEXT),  # where the cell has several: all of them, lead_id first
+                "customer_id": TEXT,
+                "email_hash": TEXT,
+                "phone_hash": TEXT,
+                "channel": TEXT,
+                **_TOUCH,
+                "created_at": MOMENT,
+                "closed_at": MOMENT,
+                "status": TEXT,
+                "stage": TEXT,
+                "owner_id": TEXT,
+                "sdr_id": TEXT,
+                "amount": MONEY,
+                "currency_code": TEXT,
+                "product": TEXT,
+                "pipeline": TEXT,
+                "updated_at": MOMENT,
+                "filed_at": MOMENT,  # created_at, else closed_at: exports of won deals often lack the former
+                **_days("created_at", "closed_at"),
+            },
+            "One row per deal of a CRM export.",
+            id=("deal_id",),
+            replaces_by=(
+                "created_at",
+                "lead_id",
+                "customer_id",
+                "email_hash",
+                "phone_hash",
+                "channel",
+                *_TOUCH,
+                "product",
+                "pipeline",
+            ),
+            lists={"lead_id": "lead_ids"},
+            required=("deal_id", "status"),
+            settles_after_days=1,
+            choices={"status": ("open", "won", "lost")},
+            feeds={
+                "deals": (),
+                "deals.creation": ("created_at",),
+                "deals.close": ("closed_at",),
+                "orders": ("closed_at",),
+                "orders.amount": ("amount",),
+            },
+            informs=("leads",),
+            dated_by=("created_at", "updated_at", "closed_at"),
+        ),
+        FileStream(
+            "orders",
+            "crm",
+            "record",
+            "ordered_at",
+            {
+                "order_id": TEXT,
+                "customer_id": TEXT,
+                "lead_id": TEXT,
+                "deal_id": TEXT,
+                "email_hash": TEXT,
+                "phone_hash": TEXT,
+                "channel": TEXT,
+                **_TOUCH,
+                "ordered_at": MOMENT,
+                "amount": MONEY,
+                "currency_code": TEXT,
+                "is_refund": FLAG,
+                "refund_of": TEXT,
+                "owner_id": TEXT,
+                "product": TEXT,
+                **_days("ordered_at"),
+            },
+            "One row per order, or per refund (negative amount, or is_refund).",
+            id=("order_id",),
+            replaces_by=(
+                "ordered_at",
+                "customer_id",
+                "lead_id",
+                "deal_id",
+                "email_hash",
+                "phone_hash",
+                "channel",
+                *_TOUCH,
+                "refund_of",
+                "product",
+                "currency_code",
+            ),
+            required=("order_id", "ordered_at"),
+            settles_after_days=1,
+            feeds={"orders": (), "orders.amount": ("amount",)},
+            informs=("leads", "buyers"),
+        ),
+        FileStream(
+            "ad_cost",
+            "ads",
+            "report",
+            "date",
+            {
+                "date": DAY,
+                "platform": TEXT,
+                "campaign_id": TEXT,
+                "campaign_name": TEXT,
+                "channel_type": TEXT,
+                "ad_group_id": TEXT,
+                "ad_group_name": TEXT,
+                "ad_id": TEXT,
+                "ad_name": TEXT,
+                "source": TEXT,
+                "medium": TEXT,
+                "channel": TEXT,
+                "impressions": INTEGER,
+                "clicks": INTEGER,
+                "cost": MONEY,
+                "currency_code": TEXT,
+                "conversions": DOUBLE,
+                "conversions_value": DOUBLE,
+            },
+            "Ad cost by day and whatever of platform, campaign, ad group and ad the file has.",
+            replaces_by=(
+                "date",
+                "platform",
+                "campaign_id",
+                "campaign_name",
+                "channel_type",
+                "ad_group_id",
+                "ad_group_name",
+                "ad_id",
+                "ad_name",
+                "source",
+                "medium",
+                "channel",
+                "currency_code",
+            ),
+            labels={
+                "campaign_name": "campaign_id",
+                "channel_type": "campaign_id",
+                "ad_group_name": "ad_group_id",
+                "ad_name": "ad_id",
+            },
+            sums=("cost", "impressions", "clicks"),
+            asides={"end_date": DAY},
+            decisive=("end_date",),
+            required=("date", "cost"),
+            settles_after_days=3,  # as Google Ads: cost and clicks still move for three days
+            feeds={"media": (), "cost": ()},
+        ),
+        FileStream(
+            "sessions",
+            "sessions",
+            "record",
+            "started_at",
+            {
+                "session_id": TEXT,
+                "started_at": MOMENT,
+                "client_id": TEXT,
+                **_TOUCH,
+                **dict.fromkeys(("landing_page_url", "referrer", "device", "country"), TEXT),
+                "is_engaged": FLAG,
+                # rows that stand for several visits: how many, and how many of them were what the flags say of one
+                **dict.fromkeys(("count", "engaged_sessions", "new_visitors", "sessions_with_key_event"), INTEGER),
+                "page_views": INTEGER,
+                "engagement_seconds": DOUBLE,
+                "key_events": INTEGER,
+                "is_new_visitor": FLAG,
+            },
+            "One row per website session, or per `count` of them.",
+            id=("session_id", "client_id"),  # GA4 counts sessions within a client: two browsers may share the number
+            decisive=("count",),
+            replaces_by=("started_at", "client_id", *_TOUCH, "landing_page_url", "referrer", "device", "country"),
+            required=("session_id", "started_at"),
+            settles_after_days=1,
+            feeds={
+                "web": (),
+                "web.origin": ("source", "medium", "campaign", "landing_page_url", "referrer"),
+                "web.engagement": ("is_engaged", "engaged_sessions"),
+                "web.device": ("device",),
+                "visitors": ("client_id",),
+                "goals": ("key_events", "sessions_with_key_event"),
+            },
+            informs=("leads", "orders"),  # touches
+        ),
+        FileStream(
+            "email_clicks",
+            "sessions",
+            "record",
+            "clicked_at",
+            {
+                "email_hash": TEXT,
+                "clicked_at": MOMENT,
+                "url": TEXT,
+                **_TOUCH,
+            },
+            "One row per click in an e-mail; its origin is that of the URL's tags, else the columns', else e-mail.",
+            replaces_by=("email_hash", "clicked_at", "campaign", "url"),
+            required=("email_hash", "clicked_at"),
+            settles_after_days=30,  # mailers drop clicks of robots afterwards
+            informs=("leads", "orders"),  # touches
+        ),
+        FileStream(
+            "other_costs",
+            "costs",
+            "report",
+            "start_date",
+            COST_LINES,
+            "One row per cost that no ad platform reports, spread over start_date..end_date, inclusive.",
+            replaces_by=_LINE,
+            labels=dict.fromkeys(_LINE[1:], "line_id"),
+            key=("line_id", "start_date", "end_date", "cost_type", "motion", "channel", "campaign"),
+            required=("start_date", "end_date", "amount", "cost_type"),
+            feeds={"cost": (), "media": ("cost_type",)},  # media only where a row is of that type
+            dated_by=("start_date", "end_date"),
+            choices={"cost_type": _COST_TYPES, "motion": _MOTIONS},
+        ),
+        FileStream(
+            "targets",
+            "costs",
+            "report",
+            "period_start",
+            TARGETS,
+            "One row per KPI target; rates are fractions (0.31, or 31 % with its sign).",
+            id=("kpi_id", "grain", "period_start", "dimension", "member"),
+            required=("kpi_id", "grain", "period_start", "target"),
+            informs=("targets",),
+            choices={"grain": _GRAINS},
+        ),
+        FileStream(
+            "exchange_rates",
+            "rates",
+            "report",
+            "date",
+            {"date": DAY, "base_currency": TEXT, "currency": TEXT, "rate": DOUBLE},
+            "Units of `currency` for 1 `base_currency` on a day.",
+            id=("date", "base_currency", "currency"),
+            required=("date", "base_currency", "currency", "rate"),
+            feeds={"rates": ()},
+        ),
+    )
+}
+
+GA4_EXPORT = "ga4_export"
+
+_KINDS = {MOMENT: "moment", DAY: "day", INTEGER: "whole number", DOUBLE: "number", MONEY: "amount", FLAG: "yes or no"}
+
+
+def as_markdown() -> str:
+    """The table of all streams and their columns, in docs/files.md."""
+    plain = {hashed: name for name, hashed in HASHED.items()}
+    lines = ["| stream | columns | |", "|---|---|---|"]
+    for stream in FILE_STREAMS.values():
+        required = {plain.get(name, name) for name in stream.required}
+        hashed = {plain.get(name, name): kind for name, kind in stream.kinds.items()}
+        columns = []
+        for name in stream.mappable:
+            kind = " or ".join(stream.choices[name]) if name in stream.choices else _KINDS.get(hashed[name], "")
+            columns.append((f"**{name}**" if name in required else name) + (f" ({kind})" if kind else ""))
+        lines.append(f"| `{stream.name}` | {', '.join(columns)} | {stream.description} |")
+    return "\n".join(lines)

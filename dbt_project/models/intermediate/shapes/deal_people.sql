@@ -1,0 +1,1 @@
+{{ every_source('deal_people') }}

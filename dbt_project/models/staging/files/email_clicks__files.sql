@@ -1,0 +1,2 @@
+-- Grain: as delivered.
+select * from {{ ref('stg_files__email_clicks') }}

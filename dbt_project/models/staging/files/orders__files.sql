@@ -1,0 +1,26 @@
+-- Grain: order_key.
+select
+    'files:' || account_id || ':' || order_id as order_key,
+    'files:' || account_id || ':' || refund_of_order_id as refund_of_order_key,
+    'files:customer:' || customer_id as customer_key,
+    true as is_export,
+    account_id,
+    order_id,
+    lead_id,
+    deal_id,
+    owner_id,
+    email_hash,
+    phone_hash,
+    channel,
+    utm_source,
+    utm_medium,
+    utm_campaign,
+    utm_term,
+    utm_content,
+    product,
+    currency_code,
+    amount,
+    is_refund,
+    ordered_at,
+    ordered_at_is_day
+from {{ ref('stg_files__orders') }}

@@ -1,0 +1,2 @@
+-- Grain: owner_id.
+select * from {{ ref('stg_hubspot__owners') }}

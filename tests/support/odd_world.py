@@ -1,0 +1,150 @@
+"""Marts of a company whose months are odd, each in its own way: for tests of answers that are null or 0.
+
+Every month draws how each kind of fact stands in it: not there, there, or odd (without an exchange rate, with an amount of 0,
+an unknown one, a refund larger than the orders, a deal without a day ...). Drawn by seed, with one company per seed.
+"""
+
+from __future__ import annotations
+
+import random
+from datetime import date
+
+from tests.support.kpi_warehouse import Warehouse
+
+TODAY, FIRST_DAY = date(2026, 10, 1), date(2026, 1, 1)
+CHANNELS = ("Paid Search", "Display", "Email", "Organic Search", "Organic Social")
+MODELS = ("last", "linear")
+
+
+def odd_world(seed: int, *, sal: bool) -> Warehouse:
+    """January to September 2026; the default attribution model is `last`. `sal`: whether a CRM stage means SAL."""
+    warehouse, draw = Warehouse(TODAY, FIRST_DAY), random.Random(seed)
+    if not sal:
+        warehouse.feed("hubspot/contacts", "leads", "mql", "sql", "won")
+        warehouse.extract("hubspot/contacts", FIRST_DAY, TODAY)
+    for month in range(1, 10):
+        moods = {
+            kind: draw.choice(("none", "there", "there", "odd")) for kind in ("web", "crm", "deals", "orders", "costs")
+        }
+        if month == 2 + seed % 3:
+            moods = dict.fromkeys(moods, "none")  # a month in which nothing at all was there
+        for kind, fill in _FILL.items():
+            if moods[kind] != "none":
+                for _ in range(draw.randint(1, 5)):
+                    fill(warehouse, draw, month, moods[kind] == "odd")
+    _count_visitors(warehouse, draw)
+    return warehouse
+
+
+def _day(draw: random.Random, month: int) -> date:
+    return date(2026, month, draw.randint(1, 28))
+
+
+def _web(warehouse: Warehouse, draw: random.Random, month: int, odd: bool) -> None:
+    warehouse.add(
+        "marts.fct_web_traffic",
+        date_day=_day(draw, month),
+        channel=draw.choice(CHANNELS),
+        device=draw.choice(("mobile", "desktop")),
+        sessions=0 if odd else draw.randint(1, 90),
+        engaged_sessions=0,
+    )
+
+
+def _crm(warehouse: Warehouse, draw: random.Random, month: int, odd: bool) -> None:
+    lead, channel, day = f"{month}-{draw.random()}", draw.choice(CHANNELS), _day(draw, month)
+    warehouse.add("marts.fct_leads", lead_id=lead, lead_date=day, channel=channel, is_customer=draw.random() < 0.3)
+    for stage, transition in (("lead", "lead>mql"), ("mql", None), ("sql", "sql>opportunity"))[: draw.randint(1, 3)]:
+        warehouse.add(
+            "marts.fct_lead_stages",
+            lead_id=lead,
+            stage=stage,
+            transition=None if odd else transition,
+            reached_date=day,
+            converted_within_window=draw.random() < 0.4,
+            conversion_window_days=draw.choice((5, 30)),
+            channel=channel,
+        )
+
+
+def _deals(warehouse: Warehouse, draw: random.Random, month: int, odd: bool) -> None:
+    status, day = draw.choice(("won", "lost", "open")), _day(draw, month)
+    warehouse.add(
+        "marts.fct_opportunities",
+        deal_id=f"{month}-{draw.random()}",
+        created_date=day,
+        closed_date=None if odd or status == "open" else day,  # a won deal without a day is in no period
+        status=status,
+        sales_cycle_days=draw.choice((None, 0.0, 12.5, 40.0)),
+        channel=draw.choice(CHANNELS),
+    )
+
+
+def _orders(warehouse: Warehouse, draw: random.Random, month: int, odd: bool) -> None:
+    """An order or refund, and the credit for it by each model."""
+    why = draw.choice(("no rate", "unknown", "refund", "no margin", "zero")) if odd else ""
+    amount = {"no rate": None, "unknown": None, "refund": -900, "zero": 0}.get(why, draw.randint(1, 500))
+    day, order, channel = _day(draw, month), f"{month}-{draw.random()}", draw.choice(("(unattributed)", *CHANNELS))
+    is_new, is_known = why != "refund" and draw.random() < 0.5, why not in ("unknown", "refund")
+    warehouse.add(
+        "marts.fct_orders",
+        order_id=order,
+        customer_id=str(draw.randint(1, 4)),
+        order_date=day,
+        kind="refund" if why == "refund" else "order",
+        amount=amount,
+        is_amount_known=why != "unknown",
+        is_rate_missing=why == "no rate",
+        is_new_customer=is_new,
+    )
+    for model, touched in (("last", [channel]), ("linear", [channel, "Email"])):
+        for one in touched:
+            warehouse.add(
+                "marts.fct_attribution",
+                conversion_id=order,
+                conversion_date=day,
+                touch_date=None if one == "(unattributed)" else date(2026, max(month - draw.randint(0, 1), 1), 3),
+                channel=one,
+                model=model,
+                is_default_model=model == "last",
+                credit=0 if why == "refund" else 1 / len(touched),
+                revenue=None if amount is None else amount / len(touched),
+                gross_margin=None if amount is None or why == "no margin" else amount / len(touched) / 2,
+                is_amount_known=is_known,
+                is_new_customer=is_new,
+                is_rate_missing=why == "no rate",
+            )
+
+
+def _costs(warehouse: Warehouse, draw: random.Random, month: int, odd: bool) -> None:
+    why = draw.choice(("no rate", "zero", "labour")) if odd else ""
+    amount = {"no rate": None, "zero": 0}.get(why, draw.randint(1, 300))
+    warehouse.add(
+        "marts.fct_costs",
+        date_day=_day(draw, month),
+        channel="(not set)" if why == "labour" else draw.choice(CHANNELS[:2]),
+        cost_type="labour" if why == "labour" else "media",
+        amount=amount,
+        acquisition_amount=amount,
+        is_rate_missing=why == "no rate",
+    )
+
+
+def _count_visitors(warehouse: Warehouse, draw: random.Random) -> None:
+    """Counts of January to September less one month, and of the year, in total and by channel."""
+    uncounted = draw.randint(1, 9)
+    starts = [("month", date(2026, month, 1)) for month in range(1, 10) if month != uncounted]
+    for grain, start in [*starts, ("year", date(2026, 1, 1))]:
+        for dimension, member in (("total", "all"), ("channel", "Email"), ("channel", "Display")):
+            warehouse.add(
+                "marts.fct_web_visitors",
+                grain=grain,
+                period_start=start,
+                dimension=dimension,
+                member=member,
+                unique_visitors=draw.randint(0, 99),
+                quality="ok",
+            )
+
+
+_FILL = {"web": _web, "crm": _crm, "deals": _deals, "orders": _orders, "costs": _costs}
