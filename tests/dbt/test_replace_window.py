@@ -76,7 +76,10 @@ def assert_equals_full_build(house: House, home: Path) -> None:
     with house.connection() as connection:
         connection.execute(f"attach '{full.warehouse}' as full_build (read_only)")
         for name in WEB:
-            table = f"{'marts' if name.startswith('fct_') else 'intermediate'}.{name}"
+            (schema,) = connection.execute(
+                "select schema_name from duckdb_tables() where table_name = ? and database_name != 'full_build'", [name]
+            ).fetchone()
+            table = f"{schema}.{name}"
             for one, other in ((table, f"full_build.{table}"), (f"full_build.{table}", table)):
                 assert connection.execute(f"from {one} except all from {other}").fetchall() == [], one
 
