@@ -14,11 +14,12 @@ import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtCliResource, dbt_assets
 from dagster_dbt.errors import DagsterDbtCliRuntimeError
 
-from dagster_project.defs.metadata import DATA_TEAM, team
+from dagster_project.defs.metadata import DATA_TEAM, column_schema, team
 from dagster_project.defs.resources import Installation, Reporter
 from dagster_project.defs.shared import WRITER_POOL, dbt_project
 from dagster_project.runs import errors as run_errors
 from dagster_project.warehouse.locks import warehouse_lock
+from dagster_project.warehouse.shapes import shapes
 from dagster_project.wire import stopping
 
 # Unit tests try the models' rules on made-up rows: they belong to `make test`, not to every night. By variable, not
@@ -44,6 +45,13 @@ class LayerTranslator(DagsterDbtTranslator):
         config = dbt_resource_props["config"]
         said = {"group": config.get("group"), "access": config.get("access")}
         return {**super().get_tags(dbt_resource_props), **{name: value for name, value in said.items() if value}}
+
+    def get_metadata(self, dbt_resource_props: Mapping[str, Any]) -> Mapping[str, Any]:
+        """With the columns of a model that gives a shape: they stand with the shape, not in the model's YAML."""
+        columns = shapes(dbt_project.project_dir).get(dbt_resource_props["name"].partition("__")[0])
+        is_shape = dbt_resource_props["resource_type"] == "model" and not dbt_resource_props["columns"]
+        said = column_schema((name, *column) for name, column in columns.items()) if is_shape and columns else {}
+        return {**super().get_metadata(dbt_resource_props), **said}
 
 
 @dbt_assets(

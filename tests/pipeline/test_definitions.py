@@ -90,6 +90,11 @@ def test_every_asset_says_who_answers_for_it_what_is_in_it_and_which_file_makes_
         assert all(Path(reference.file_path).is_file() for reference in references), key
         if key.path[0] != "published":  # many tables
             assert node.metadata["dagster/column_schema"].columns, key
+    shape = {
+        c.name: c
+        for c in assets.get(dg.AssetKey(["intermediate", "ad_days"])).metadata["dagster/column_schema"].columns
+    }
+    assert (shape["date_day"].type, shape["clicks"].description) == ("date", "How often it was clicked.")
     leads, kpi = assets.get(dg.AssetKey(["marts", "fct_leads"])), assets.get(dg.AssetKey(["kpi", "fct_kpi_daily"]))
     assert (leads.owners, leads.tags["group"], leads.tags["access"]) == (["team:sales"], "crm", "public")
     assert kpi.owners == ["team:marketing", "team:sales"]
