@@ -158,6 +158,10 @@
             select origin_key, source_platform, 4 as clue_order, 'alias' as clue, named_campaign as clue_value
             from looked_up
             where named_campaign is not null
+            union all
+            select origin_key, source_platform, 5 as clue_order, 'link' as clue, named_campaign as clue_value
+            from looked_up
+            where named_campaign is not null
         ),
 
         campaign_matches as (
@@ -182,7 +186,12 @@
                 -- one platform's campaign name on another platform's traffic is a coincidence ("brand")
                 known_campaigns.platform = campaign_clues.source_platform
                 or known_campaigns.clue = 'alias'
-                or (known_campaigns.is_only_platform and (known_campaigns.clue = 'id' or campaign_clues.source_platform is null))
+                or (
+                    known_campaigns.is_only_platform
+                    -- what an ad's link names, the company's newsletter may name, too
+                    and known_campaigns.clue != 'link'
+                    and (known_campaigns.clue = 'id' or campaign_clues.source_platform is null)
+                )
         ),
 
         origin_parts as (

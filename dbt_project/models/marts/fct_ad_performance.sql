@@ -39,8 +39,10 @@ classified as (
         origins.source,
         origins.medium,
         coalesce(ads.currency_code, '(not set)') as currency_code,
+        max(ads.final_url) as final_url,
         cast(sum(ads.impressions) as bigint) as impressions,
         cast(sum(ads.clicks) as bigint) as clicks,
+        cast(sum(ads.video_views) as bigint) as video_views,
         {{ money('sum(ads.cost_native)') }} as cost_native,
         {{ money('sum(ads.platform_conversions)') }} as platform_conversions,
         {{ money('sum(ads.platform_conversions_value_native)') }} as platform_conversions_value_native

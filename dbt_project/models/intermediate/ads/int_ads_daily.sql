@@ -42,8 +42,9 @@ ad_totals as (
         min(campaign_name) as campaign_name,
         min(campaign_type) as campaign_type,
         {%- for measure in measures %}
-        sum({{ measure }}) as {{ measure }}{{ ',' if not loop.last }}
+        sum({{ measure }}) as {{ measure }},
         {%- endfor %}
+        sum(video_views) as video_views
     from ads
     where has_campaign_totals
     group by platform, date_day, account_id, campaign_id
@@ -59,8 +60,13 @@ remainders as (
         coalesce(campaigns.{{ key }}, ad_totals.{{ key }}) as {{ key }},
         {%- endfor %}
         {%- for measure in measures %}
-        coalesce(campaigns.{{ measure }}, 0) - coalesce(ad_totals.{{ measure }}, 0) as {{ measure }}{{ ',' if not loop.last }}
+        coalesce(campaigns.{{ measure }}, 0) - coalesce(ad_totals.{{ measure }}, 0) as {{ measure }},
         {%- endfor %}
+        -- a platform that does not count views has not counted none
+        case
+            when coalesce(campaigns.video_views, ad_totals.video_views) is not null
+                then coalesce(campaigns.video_views, 0) - coalesce(ad_totals.video_views, 0)
+        end as video_views
     from campaigns
     full outer join ad_totals
         on
@@ -83,7 +89,9 @@ unioned as (
         vendor_source,
         vendor_medium,
         channel as file_channel,
-        {{ measures | join(', ') }}
+        final_url,
+        {{ measures | join(', ') }},
+        video_views
     from ads
 
     union all
@@ -98,9 +106,11 @@ unioned as (
         cast(null as string) as vendor_source,
         cast(null as string) as vendor_medium,
         cast(null as string) as file_channel,
-        {{ measures | join(', ') }}
+        cast(null as string) as final_url,
+        {{ measures | join(', ') }},
+        video_views
     from remainders
-    where {% for measure in measures %}{{ measure }} != 0{{ ' or ' if not loop.last }}{% endfor %}
+    where {% for measure in measures %}{{ measure }} != 0 or {% endfor %}coalesce(video_views, 0) != 0
 
 )
 
@@ -116,8 +126,10 @@ select
     vendor_source,
     vendor_medium,
     file_channel,
+    final_url,
     cast(impressions as bigint) as impressions,
     cast(clicks as bigint) as clicks,
+    cast(video_views as bigint) as video_views,
     {{ money('cost_native') }} as cost_native,
     {{ money('platform_conversions') }} as platform_conversions,
     {{ money('platform_conversions_value_native') }} as platform_conversions_value_native

@@ -1,4 +1,5 @@
--- how a campaign of an ad platform may be called in utm_campaign: by its id, by any name it had, by an alias
+-- how a campaign of an ad platform may be called in utm_campaign: by its id, by any name it had, by an alias, or as its own
+-- ads' links call it
 with campaigns as (
 
     select * from {{ ref('int_ad_campaigns') }}
@@ -65,6 +66,24 @@ aliased as (
 
 ),
 
+linked as (
+
+    select distinct platform, campaign_key, {{ normalise_utm(url_param('final_url', 'utm_campaign')) }} as clue_value
+    from (select distinct platform, campaign_key, final_url from ads where final_url like '%utm_campaign=%') as links
+
+),
+
+-- a value that the links of two campaigns share tells neither
+links as (
+
+    select 'link' as clue, clue_value, platform, min(campaign_key) as campaign_key
+    from linked
+    where clue_value is not null
+    group by clue_value, platform
+    having count(*) = 1
+
+),
+
 clues as (
 
     select clue, clue_value, platform, campaign_key from ids
@@ -72,6 +91,8 @@ clues as (
     select clue, clue_value, platform, campaign_key from names where preference = 1
     union all
     select clue, clue_value, platform, campaign_key from aliased where campaign_key is not null
+    union all
+    select clue, clue_value, platform, campaign_key from links
 
 )
 

@@ -20,6 +20,7 @@ select
     vendor_source,
     vendor_medium,
     channel,
+    {{ not_given('ad_days', ['video_views', 'final_url']) }},
     {%- for measure in measures %}
     sum({{ measure }}) as {{ measure }}{{ ',' if not loop.last }}
     {%- endfor %}

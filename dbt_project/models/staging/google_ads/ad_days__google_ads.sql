@@ -13,7 +13,7 @@ select
     ad_group_name,
     ad_id,
     ad_name,
-    {{ not_given('ad_days', ['vendor_source', 'vendor_medium', 'channel']) }}
+    {{ not_given('ad_days', ['vendor_source', 'vendor_medium', 'channel', 'video_views', 'final_url']) }}
 from {{ ref('stg_google_ads__ads_daily') }}
 
 union all
@@ -24,6 +24,6 @@ select
     true as is_campaign_total,
     {{ columns | join(', ') }},
     {{ not_given('ad_days', [
-        'ad_group_id', 'ad_group_name', 'ad_id', 'ad_name', 'vendor_source', 'vendor_medium', 'channel',
+        'ad_group_id', 'ad_group_name', 'ad_id', 'ad_name', 'vendor_source', 'vendor_medium', 'channel', 'video_views', 'final_url',
     ]) }}
 from {{ ref('stg_google_ads__campaigns_daily') }}

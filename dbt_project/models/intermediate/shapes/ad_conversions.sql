@@ -1,0 +1,1 @@
+{{ every_source('ad_conversions') }}
