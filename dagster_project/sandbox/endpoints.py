@@ -31,6 +31,8 @@ from types import ModuleType
 
 from dagster_project import sources
 
+# What the company of the demo works with; the other sources' vendors are played where they are named.
+IN_THE_DEMO = ("files", "fx", "ga4", "google_ads", "hubspot")
 GRPC = "_grpc"  # the endpoint `ga4_grpc` is the gRPC server of `ga4`
 
 

@@ -31,7 +31,7 @@ from starlette.routing import Route
 
 from dagster_project.sandbox import company as company_module
 from dagster_project.sandbox.company import DEMO_TODAY, HISTORY_END, HISTORY_START, Company
-from dagster_project.sandbox.endpoints import GRPC, Served, module_of, names
+from dagster_project.sandbox.endpoints import GRPC, IN_THE_DEMO, Served, module_of, names
 from dagster_project.sandbox.faults import FaultInterceptor, Faults, FaultyProtocol, with_faults
 
 if TYPE_CHECKING:
@@ -158,7 +158,7 @@ def serve(
 ) -> Iterator[Sandbox]:
     """Serve the company on loopback until the `with` block ends.
 
-    vendors: names of sources; None = all. ports: by vendor (`ga4_grpc`: of its gRPC server); 0 or absent = any free
+    vendors: names of sources; None = those of the demo. ports: by vendor (`ga4_grpc`: of its gRPC server); 0 or absent = any free
     port. faults: see `Faults.set_from_text`.
     scale: multiplies the company's traffic. Raises ValueError for names that do not exist, OSError for a
     port that is taken.
@@ -166,7 +166,7 @@ def serve(
     ports, there_are = dict(ports or {}), names()
     if unknown := [name for name in ports if name.removesuffix(GRPC) not in there_are]:
         raise ValueError(f"no port {unknown[0]!r} in the sandbox; there are {', '.join(there_are)}")
-    wanted = there_are if vendors is None else list(vendors)
+    wanted = list(IN_THE_DEMO if vendors is None else vendors)
     if unknown := [name for name in wanted if name not in there_are]:
         raise ValueError(f"no vendor {unknown[0]!r} in the sandbox; there are {', '.join(there_are)}")
     modules = {name: module_of(name) for name in wanted}
