@@ -15,6 +15,7 @@ import pytest
 
 PROJECT = Path(__file__).resolve().parents[1]
 TOY = PROJECT / "tests" / "support" / "toy_vendor"
+ONE_LINE = "    toy: [ad_days]"  # all that it adds to a file of the project
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +23,11 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What the copy with the toy in it says of the toy (look.py)."""
     copy = tmp_path_factory.mktemp("project")
     shutil.copytree(PROJECT / "dagster_project", copy / "dagster_project", ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copytree(TOY / "dagster_project", copy / "dagster_project", dirs_exist_ok=True)
+    shutil.copytree(PROJECT / "dbt_project", copy / "dbt_project", ignore=shutil.ignore_patterns("target", "logs"))
+    for half in ("dagster_project", "dbt_project"):
+        shutil.copytree(TOY / half, copy / half, dirs_exist_ok=True)
+    names = copy / "dbt_project" / "dbt_project.yml"
+    names.write_text(names.read_text().replace("\n  sources:\n", f"\n  sources:\n{ONE_LINE}\n", 1))
     environment = {**os.environ, "PYTHONPATH": str(copy)}
     run = subprocess.run(
         [sys.executable, str(TOY / "look.py"), str(copy / "home")],
@@ -44,6 +49,23 @@ def test_its_rows_reach_the_raw_zone(seen: dict[str, Any]) -> None:
     ]
     assert sorted(seen["rows"], key=lambda row: (row["date"], row["campaign"])) == rows
     assert (seen["status"], seen["retries"]) == ("ok", 1)  # the sandbox's faults fire for it as for any vendor
+
+
+def test_its_rows_reach_the_marts(seen: dict[str, Any]) -> None:
+    """The days of that week add up to 161: 7 x 100 + 161 cents for the first campaign, 7 x 200 + 161 for the second."""
+    assert seen["mart"] == [
+        {"campaign_id": "c1", "channel": "Paid Other", "clicks": 70, "cost": "8.610000"},
+        {"campaign_id": "c2", "channel": "Paid Other", "clicks": 140, "cost": "15.610000"},
+    ]
+    assert seen["costs"] == [{"platform": "toy", "amount": "24.220000"}]
+
+
+def test_its_spend_reaches_the_kpi_tables(seen: dict[str, Any]) -> None:
+    """In total and by channel: cpc of a source that nobody has in a list is Paid Other."""
+    assert seen["kpi"] == [
+        {"dimension": "channel", "member": "Paid Other", "value": 24.22},
+        {"dimension": "total", "member": "all", "value": 24.22},
+    ]
 
 
 def test_doctor_asks_it_and_says_how_to_switch_it_on(seen: dict[str, Any]) -> None:
