@@ -24,7 +24,7 @@ from dagster_project import memory
 from dagster_project.rules import Config
 from dagster_project.rules.reading import checked, read_rules
 from dagster_project.sources import all_sources
-from dagster_project.wire.source import OwnRules, Source
+from dagster_project.wire.source import Source
 from dagster_project.wire.variables import Given, SettingsError, SourceSettings, Variable, explained, named
 
 # Read from the environment alone: another file than `.env`, such as one for each installation.
@@ -115,7 +115,7 @@ def load_settings(environment: Mapping[str, str] | None = None, *, folder: Path 
     env = _environment(environment, folder)
     home, raw_root = _home(env, folder)
     config_file = (folder / env.get("FUNNELHOUSE_CONFIG", "funnelhouse.yml")).resolve()
-    rules = read_rules(config_file, is_named="FUNNELHOUSE_CONFIG" in env, own=_own_rules())
+    rules = read_rules(config_file, is_named="FUNNELHOUSE_CONFIG" in env, sources=all_sources().values())
     today = _today(env, rules.reporting.time_zone)
     now = datetime.now(UTC)
     if "FUNNELHOUSE_TODAY" in env:  # a pinned day keeps the time of day, so extraction times stay in order
@@ -190,13 +190,9 @@ def _check_truths(settings: Settings) -> None:
             raise SettingsError(f"{key}: {truth} needs {needs}, and there is none: add it, or leave the rule out")
 
 
-def _own_rules() -> list[OwnRules]:
-    return [source.rules for source in all_sources().values() if source.rules]
-
-
 def rules_of(content: Mapping[str, Any]) -> Config:
     """The rules of a funnelhouse.yml that holds this, the parts of the sources among them. Raises SettingsError."""
-    return checked(content, _own_rules())
+    return checked(content, all_sources().values())
 
 
 def load_rules(environment: Mapping[str, str] | None = None, *, folder: Path | None = None) -> Config:
@@ -206,7 +202,7 @@ def load_rules(environment: Mapping[str, str] | None = None, *, folder: Path | N
     return read_rules(
         (folder / env.get("FUNNELHOUSE_CONFIG", "funnelhouse.yml")).resolve(),
         is_named="FUNNELHOUSE_CONFIG" in env,
-        own=_own_rules(),
+        sources=all_sources().values(),
     )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from dagster_project.settings import load_rules, load_settings
+from dagster_project.sources import all_sources
 from dagster_project.wire.variables import SettingsError
 from tests.support.what_happens import happens
 
@@ -177,13 +178,13 @@ def test_a_file_of_rules_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 def test_stages_add_to_the_defaults_value_by_value(tmp_path: Path) -> None:
     stages = "stages: [{value: customlead, stage: sal}, {value: opportunity, stage: sql}]"
     rules(tmp_path, f"crm: {{{stages}}}")
-    meaning = {(r.crm, r.value): r.stage for r in load_rules({}, folder=tmp_path).crm.stage_rules()}
+    meaning = {(r.crm, r.value): r.stage for r in load_rules({}, folder=tmp_path).stage_rules() if r.crm == "hubspot"}
     assert meaning == {
         ("hubspot", "lead"): "lead", ("hubspot", "marketingqualifiedlead"): "mql", ("hubspot", "salesqualifiedlead"): "sql",
         ("hubspot", "customer"): "won", ("hubspot", "customlead"): "sal", ("hubspot", "opportunity"): "sql",
     }  # fmt: skip
     rules(tmp_path, f"crm: {{stages_from: nothing, {stages}}}")
-    assert [r.value for r in load_rules({}, folder=tmp_path).crm.stage_rules()] == ["customlead", "opportunity"]
+    assert [r.value for r in load_rules({}, folder=tmp_path).stage_rules()] == ["customlead", "opportunity"]
 
 
 def test_secrets_are_in_no_error_and_no_repr(tmp_path: Path) -> None:
@@ -213,3 +214,13 @@ def test_the_default_today_is_the_day_in_the_reporting_zone(tmp_path: Path) -> N
     east = load_settings({}, folder=tmp_path).today
     rules(tmp_path, "reporting: {time_zone: Pacific/Midway}")  # UTC-11: always a day apart from UTC+14
     assert (east - load_settings({}, folder=tmp_path).today).days == 1
+
+
+def test_each_crm_brings_what_its_values_mean_and_the_truth_is_by_name_with_files_last(tmp_path: Path) -> None:
+    crms = [source for source in all_sources().values() if source.is_crm]
+    assert {"hubspot", "files"} <= {crm.name for crm in crms}
+    found = load_rules({}, folder=tmp_path)
+    assert found.crm_truth == (*sorted(crm.name for crm in crms if not crm.is_local), "files")
+    assert {(rule.crm, rule.value) for rule in found.stage_rules()} == {
+        (crm.name, each.value) for crm in crms for each in crm.stages
+    }

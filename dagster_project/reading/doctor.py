@@ -149,7 +149,7 @@ def _unreachable_stages(settings: Settings, source: str, source_settings: Source
     own = source_settings.funnel_stages()
     if own is None:
         return []
-    reachable = {*own, *(rule.stage for rule in settings.rules.crm.stage_rules() if rule.crm == source)}
+    reachable = {*own, *(rule.stage for rule in settings.rules.stage_rules() if rule.crm == source)}
     missing = [stage for stage in ("mql", "sal", "sql") if stage not in reachable]
     if not missing:
         return []

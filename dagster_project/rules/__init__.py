@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date, timedelta
 from typing import Any, Literal
 
@@ -23,7 +23,6 @@ from dagster_project.rules.kinds import (
     Amount,
     Conversion,
     CostType,
-    CrmName,
     Cron,
     Currency,
     Days,
@@ -81,7 +80,7 @@ class Web(_Strict):
 class StageRule(_Strict):
     """One CRM value that means a funnel stage, e.g. lifecycle stage `marketingqualifiedlead` = mql."""
 
-    crm: CrmName = "hubspot"
+    crm: str = "hubspot"
     object: Literal["contact", "deal"] = "contact"
     pipeline: str | None = None
     value: str
@@ -93,18 +92,8 @@ class StageRule(_Strict):
         return (self.crm, self.object, self.pipeline, self.value)
 
 
-_HUBSPOT_LIFECYCLE = (
-    ("lead", "lead"),
-    ("marketingqualifiedlead", "mql"),
-    ("salesqualifiedlead", "sql"),
-    ("opportunity", "opportunity"),
-    ("customer", "won"),
-)
-DEFAULT_STAGES = tuple(StageRule(value=value, stage=stage) for value, stage in _HUBSPOT_LIFECYCLE)
-
-
 class Crm(_Strict):
-    truth: tuple[CrmName, ...] = ("hubspot", "files")  # who wins where two CRMs know the same person
+    truth: tuple[str, ...] = ()  # who wins where two CRMs know the same person; empty = by name, files last
     stages_from: Literal["defaults", "nothing"] = "defaults"  # what `stages` adds to
     stages: tuple[StageRule, ...] = ()  # added to each CRM's own, value by value
     customer: Literal["contact", "company"] = "contact"
@@ -114,12 +103,6 @@ class Crm(_Strict):
         _no_two("stages", "value", [rule.meant for rule in self.stages])
         _no_two("truth", "CRM", self.truth)
         return self
-
-    def stage_rules(self) -> tuple[StageRule, ...]:
-        """The defaults of each CRM, each replaced where `stages` says what its value means, and the rest of `stages`."""
-        own = {rule.meant for rule in self.stages}
-        kept = [rule for rule in DEFAULT_STAGES if self.stages_from == "defaults" and rule.meant not in own]
-        return (*kept, *self.stages)
 
 
 class Identity(_Strict):
@@ -324,10 +307,33 @@ class Config(_Strict):
     reading: Reading = Reading()
     schedule: Schedule = Schedule()
     _own: dict[str, Any] = PrivateAttr(default_factory=dict)
+    # CRM -> what its values mean by default, in the order of truth where nobody says another one
+    _crms: dict[str, tuple[StageRule, ...]] = PrivateAttr(default_factory=dict)
 
     def own(self, key: str) -> Any:
         """What stands under a key that a source declared as its own, as the source checked it."""
         return self._own[key]
+
+    @property
+    def crm_truth(self) -> tuple[str, ...]:
+        """The CRMs in the order in which they win where two know the same person."""
+        return self.crm.truth or tuple(self._crms)
+
+    def stage_rules(self) -> tuple[StageRule, ...]:
+        """The defaults of each CRM, each replaced where `crm.stages` says what its value means, and the rest of those."""
+        own = {rule.meant for rule in self.crm.stages}
+        defaults = [rule for rules in self._crms.values() for rule in rules if self.crm.stages_from == "defaults"]
+        return (*(rule for rule in defaults if rule.meant not in own), *self.crm.stages)
+
+    def know_crms(self, crms: Mapping[str, tuple[StageRule, ...]]) -> list[str]:
+        """Tells the rules which CRMs there are; gives what is wrong with those that they name."""
+        self._crms.update(crms)
+        named = {f"crm.truth.{number}": name for number, name in enumerate(self.crm.truth)}
+        named |= {f"crm.stages.{number}.crm": rule.crm for number, rule in enumerate(self.crm.stages)}
+        allowed = ", ".join(map(repr, sorted(crms)))
+        return [
+            f"{key} = {name!r}: no such CRM; allowed are {allowed}" for key, name in named.items() if name not in crms
+        ]
 
     @model_validator(mode="after")
     def _check(self) -> Config:

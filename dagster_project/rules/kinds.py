@@ -21,7 +21,6 @@ Conversion = Literal["lead", "mql", "sql", "opportunity", "order"]
 Transition = Literal["lead>mql", "mql>sal", "sal>sql", "sql>opportunity", "opportunity>won"]
 CostType = Literal["media", "labour", "technology", "agency", "overhead", "distribution"]
 Motion = Literal["inbound", "outbound"]
-CrmName = Literal["hubspot", "files"]
 Grain = Literal["day", "week", "month", "quarter", "year"]
 WEEKDAYS, MODELS, CONVERSIONS, TRANSITIONS, GRAINS = map(get_args, (Weekday, Model, Conversion, Transition, Grain))
 # a row for each model by day and week would be most rows of all, of numbers too small to compare

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Collection, Hashable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +13,18 @@ from pydantic import (
     ValidationError,
 )
 
-from dagster_project.rules import Config
-from dagster_project.wire.source import OwnRules
+from dagster_project.rules import Config, StageRule
+from dagster_project.wire.source import Source
 from dagster_project.wire.variables import SettingsError, explained
 
 
-def read_rules(path: Path, *, is_named: bool, own: Iterable[OwnRules] = ()) -> Config:
+def read_rules(path: Path, *, is_named: bool, sources: Collection[Source] = ()) -> Config:
     """The rules of the file `path`; the defaults where there is none, unless the file `is_named`. Raises SettingsError."""
     named = f"FUNNELHOUSE_CONFIG={path}" if is_named else path.name
     if not path.exists():
         if is_named:
             raise SettingsError(f"{named}: there is no such file")
-        return checked({}, own)
+        return checked({}, sources)
     try:
         content = yaml.load(path.read_text(encoding="utf-8"), Loader=_OneOfEachKey) or {}
     except UnicodeDecodeError as error:
@@ -36,18 +36,18 @@ def read_rules(path: Path, *, is_named: bool, own: Iterable[OwnRules] = ()) -> C
     if not isinstance(content, dict):
         raise SettingsError(f"{path.name}: allowed is a mapping of keys, seen a {type(content).__name__}")
     try:
-        return checked(content, own)
+        return checked(content, sources)
     except SettingsError as error:
         raise SettingsError(f"{path.name}:\n{error}") from None
 
 
-def checked(content: Mapping[str, Any], own: Iterable[OwnRules] = ()) -> Config:
-    """The rules from what funnelhouse.yml holds; the parts that are a source's `own` are checked by the source's kind.
+def checked(content: Mapping[str, Any], sources: Collection[Source] = ()) -> Config:
+    """The rules from what funnelhouse.yml holds; the parts that are a source's own are checked by the source's kind.
 
     Raises SettingsError with all that is wrong in either.
     """
     rest, parts, problems = copy.deepcopy(dict(content)), {}, []
-    for each in own:
+    for each in (source.rules for source in sources if source.rules):
         is_there, value = _taken_out(rest, each.key)
         try:
             parts[each.key] = TypeAdapter(each.kind).validate_python(value) if is_there else each.default
@@ -58,10 +58,22 @@ def checked(content: Mapping[str, Any], own: Iterable[OwnRules] = ()) -> Config:
         config = Config.model_validate(rest)
     except ValidationError as error:
         problems.insert(0, explained(error))
+    else:
+        if sources:
+            problems = [*config.know_crms(_crms_of(sources)), *problems]
     if problems:
         raise SettingsError("\n".join(problems))
     config._own.update(parts)
     return config
+
+
+def _crms_of(sources: Collection[Source]) -> dict[str, tuple[StageRule, ...]]:
+    """The CRMs by name, those that are but files last, each with what its values mean by default."""
+    crms = sorted((source for source in sources if source.is_crm), key=lambda source: (source.is_local, source.name))
+    return {
+        crm.name: tuple(StageRule.model_validate({"crm": crm.name, **each._asdict()}) for each in crm.stages)
+        for crm in crms
+    }
 
 
 def _taken_out(content: dict[str, Any], key: str) -> tuple[bool, Any]:

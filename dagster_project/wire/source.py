@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from dagster_project.wire.contract import Stream
 from dagster_project.wire.variables import SourceSettings, Variable, named, variables_of
@@ -21,6 +21,15 @@ class OwnRules:
     default: Any
 
 
+class StageMeaning(NamedTuple):
+    """A value of a CRM that means a stage of the funnel wherever nobody says otherwise (`crm.stages`)."""
+
+    value: str
+    stage: str
+    object: str = "contact"
+    pipeline: str | None = None
+
+
 @dataclass(frozen=True)
 class Source:
     """One source: a folder of `sources/` whose `__init__.py` has this as `SOURCE`.
@@ -31,6 +40,7 @@ class Source:
     * `creates`, `least_right`: what a person creates at the vendor, and the least right that it needs.
     * `switch`: how it is switched on where no variable does; `{stream}` is the stream that is wanted.
     * `rules`: its part of funnelhouse.yml.
+    * `stages`: of a CRM: which of its values mean which stage of the funnel before anybody says so.
     * `is_local`: nobody answers, all is read before the first page: its time limit is that of a listing.
     * `dear`: streams for which even a small question takes many calls; `doctor` leaves them out.
     """
@@ -44,6 +54,7 @@ class Source:
     least_right: str = ""
     switch: str = ""
     rules: OwnRules | None = None
+    stages: tuple[StageMeaning, ...] = ()
     is_local: bool = False
     dear: tuple[str, ...] = ()
     variables: tuple[Variable, ...] = field(init=False)
@@ -52,6 +63,10 @@ class Source:
         object.__setattr__(self, "variables", tuple(variables_of(self.settings)))
         if foreign := [stream.id for stream in self.streams if stream.source != self.name]:
             raise ValueError(f"source {self.name}: its stream {foreign[0]} says that it is another source's")
+
+    @property
+    def is_crm(self) -> bool:
+        return any(stream.domain == "crm" for stream in self.streams)
 
     @property
     def required(self) -> list[str]:

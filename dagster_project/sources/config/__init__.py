@@ -67,7 +67,7 @@ def _settings(settings: ConfigSettings) -> list[Row]:
             "web_truth": rules.web.truth,
             "web_own_domains": ",".join(rules.web.own_domains),
             "web_ignored_referrers": ",".join(rules.web.ignored_referrers),
-            "crm_truth": ",".join(rules.crm.truth),
+            "crm_truth": ",".join(rules.crm_truth),
             "crm_customer": rules.crm.customer,
             **{f"identity_{limit}": getattr(rules.identity, limit) for limit in IDENTITY_LIMITS},
             **{f"naming_{parameter}": getattr(rules.channels.naming, parameter) for parameter in NAMED},
@@ -97,7 +97,7 @@ def _stage_window(transition: str) -> str:
 def _stage_map(settings: ConfigSettings) -> list[Row]:
     return [
         {"crm": r.crm, "object": r.object, "pipeline": r.pipeline, "stage_value": r.value, "stage": r.stage}
-        for r in settings.config.crm.stage_rules()
+        for r in settings.config.stage_rules()
     ]
 
 

@@ -38,7 +38,7 @@ from dagster_project.sources.hubspot.settings import RULES, HubspotProperties, H
 from dagster_project.wire.columns import to_table
 from dagster_project.wire.contract import DriftError, Page, Stream, Tally, Window
 from dagster_project.wire.json_cells import UNREADABLE, instant
-from dagster_project.wire.source import Source
+from dagster_project.wire.source import Source, StageMeaning
 
 # Search shows a change only after a while (connectors in the field trail it by an hour), so a day that was
 # read just after its midnight may lack its last changes: the trailing days are read again. A day counts as
@@ -315,6 +315,15 @@ FORM_SUBMISSIONS = _stream(
 )
 STREAMS = (CONTACTS, DEALS, OWNERS, PIPELINES, FORMS, FORM_SUBMISSIONS)
 
+# A lifecycle's own words. A portal may have stages of its own beside them: `crm.stages`. Nothing of it means SAL.
+LIFECYCLE = (
+    StageMeaning("lead", "lead"),
+    StageMeaning("marketingqualifiedlead", "mql"),
+    StageMeaning("salesqualifiedlead", "sql"),
+    StageMeaning("opportunity", "opportunity"),
+    StageMeaning("customer", "won"),
+)
+
 SOURCE = Source(
     name=NAME,
     title="HubSpot CRM",
@@ -324,5 +333,6 @@ SOURCE = Source(
     creates="a private app (Settings > Integrations > Private Apps)",
     least_right="scopes crm.objects.{contacts,deals,companies,owners}.read, forms",
     rules=RULES,
+    stages=LIFECYCLE,
     dear=(FORM_SUBMISSIONS.name,),  # a call for each form there is
 )
