@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import yaml
 from dagster_project import kpis
 from dagster_project.cli import app
 from dagster_project.reading.pages import anchor, generated, part_of
+from dagster_project.reading.raw_tables import sources_yml
 from dagster_project.rules import Config
 from dagster_project.settings import load_rules, load_settings, rules_of, variable_names
 from dagster_project.sources import all_sources, all_streams
@@ -58,13 +60,29 @@ def test_the_shipped_rules_are_the_defaults_and_show_every_key() -> None:
 
 
 def test_generated_pages_are_up_to_date(semantic_manifest: Path) -> None:
-    """After a change of a description, a metric, a file stream or a source's settings: `make docs`."""
+    """After a change of a description, a metric, a stream's columns or a source's settings: `make docs`."""
     stale = [
         path.name
         for path, text in generated(PROJECT / "docs", semantic_manifest).items()
         if path.read_text(encoding="utf-8") != text
     ]
     assert stale == []
+
+
+def test_what_a_source_says_of_its_columns_is_said_of_columns_that_it_has() -> None:
+    unknown = []
+    for source in all_sources().values():
+        columns = {name for stream in source.streams for name in (*stream.schema.names, "_extracted_at", "day")}
+        of_streams = {f"{stream.name}.{name}" for stream in source.streams for name in stream.schema.names}
+        unknown += [f"{source.name}: {name}" for name in source.columns if name not in columns | of_streams]
+    assert unknown == []
+
+
+def test_a_column_that_nothing_is_said_of_is_named() -> None:
+    source = all_sources()["fx"]
+    known = {name: said for name, said in source.columns.items() if name != "rate"}
+    with pytest.raises(KeyError, match="fx/rates: nothing says what the column rate holds"):
+        sources_yml(replace(source, columns=known))
 
 
 def test_the_columns_of_the_file_streams_are_those_that_may_be_mapped() -> None:

@@ -6,6 +6,7 @@ says so in its metadata and in a failed `was_read` check, and the last step (def
 
 from collections.abc import Iterator, Mapping
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ from dagster_project.defs.metadata import DATA_TEAM, fields_of, made_by
 from dagster_project.defs.resources import Installation, Reporter
 from dagster_project.defs.shared import BACKFILL_TAG, DAILY, MODE_TAG, SHRINK_TAG, SOURCES_TAG, window_of
 from dagster_project.raw import index as raw_index
-from dagster_project.sources import all_streams
+from dagster_project.reading.raw_tables import said_of
+from dagster_project.sources import all_sources, all_streams
 from dagster_project.warehouse.locks import warehouse_lock
 from dagster_project.wire import Stream, Window
 
@@ -37,7 +39,7 @@ def _spec(stream: Stream) -> dg.AssetSpec:
         owners=[DATA_TEAM],
         tags={"source": stream.source, "kind": stream.kind},
         metadata={
-            **fields_of(stream.schema),
+            **fields_of(stream.schema, partial(said_of, all_sources()[stream.source], stream)),
             **made_by(Path(sources.__file__).parent / stream.source / "__init__.py", f"the source {stream.source}"),
             "key": ", ".join(stream.key),
             "kind": stream.kind,

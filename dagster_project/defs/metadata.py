@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +22,9 @@ def column_schema(columns: Iterable[tuple[str, str, str]]) -> dict[str, Any]:
     return {"dagster/column_schema": table}
 
 
-def fields_of(schema: pa.Schema) -> dict[str, Any]:
-    """The columns of a Parquet table, in Arrow's types."""
-    return column_schema((field.name, str(field.type), "") for field in schema)
+def fields_of(schema: pa.Schema, said_of: Callable[[str], str] = lambda _: "") -> dict[str, Any]:
+    """The columns of a Parquet table, in Arrow's types, with what they hold where somebody says so."""
+    return column_schema((field.name, str(field.type), said_of(field.name)) for field in schema)
 
 
 def made_by(module: str | Path, what: str) -> dict[str, Any]:

@@ -1,5 +1,5 @@
 """The generated pages of docs/: every table with its columns, every KPI, the columns of the file streams, the settings of
-sources. `make docs`.
+sources; and what dbt knows of the raw zone's tables. `make docs`.
 
 A page, or the part of a page between two marks, is text made from what the code itself reads; a test compares them.
 """
@@ -15,6 +15,8 @@ from pathlib import Path
 from dagster_project import kpis
 from dagster_project.kpis.catalogue import Kpi
 from dagster_project.reading.documents import env_example, table_of_sources
+from dagster_project.reading.raw_tables import sources_yml
+from dagster_project.sources import all_sources
 from dagster_project.sources.files.streams import as_markdown as columns_of_files
 
 FACTS = "kpi.fct_kpi_daily to yearly"
@@ -118,7 +120,14 @@ def generated(docs: Path, target: Path) -> dict[Path, str]:
         docs / "tables.md": tables_page(target),
         docs / "kpis.md": kpis_page(target),
         files: with_part(files.read_text(encoding="utf-8"), "columns", columns_of_files()),
+        **raw_tables(docs.parent / "dbt_project" / "models" / "staging"),
     }
+
+
+def raw_tables(staging: Path) -> dict[Path, str]:
+    """dbt's `_<name>__sources.yml` of every source that says what its columns hold."""
+    described = [source for source in all_sources().values() if source.columns]
+    return {staging / source.name / f"_{source.name}__sources.yml": sources_yml(source) for source in described}
 
 
 if __name__ == "__main__":

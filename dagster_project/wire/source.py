@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -38,6 +39,8 @@ class Source:
     * `gives`: what it gives, in the README's words.
     * `settings`: its variables; those without a default switch it on.
     * `creates`, `least_right`: what a person creates at the vendor, and the least right that it needs.
+    * `about`, `columns`: what it and its columns hold, for dbt's `_sources.yml`, which is generated: a text by column, or by
+      `stream.column` where one stream means something else by it.
     * `switch`: how it is switched on where no variable does; `{stream}` is the stream that is wanted.
     * `rules`: its part of funnelhouse.yml.
     * `stages`: of a CRM: which of its values mean which stage of the funnel before anybody says so.
@@ -52,6 +55,8 @@ class Source:
     streams: tuple[Stream, ...]
     creates: str = ""
     least_right: str = ""
+    about: str = ""
+    columns: Mapping[str, str] = field(default_factory=dict)
     switch: str = ""
     rules: OwnRules | None = None
     stages: tuple[StageMeaning, ...] = ()

@@ -17,6 +17,7 @@ import pyarrow as pa
 from dagster_project.channel_names import spelled
 from dagster_project.rules import Config
 from dagster_project.rules.kinds import CONVERSIONS, GRAINS, TRANSITIONS
+from dagster_project.sources.config.descriptions import ABOUT, COLUMNS
 from dagster_project.wire.contract import Page, Part, Stream, Tally, schema
 from dagster_project.wire.ledger import COST_LINES, TARGETS
 from dagster_project.wire.source import Source
@@ -373,5 +374,7 @@ SOURCE = Source(
     gives="the rules of funnelhouse.yml as small tables; always on",
     settings=ConfigSettings,
     streams=STREAMS,
+    about=ABOUT,
+    columns=COLUMNS,
     is_local=True,
 )

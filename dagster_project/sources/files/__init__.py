@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from dagster_project.sources.files.coverage import Coverage, joined_parts
+from dagster_project.sources.files.descriptions import ABOUT, COLUMNS
 from dagster_project.sources.files.drops import DropFile, content_digest, list_drops
 from dagster_project.sources.files.mappings import FileMapping
 from dagster_project.sources.files.merging import Remade, merged, refunds_apart, without_sums
@@ -185,6 +186,8 @@ SOURCE = Source(
     gives="any export, see below",
     settings=FilesSettings,
     streams=STREAMS,
+    about=ABOUT,
+    columns=COLUMNS,
     switch="an entry under `files:` with `stream: {stream}`",
     rules=RULES,
     is_local=True,

@@ -21,6 +21,7 @@ from xml.etree import ElementTree
 import pyarrow as pa
 import requests
 
+from dagster_project.sources.fx.descriptions import ABOUT, COLUMNS
 from dagster_project.wire.columns import to_table
 from dagster_project.wire.contract import ConfigError, DriftError, Page, Stream, Tally, VendorError, Window, schema
 from dagster_project.wire.http import Http, Json, Verdict, start_of
@@ -267,5 +268,7 @@ SOURCE = Source(
     gives="reference rates; on unless `exchange_rates.providers` in funnelhouse.yml is empty or only `file`",
     settings=FxSettings,
     streams=STREAMS,
+    about=ABOUT,
+    columns=COLUMNS,
     switch="`exchange_rates: {{providers: [ecb]}}` in funnelhouse.yml",
 )

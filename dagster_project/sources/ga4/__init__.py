@@ -14,6 +14,7 @@ from typing import Literal, get_args
 
 import pyarrow as pa
 
+from dagster_project.sources.ga4.descriptions import ABOUT, COLUMNS
 from dagster_project.sources.ga4.question import DATE_RANGES, PAGE_ROWS, SOURCE_MEDIUM, Question
 from dagster_project.sources.ga4.settings import Ga4Settings
 from dagster_project.wire.contract import Page, Period, Stream, Tally, Window, schema
@@ -249,6 +250,8 @@ SOURCE = Source(
     gives="traffic, key events, unique visitors at each grain, sessions by client id",
     settings=Ga4Settings,
     streams=STREAMS,
+    about=ABOUT,
+    columns=COLUMNS,
     creates="a service account with a JSON key (Google Cloud console), added under Admin > Property access management",
     least_right="Viewer of the property",
 )

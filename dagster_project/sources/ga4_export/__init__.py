@@ -20,6 +20,7 @@ from dagster_project.sources.files.drops import UNREADABLE, DropFile, drift, lis
 from dagster_project.sources.files.mappings import FileMapping
 from dagster_project.sources.files.overlaps import FILE, Gathered, copy_numbers, joined
 from dagster_project.sources.files.settings import FilesSettings
+from dagster_project.sources.ga4_export.descriptions import ABOUT, COLUMNS
 from dagster_project.sources.ga4_export.files import PARAMETERS, nested_rows
 from dagster_project.wire.contract import Page, Stream, Tally, schema
 from dagster_project.wire.identity import hash_user_id
@@ -306,6 +307,8 @@ SOURCE = Source(
     gives="events as GA4 exports them, as files: sessions, visitors, key events, touches",
     settings=ExportSettings,
     streams=STREAMS,
+    about=ABOUT,
+    columns=COLUMNS,
     switch="an entry under `files:` with `stream: ga4_export`",
     is_local=True,
 )

@@ -21,6 +21,7 @@ import pyarrow.compute as pc
 
 from dagster_project.sources.google_ads.api import SOURCE as NAME
 from dagster_project.sources.google_ads.api import Account, AccountOff, GoogleAds
+from dagster_project.sources.google_ads.descriptions import ABOUT, COLUMNS
 from dagster_project.sources.google_ads.reports import AD_PERFORMANCE, CAMPAIGN_PERFORMANCE, CLICKS, Report
 from dagster_project.sources.google_ads.rows import Odd, to_table
 from dagster_project.sources.google_ads.settings import GoogleAdsSettings
@@ -203,6 +204,8 @@ SOURCE = Source(
     gives="campaigns and ads by day, clicks (gclid)",
     settings=GoogleAdsSettings,
     streams=STREAMS,
+    about=ABOUT,
+    columns=COLUMNS,
     creates="an OAuth client (Google Cloud console) and a refresh token of a user of the account",
     least_right="Read only on the account; scope https://www.googleapis.com/auth/adwords",
 )

@@ -23,6 +23,7 @@ from dagster_project.sources.hubspot.answers import SOURCE as NAME
 from dagster_project.sources.hubspot.answers import FormTypeNotAllowed, NotFound, Record
 from dagster_project.sources.hubspot.api import Account, HubSpot, in_chunks
 from dagster_project.sources.hubspot.asked import Asked, contact_properties, deal_properties
+from dagster_project.sources.hubspot.descriptions import ABOUT, COLUMNS
 from dagster_project.sources.hubspot.lists import form_row, owner_row, pipeline_rows, submission_row
 from dagster_project.sources.hubspot.rows import contacts_table, deals_table, version_moment
 from dagster_project.sources.hubspot.schemas import (
@@ -330,6 +331,8 @@ SOURCE = Source(
     gives="contacts and deals with stage history, owners, pipelines, forms and submissions; archived and merged records",
     settings=HubspotSettings,
     streams=STREAMS,
+    about=ABOUT,
+    columns=COLUMNS,
     creates="a private app (Settings > Integrations > Private Apps)",
     least_right="scopes crm.objects.{contacts,deals,companies,owners}.read, forms",
     rules=RULES,

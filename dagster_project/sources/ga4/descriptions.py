@@ -1,0 +1,47 @@
+"""What the columns of Google Analytics Data API hold: `column` of any stream, `stream.column` where one stream means something else."""
+
+ABOUT = (
+    'Google Analytics 4, Data API reports. Text and numbers as GA4 gives them, "(not set)" included; '
+    "days in the property time zone."
+)
+COLUMNS = {
+    "date": "Report day in the property's time zone.",
+    "sessionSource": "Source of the session as GA4 resolved it.",
+    "sessionMedium": "Medium of the session as GA4 resolved it.",
+    "sessionCampaignName": "Campaign of the session as GA4 resolved it.",
+    "sessionManualTerm": "utm_term.",
+    "sessionManualAdContent": "utm_content.",
+    "landingPage": "Path of the first page, without query.",
+    "key_events.landingPage": "Path of the session's first page.",
+    "deviceCategory": "desktop, mobile, tablet, smart tv.",
+    "countryId": "ISO 3166 alpha-2.",
+    "sessions": "Sessions.",
+    "key_events.sessions": "Sessions with the event.",
+    "sessions.sessions": "Sessions that began in this minute.",
+    "engagedSessions": "Sessions over 10 seconds, with a key event, or with two or more page views.",
+    "sessions.engagedSessions": "Of these, engaged.",
+    "newUsers": "First-time users.",
+    "keyEvents": "Key events, all names together.",
+    "key_events.keyEvents": "Key events of this name.",
+    "sessions.keyEvents": "Key events of these sessions.",
+    "screenPageViews": "Page and screen views.",
+    "userEngagementDuration": "Foreground time, seconds.",
+    "sessionKeyEventRate": "Share of sessions with a key event, 0..1.",
+    "account_id": "GA4 property id.",
+    "sessionCampaignId": "Campaign id (utm_id, or the ad platform's id).",
+    "sessionDefaultChannelGroup": "GA4's default channel group.",
+    "eventName": "Name of the key event (the goal).",
+    "totalUsers": "Unique users.",
+    "key_events.totalUsers": "Users with the event; not additive.",
+    "period_start": "First day of the day.",
+    "visitors_week.period_start": "First day of the week.",
+    "visitors_month.period_start": "First day of the month.",
+    "visitors_quarter.period_start": "First day of the quarter.",
+    "visitors_year.period_start": "First day of the year.",
+    "dimension": "total, source, medium, campaign, device, country or landing_page.",
+    "member": "The vendor's value of the dimension; 'all' for total.",
+    "activeUsers": "Unique users with an engaged session.",
+    "dateHourMinute": "Minute of the session start in the property's time zone.",
+    "clientId": "Client id from the registered custom dimension.",
+    "landingPagePlusQueryString": "First page with its query.",
+}
