@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
+from dagster_project.wire.contract import Stream, Tally
 from tests.support.house import House
 
 # mart -> the columns that say the same whichever system was read; keys and ids are renamed to the company's own
@@ -25,12 +27,12 @@ Names = Mapping[str, Mapping[str, str]]  # people, deals -> key in this system -
 
 
 def funnel_facts(
-    house: House, names: Names, *, without: Mapping[str, Sequence[str]] | None = None
+    house: House, names: Names, *, without: Mapping[str, Sequence[str]] | None = None, whole_seconds: bool = False
 ) -> dict[str, list[tuple[Any, ...]]]:
     """The rows of the four funnel marts, sorted, their keys as the company's own ids.
 
     `without`: mart -> columns in which the systems that are compared differ; a test says why. A key that `names` does
-    not have stays as it is, and so shows.
+    not have stays as it is, and so shows. `whole_seconds`: one of the systems knows moments no better.
     """
     facts = {}
     for mart, columns in COLUMNS.items():
@@ -38,10 +40,30 @@ def funnel_facts(
         renamed: list[Callable[[Any], Any]] = [_renamer(names.get(_KEYS.get(column, ""), {})) for column in kept]
         rows = house.rows(f"select {', '.join(kept)} from marts.{mart}")
         facts[mart] = sorted(
-            (tuple(change(value) for change, value in zip(renamed, row, strict=True)) for row in rows), key=repr
+            (
+                tuple(
+                    _whole(change(value)) if whole_seconds else change(value)
+                    for change, value in zip(renamed, row, strict=True)
+                )
+                for row in rows
+            ),
+            key=repr,
         )
     return facts
 
 
 def _renamer(names: Mapping[str, str]) -> Callable[[Any], Any]:
     return lambda value: names.get(value, value) if isinstance(value, str) else value
+
+
+def _whole(value: Any) -> Any:
+    return value.replace(microsecond=0) if isinstance(value, datetime) else value
+
+
+def read_into(house: House, settings: Any, streams: Iterable[Stream]) -> Tally:
+    """Everything that a source lists into the house, and the source switched on."""
+    tally = Tally()
+    for stream in streams:
+        assert stream.sweep
+        house.take(stream, stream.sweep(settings, tally))
+    return tally

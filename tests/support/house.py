@@ -158,6 +158,11 @@ class House:
         else:
             self.zone.replace_days(stream, list(days), [page], extracted_at=self._moment(), checked_on=self.today)
 
+    def take(self, stream: Stream, pages: Iterable[Page]) -> None:
+        """Make the stream hold exactly what a source gave, and switch it on."""
+        self.on.add(stream.source)
+        self._replace_all(stream, pages)
+
     def switch_off(self, source: str) -> None:
         self.on.discard(source)
 
