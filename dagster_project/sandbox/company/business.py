@@ -120,7 +120,7 @@ SELF_REPORTED_SINCE_MS = ms("2026-03-02T08:00")
 ANSWERS = {
     "ads": ("Google", "google", "Google Anzeige", "googled you", "Google Ads", "Suchmaschine"),
     "organic": ("Google", "gegoogelt bei Google", "google search", "Suchmaschine", "Bing", "Internet", "ChatGPT"),
-    "meta_ads": ("Instagram", "insta", "Facebook Werbung", "Facebook", "an Instagram ad"),
+    "social_ads": ("Instagram", "insta", "Facebook Werbung", "Facebook", "an Instagram ad"),
     "social": ("LinkedIn", "linked in", "Instagram", "youtube"),
     "referral": ("Artikel im Netz", "blog", "review site", "Empfehlung"),
     "ai_assistant": ("ChatGPT", "chat gpt", "Perplexity"),
@@ -137,7 +137,7 @@ QUALITY = {
     "organic": 1.05,
     "referral": 1.15,
     "ai_assistant": 1.15,
-    "meta_ads": 0.62,
+    "social_ads": 0.62,
     "social": 0.7,
     "affiliate": 0.7,
 }

@@ -16,9 +16,9 @@ AI_ASSISTANT_SINCE = "2026-05-13"
 
 KINDS = (
     "ads",  # first: its sessions come from the clicks of `ads`
-    "microsoft_ads",
-    "meta_ads",
-    "linkedin_ads",
+    "second_search_ads",
+    "social_ads",
+    "professional_ads",
     "organic",
     "direct",
     "social",
@@ -66,14 +66,14 @@ VARIANTS = (
     Variant("ads", 0.02, "", _GOOGLE, "gbraid"),
     # Microsoft Ads
     Variant(
-        "microsoft_ads",
+        "second_search_ads",
         0.8,
         "utm_source=bing&utm_medium=cpc&utm_campaign=Marke%20DE",
         "https://www.bing.com/",
         "msclkid",
     ),
     Variant(
-        "microsoft_ads",
+        "second_search_ads",
         0.2,
         "utm_source=Bing&utm_medium=CPC&utm_campaign=Marke+DE",
         "https://www.bing.com/",
@@ -81,58 +81,58 @@ VARIANTS = (
     ),
     # Meta: upper case, a typo, Cyrillic, Cyrillic encoded twice, a macro nobody filled in, no tags at all
     Variant(
-        "meta_ads",
+        "social_ads",
         0.50,
         "utm_source=facebook&utm_medium=paid_social&utm_campaign=till_{month}&utm_content=carousel_a",
         _FACEBOOK,
         "fbclid",
     ),
     Variant(
-        "meta_ads",
+        "social_ads",
         0.15,
         "utm_source=Facebook&utm_medium=Paid_Social&utm_campaign=TILL_{month}",
         _FACEBOOK,
         "fbclid",
     ),
     Variant(
-        "meta_ads",
+        "social_ads",
         0.09,
         "utm_source=face%20book&utm_medium=paid_social&utm_campaign=till_{month}",
         "",
         "fbclid",
     ),
     Variant(
-        "meta_ads",
+        "social_ads",
         0.08,
         "utm_source=ig&utm_medium=paidsocial&utm_campaign=%D0%BA%D0%B0%D1%81%D1%81%D0%B0",
         "",
         "fbclid",
     ),
     Variant(
-        "meta_ads",
+        "social_ads",
         0.05,
         "utm_source=ig&utm_medium=paidsocial&utm_campaign=%25D0%25BA%25D0%25B0%25D1%2581%25D1%2581%25D0%25B0",
         "",
         "fbclid",
     ),
     Variant(
-        "meta_ads",
+        "social_ads",
         0.06,
         "utm_source=facebook&utm_medium=paid_social&utm_campaign={{campaign.name}}",
         _FACEBOOK,
         "fbclid",
     ),
-    Variant("meta_ads", 0.07, "", "https://m.facebook.com/", "fbclid"),
+    Variant("social_ads", 0.07, "", "https://m.facebook.com/", "fbclid"),
     # LinkedIn
     Variant(
-        "linkedin_ads",
+        "professional_ads",
         0.75,
         "utm_source=linkedin&utm_medium=paid_social&utm_campaign=founders_dach",
         "",
         "li_fat_id",
     ),
     Variant(
-        "linkedin_ads",
+        "professional_ads",
         0.25,
         "utm_source=LinkedIn&utm_medium=cpc&utm_campaign=Founders%20DACH",
         "",

@@ -58,9 +58,9 @@ _READ = (0.12, 0.06, 0.62, 0.03, 0.15, 0.02)
 
 HABITS = {
     "ads": Habit(0, 0.22, 0.018, 0.56, 0.42, _ADS),
-    "microsoft_ads": Habit(5, 0.10, 0.020, 0.58, 0.18, _ADS),
-    "meta_ads": Habit(12, 0.10, 0.007, 0.38, 0.82, _ADS),
-    "linkedin_ads": Habit(4, 0.14, 0.018, 0.48, 0.52, _ADS),
+    "second_search_ads": Habit(5, 0.10, 0.020, 0.58, 0.18, _ADS),
+    "social_ads": Habit(12, 0.10, 0.007, 0.38, 0.82, _ADS),
+    "professional_ads": Habit(4, 0.14, 0.018, 0.48, 0.52, _ADS),
     "organic": Habit(62, 0.30, 0.011, 0.62, 0.38, _READ),
     "direct": Habit(40, 0.70, 0.012, 0.60, 0.30, _ANY),
     "social": Habit(10, 0.25, 0.005, 0.44, 0.72, _READ),
