@@ -37,4 +37,4 @@ def test_lines_reach_the_costs_and_an_open_month_is_not_whole(house: House) -> N
     assert house.rows(
         "select is_extracted, min(date_day), max(date_day) from intermediate.int_source_days "
         "where source = 'google_sheets' and subject = 'cost' and has_begun group by all order by 2"
-    ) == [(True, date(2026, 2, 1), date(2026, 2, 28)), (False, date(2026, 3, 1), date(2026, 3, 31))]
+    ) == [(True, date(2026, 2, 1), date(2026, 2, 28))]
