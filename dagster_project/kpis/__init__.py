@@ -18,8 +18,8 @@ from dagster_project.kpis.periods import GRAINS
 
 # what the semantic models read, and with it what the KPI tables depend on
 MARTS = (
-    "dim_campaign", "dim_channel", "dim_date", "dim_landing_page", "dim_sales_rep", "fct_attribution", "fct_costs",
-    "fct_lead_stages", "fct_leads", "fct_opportunities", "fct_orders", "fct_web_traffic", "fct_web_visitors",
+    "dim_campaign", "dim_channel", "dim_date", "dim_landing_page", "dim_sales_rep", "fct_ad_performance", "fct_attribution",
+    "fct_costs", "fct_lead_stages", "fct_leads", "fct_opportunities", "fct_orders", "fct_web_traffic", "fct_web_visitors",
 )  # fmt: skip
 
 __all__ = [

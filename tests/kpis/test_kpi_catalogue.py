@@ -18,6 +18,7 @@ SHIPPED = {
     "mqls", "sals", "sqls", "opportunities", "stage_conversion_rate", "lead_to_customer_rate", "win_rate", "sales_cycle_days",
     "revenue", "new_customers", "aov", "marketing_spend", "marketing_spend_loaded", "cpl", "cpl_loaded", "cac_media", "cac_loaded",
     "roas", "roi_revenue", "romi", "mer", "drr", "cpmql", "cpsql", "cost_per_opportunity", "revenue_per_customer",
+    "impressions", "clicks", "ctr", "cpc", "cpm", "platform_cpa", "platform_roas",
 }  # fmt: skip
 
 
@@ -36,6 +37,13 @@ def test_the_catalogue_agrees_with_the_reference(manifest: Path, shared_dir: Pat
         "cac_media_accrual": {**expected["cac_media"], "tier": "extended"},
     }
     expected |= seen_twice
+    # what every ad platform shows is in no catalogue of the reference: its direction is common knowledge
+    for kpi_id, unit, direction in [
+        ("impressions", "count", "higher"), ("clicks", "count", "higher"), ("ctr", "%", "higher"), ("cpc", "money", "lower"),
+        ("cpm", "money", "lower"), ("platform_cpa", "money", "lower"), ("platform_roas", "x", "higher"),
+    ]:  # fmt: skip
+        timing = "lagging" if kpi_id == "platform_roas" else "leading"
+        expected[kpi_id] = {"direction": direction, "leading_lagging": timing, "tier": "extended", "unit": unit, "owner": "marketing"}
     for kpi_id, kpi in catalogue.kpis.items():
         row = expected[kpi_id]
         assert kpi.direction == row["direction"], kpi_id

@@ -136,6 +136,9 @@ def test_columns_that_no_source_maps_are_no_data(warehouse: Warehouse, covered: 
         "deals.creation": ["opportunities", "cost_per_opportunity"],
         "deals.close": ["win_rate", "sales_cycle_days"],
         "orders.amount": ["revenue", "aov", "revenue_per_customer", "mer", "roas", "roi_revenue", "romi", "drr"],
+        "media.impressions": ["impressions", "cpm"],
+        "media.clicks": ["clicks", "cpc"],
+        "media.conversions": [],
         "cost": ["marketing_spend_loaded", "cpl_loaded", "cac_loaded"],
     }
     for stream, subjects in USUAL.items():

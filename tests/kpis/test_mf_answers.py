@@ -34,6 +34,7 @@ MODEL = "last"  # the default one
 CUTS = {  # how a dimension of the tables is asked for
     "total": [],
     "channel": ["channel"],
+    "platform": ["platform"],
     "stage": ["stage"],
     "stage | channel": ["stage", "channel"],
 }

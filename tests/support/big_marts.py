@@ -91,6 +91,15 @@ def big_warehouse(
     )
     connection.execute(
         """
+        insert into marts.fct_ad_performance by name
+        select date_day, platform, channel, source, medium, campaign_key, cast(100 * amount as bigint) as impressions,
+            cast(amount as bigint) as clicks, amount as cost, is_rate_missing, amount / 10 as platform_conversions,
+            2 * amount as platform_conversions_value_native, 2 * amount as platform_conversions_value
+        from marts.fct_costs
+        """
+    )
+    connection.execute(
+        """
         insert into marts.fct_web_visitors by name
         select 'day' as grain, date_day as period_start, 'total' as dimension, 'all' as member, sum(sessions) as unique_visitors, 'ok' as quality
         from marts.fct_web_traffic group by all

@@ -60,6 +60,10 @@ TABLES = {
         f"date_day date, platform varchar, cost_type varchar, motion varchar, {CUTS}, amount decimal(24, 6), "
         "acquisition_amount decimal(24, 6), is_rate_missing boolean, is_revenue_read boolean"
     ),
+    "marts.fct_ad_performance": (
+        f"date_day date, platform varchar, {CUTS}, impressions bigint, clicks bigint, cost decimal(24, 6), is_rate_missing boolean, "
+        "platform_conversions decimal(24, 6), platform_conversions_value_native decimal(24, 6), platform_conversions_value decimal(24, 6)"
+    ),
     "marts.fct_attribution": (
         f"conversion_type varchar, conversion_id varchar, model varchar, is_default_model boolean, is_amount_known boolean, {CUTS}, motion varchar, "
         "touch_date date, conversion_date date, credit decimal(18, 12), revenue decimal(24, 6), gross_margin decimal(24, 6), is_new_customer boolean, "
@@ -79,7 +83,7 @@ USUAL = {
     "ga4/visitors_day": ("visitors",),
     "hubspot/contacts": ("leads", "mql", "sal", "sql", "won"),
     "hubspot/deals": ("deals", "deals.creation", "deals.close", "orders", "orders.amount"),
-    "google_ads/campaign_performance": ("media", "cost"),
+    "google_ads/campaign_performance": ("media", "cost", "media.impressions", "media.clicks", "media.conversions"),
     "config/ledger": ("media", "cost"),
     "fx/rates": ("rates",),
 }
@@ -93,6 +97,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "marts.fct_lead_stages": {"converted_within_window": False, "conversion_window_days": 30},
     "marts.fct_orders": {"kind": "order", "is_amount_known": True, "is_rate_missing": False, "is_new_customer": False},
     "marts.fct_costs": {"cost_type": "media", "motion": "outbound", "is_rate_missing": False},
+    "marts.fct_ad_performance": {"is_rate_missing": False},
     "marts.fct_attribution": {
         "conversion_type": "order", "model": "last", "is_default_model": True, "is_amount_known": True, "credit": 1.0, "is_new_customer": False,
         "is_rate_missing": False, "motion": "inbound",

@@ -24,7 +24,7 @@ def odd_world(seed: int, *, sal: bool) -> Warehouse:
         warehouse.extract("hubspot/contacts", FIRST_DAY, TODAY)
     for month in range(1, 10):
         moods = {
-            kind: draw.choice(("none", "there", "there", "odd")) for kind in ("web", "crm", "deals", "orders", "costs")
+            kind: draw.choice(("none", "there", "there", "odd")) for kind in _FILL
         }
         if month == 2 + seed % 3:
             moods = dict.fromkeys(moods, "none")  # a month in which nothing at all was there
@@ -130,6 +130,25 @@ def _costs(warehouse: Warehouse, draw: random.Random, month: int, odd: bool) -> 
     )
 
 
+def _ads(warehouse: Warehouse, draw: random.Random, month: int, odd: bool) -> None:
+    why = draw.choice(("no rate", "zero", "not shown", "no clicks", "no conversions")) if odd else ""
+    amount = {"no rate": None, "zero": 0}.get(why, draw.randint(1, 300))
+    value = None if why in ("no rate", "no conversions") else draw.randint(0, 900)
+    warehouse.add(
+        "marts.fct_ad_performance",
+        date_day=_day(draw, month),
+        channel=draw.choice(CHANNELS[:2]),
+        platform=draw.choice(("google_ads", "meta_ads")),
+        impressions=None if why == "not shown" else draw.randint(0, 500),
+        clicks=None if why == "no clicks" else draw.randint(0, 50),
+        cost=amount,
+        is_rate_missing=why == "no rate",
+        platform_conversions=None if why == "no conversions" else draw.randint(0, 3),
+        platform_conversions_value_native=draw.randint(1, 900) if why == "no rate" else value,
+        platform_conversions_value=value,
+    )
+
+
 def _count_visitors(warehouse: Warehouse, draw: random.Random) -> None:
     """Counts of January to September less one month, and of the year, in total and by channel."""
     uncounted = draw.randint(1, 9)
@@ -147,4 +166,4 @@ def _count_visitors(warehouse: Warehouse, draw: random.Random) -> None:
             )
 
 
-_FILL = {"web": _web, "crm": _crm, "deals": _deals, "orders": _orders, "costs": _costs}
+_FILL = {"web": _web, "crm": _crm, "deals": _deals, "orders": _orders, "costs": _costs, "ads": _ads}

@@ -19,7 +19,7 @@ LAST, DAYS = date(2026, 11, 30), 460  # more than a year and a quarter: periods 
 DAY_OF = {
     "fct_web_traffic": "date_day", "fct_web_visitors": "period_start", "fct_leads": "lead_date",
     "fct_lead_stages": "reached_date", "fct_opportunities": "created_date", "fct_orders": "order_date",
-    "fct_costs": "date_day", "fct_attribution": "conversion_date",
+    "fct_costs": "date_day", "fct_attribution": "conversion_date", "fct_ad_performance": "date_day",
 }  # fmt: skip
 MARTS_OF = {  # by the stream that brings their rows; the others bring none
     **dict.fromkeys(USUAL, ()),
@@ -27,7 +27,7 @@ MARTS_OF = {  # by the stream that brings their rows; the others bring none
     "ga4/visitors_day": ("fct_web_visitors",),
     "hubspot/contacts": ("fct_leads", "fct_lead_stages"),
     "hubspot/deals": ("fct_opportunities", "fct_orders", "fct_attribution"),
-    "google_ads/campaign_performance": ("fct_costs",),
+    "google_ads/campaign_performance": ("fct_costs", "fct_ad_performance"),
 }
 CUTS_OF = {
     "fct_web_traffic": ("channel", "source", "device", "country"),
@@ -38,6 +38,7 @@ CUTS_OF = {
     "fct_orders": ("product", "country"),
     "fct_costs": ("channel", "platform", "campaign_key"),
     "fct_attribution": ("channel", "campaign_key", "model"),
+    "fct_ad_performance": ("channel", "platform", "campaign_key"),
 }
 CHANNELS = ("Organic Search", "Direct", "Paid Search", "Email")
 
@@ -152,6 +153,7 @@ class World:
         values = {
             "fct_web_traffic": f"{worth} as sessions, {worth // 2} as engaged_sessions",
             "fct_costs": f"{worth} as amount, {worth} as acquisition_amount, {worth % 3 == 0} as is_rate_missing",
+            "fct_ad_performance": f"{9 * worth} as impressions, {worth} as clicks, {worth} as cost, {worth % 3 == 0} as is_rate_missing",
             "fct_orders": f"{worth} as amount, m.member || n as order_id, m.member as customer_id, {worth % 2 == 0} as is_new_customer, "
             f"{worth % 3 == 0} as is_rate_missing, {worth % 5 != 0} as is_amount_known",
             "fct_leads": f"{worth % 2 == 0} as is_customer",

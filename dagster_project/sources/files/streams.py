@@ -310,7 +310,7 @@ FILE_STREAMS: dict[str, FileStream] = {
             decisive=("end_date",),
             required=("date", "cost"),
             settles_after_days=3,  # as Google Ads: cost and clicks still move for three days
-            feeds={"media": (), "cost": ()},
+            feeds={"media": (), "cost": (), "media.impressions": ("impressions",), "media.clicks": ("clicks",)},
         ),
         FileStream(
             "sessions",

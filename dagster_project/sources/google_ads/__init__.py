@@ -170,7 +170,7 @@ STREAMS: tuple[Stream, ...] = (
         final_after_days=FINAL_AFTER_DAYS,
         additive=True,
         earliest=earliest_daily,
-        feeds=("media", "cost"),
+        feeds=("media", "cost", "media.impressions", "media.clicks", "media.conversions"),
         read=read_campaign_performance,
         description="Day x campaign: impressions, clicks, cost in micros, the platform's own conversions.",
     ),
