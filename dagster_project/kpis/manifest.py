@@ -19,7 +19,7 @@ OF_METRICS = ("numerator", "denominator", "without_spend", "attributed")  # meta
 REASON = "{}_reason"  # the metric that says why another one has no value
 ALLOWED = {
     "tier": ("core", "extended"),
-    "unit": ("count", "money", "rate", "percent", "multiple", "days"),
+    "unit": ("count", "money", "rate", "percent", "multiple", "days", "orders/customer"),
     "direction": ("higher", "lower", "context"),
     "timing": ("leading", "lagging"),
     "grain": ("day", "week", "month", "quarter", "year"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -87,6 +88,26 @@ def test_customers_are_counted_once_and_unknown_buyers_never(house: House) -> No
     kinds = dict(house.rows("select customer_kind, count(*) from marts.dim_customer group by 1"))
     assert kinds == {"person": 2, "company": 2, "buyer": 5}  # c2 and kim go by their id; eve, tel, hal, ivy and jo
     assert sum(kinds.values()) == len(EXPECTED)
+
+
+def test_a_second_order_within_90_days_is_a_repeat_purchase(house: House) -> None:
+    orders: dict[str, list[tuple[date, bool]]] = {}
+    for customer, day, is_new in house.rows(
+        "select customer_id, order_date, is_new_customer from marts.fct_orders where kind = 'order' "
+        "and not is_fully_refunded and customer_id is not null order by ordered_at, order_id"
+    ):
+        orders.setdefault(customer, []).append((day, is_new))
+    expected = {
+        customer: len(days) > 1 and (days[1][0] - days[0][0]).days <= 90
+        for customer, days in orders.items()
+        if days[0][1]
+    }
+    assert set(expected.values()) == {True, False}
+    said = dict(house.rows("select customer_id, is_repurchased_in_time from marts.fct_orders where is_new_customer"))
+    assert said == expected
+    assert house.rows(
+        "select count(*) from marts.fct_orders where not is_new_customer and is_repurchased_in_time is not null"
+    ) == [(0,)]
 
 
 def test_no_order_loses_its_money(house: House) -> None:

@@ -80,6 +80,9 @@ def test_why_there_is_no_rate(rows: Callable[..., Any]) -> None:
     assert rows({**GOOGLE, "cost": None, "is_rate_missing": True})("cpc")["reason"] == "missing_rate"
     assert rows({**GOOGLE, "cost": 0})("cpm")["reason"] == "no_spend"
     assert rows({**GOOGLE, "clicks": 0})("cpc")["reason"] == "zero_denominator"
-    assert rows({**GOOGLE, "platform_conversions_value": None})("platform_roas", "platform", "google_ads")["reason"] == "missing_rate"
+    assert (
+        rows({**GOOGLE, "platform_conversions_value": None})("platform_roas", "platform", "google_ads")["reason"]
+        == "missing_rate"
+    )
     assert rows()("impressions")["value"] == 0
     assert rows()("ctr")["reason"] == "zero_denominator"

@@ -19,6 +19,7 @@ SHIPPED = {
     "revenue", "new_customers", "aov", "marketing_spend", "marketing_spend_loaded", "cpl", "cpl_loaded", "cac_media", "cac_loaded",
     "roas", "roi_revenue", "romi", "mer", "drr", "cpmql", "cpsql", "cost_per_opportunity", "revenue_per_customer",
     "impressions", "clicks", "ctr", "cpc", "cpm", "platform_cpa", "platform_roas",
+    "purchase_frequency", "repeat_purchase_rate",
 }  # fmt: skip
 
 
@@ -43,7 +44,13 @@ def test_the_catalogue_agrees_with_the_reference(manifest: Path, shared_dir: Pat
         ("cpm", "money", "lower"), ("platform_cpa", "money", "lower"), ("platform_roas", "x", "higher"),
     ]:  # fmt: skip
         timing = "lagging" if kpi_id == "platform_roas" else "leading"
-        expected[kpi_id] = {"direction": direction, "leading_lagging": timing, "tier": "extended", "unit": unit, "owner": "marketing"}
+        expected[kpi_id] = {
+            "direction": direction,
+            "leading_lagging": timing,
+            "tier": "extended",
+            "unit": unit,
+            "owner": "marketing",
+        }
     for kpi_id, kpi in catalogue.kpis.items():
         row = expected[kpi_id]
         assert kpi.direction == row["direction"], kpi_id

@@ -135,7 +135,17 @@ def test_columns_that_no_source_maps_are_no_data(warehouse: Warehouse, covered: 
         "won": ["lead_to_customer_rate"],
         "deals.creation": ["opportunities", "cost_per_opportunity"],
         "deals.close": ["win_rate", "sales_cycle_days"],
-        "orders.amount": ["revenue", "aov", "revenue_per_customer", "mer", "roas", "roi_revenue", "romi", "drr"],
+        "orders.amount": [
+            "revenue",
+            "aov",
+            "revenue_per_customer",
+            "purchase_frequency",
+            "mer",
+            "roas",
+            "roi_revenue",
+            "romi",
+            "drr",
+        ],
         "media.impressions": ["impressions", "cpm"],
         "media.clicks": ["clicks", "cpc"],
         "media.conversions": [],
@@ -277,6 +287,8 @@ def test_where_only_leads_and_visits_are_mapped_nothing_else_is_zero(build: Buil
     for stream, subjects in (("files/leads:crm", ("leads",)), ("files/sessions:web", ("web",)), (META, ("media",))):
         warehouse.feed(stream, *subjects)
         warehouse.extract(stream, FIRST, TODAY - timedelta(days=20 if stream == META else 0))
+    warehouse.feed(GOOGLE, "media", "cost")
+    warehouse.extract(GOOGLE, FIRST, TODAY)
     warehouse.add("marts.fct_leads", 3, lead_id="x", lead_date=date(2026, 8, 3))
     warehouse.add("marts.fct_web_traffic", date_day=date(2026, 8, 3), sessions=9, engaged_sessions=0)
     for month in (8, 10):

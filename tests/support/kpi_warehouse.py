@@ -54,7 +54,7 @@ TABLES = {
     ),
     "marts.fct_orders": (
         f"order_id varchar, customer_id varchar, order_date date, kind varchar, amount decimal(24, 6), is_amount_known boolean, "
-        f"is_rate_missing boolean, is_new_customer boolean, product varchar, {LEAD_CUTS}"
+        f"is_rate_missing boolean, is_new_customer boolean, is_repurchased_in_time boolean, repeat_purchase_days integer, is_repeat_window_over boolean, product varchar, {LEAD_CUTS}"
     ),
     "marts.fct_costs": (
         f"date_day date, platform varchar, cost_type varchar, motion varchar, {CUTS}, amount decimal(24, 6), "
@@ -193,6 +193,10 @@ class Warehouse:
             update marts.fct_costs set is_revenue_read = exists (
                 from intermediate.int_source_subjects where subject = 'orders'
             );
+            update marts.fct_orders set
+                repeat_purchase_days = 90, is_repurchased_in_time = coalesce(is_repurchased_in_time, false),
+                is_repeat_window_over = order_date + 90 < (select today from staging.stg_config__settings)
+            where is_new_customer;
             update marts.fct_lead_stages set
                 is_window_over = reached_date + conversion_window_days < (select today from staging.stg_config__settings),
                 is_sal_mapped = exists (from intermediate.int_source_subjects where subject = 'sal');

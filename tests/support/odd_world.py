@@ -23,9 +23,7 @@ def odd_world(seed: int, *, sal: bool) -> Warehouse:
         warehouse.feed("hubspot/contacts", "leads", "mql", "sql", "won")
         warehouse.extract("hubspot/contacts", FIRST_DAY, TODAY)
     for month in range(1, 10):
-        moods = {
-            kind: draw.choice(("none", "there", "there", "odd")) for kind in _FILL
-        }
+        moods = {kind: draw.choice(("none", "there", "there", "odd")) for kind in _FILL}
         if month == 2 + seed % 3:
             moods = dict.fromkeys(moods, "none")  # a month in which nothing at all was there
         for kind, fill in _FILL.items():

@@ -85,6 +85,7 @@ def _settings(settings: ConfigSettings) -> list[Row]:
             "maturity_stage_window_days": rules.maturity.stage_window_days,
             **{_stage_window(step): rules.maturity.stage_window(step) for step in TRANSITIONS},
             "maturity_to_date_days": rules.maturity.to_date_days,
+            "maturity_repeat_purchase_days": rules.maturity.repeat_purchase_days,
             "exchange_rates_providers": ",".join(rules.exchange_rates.providers),
             "exchange_rates_carry_days": rules.exchange_rates.carry_days,
         }
@@ -271,6 +272,7 @@ STREAMS: tuple[Stream, ...] = (
             "maturity_stage_window_days": _INTEGER,
             **{_stage_window(step): _INTEGER for step in TRANSITIONS},
             "maturity_to_date_days": _INTEGER,
+            "maturity_repeat_purchase_days": _INTEGER,
             "exchange_rates_providers": _TEXT,
             "exchange_rates_carry_days": _INTEGER,
         },

@@ -16,6 +16,12 @@ opportunities as (
 
 ),
 
+settings as (
+
+    select * from {{ ref('stg_config__settings') }}
+
+),
+
 -- who won the customer: for orders that name no owner and no deal
 first_wins as (
 
@@ -53,6 +59,18 @@ select
     ---------- customer
     orders.is_fully_refunded,
     orders.is_new_customer,
+    case
+        when orders.is_new_customer
+            then coalesce(
+                {{ day_difference('orders.next_order_date', 'orders.order_date') }} <= settings.maturity_repeat_purchase_days,
+                false
+            )
+    end as is_repurchased_in_time,
+    case when orders.is_new_customer then settings.maturity_repeat_purchase_days end as repeat_purchase_days,
+    case
+        when orders.is_new_customer
+            then orders.order_date + cast(settings.maturity_repeat_purchase_days as integer) < settings.today
+    end as is_repeat_window_over,
 
     ---------- cuts: those of the lead, and the owner of the order, its deal or the customer's first won deal
     coalesce(leads.channel, '(not set)') as channel,
@@ -71,6 +89,7 @@ select
     ) as sales_rep
 
 from orders
+cross join settings
 left join leads on orders.lead_id = leads.lead_id
 left join opportunities on orders.deal_key = opportunities.deal_id
 left join first_wins on orders.customer_id = first_wins.customer_id

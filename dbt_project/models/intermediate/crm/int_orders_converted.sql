@@ -98,6 +98,12 @@ select
     and row_number() over (
         partition by customer_id, is_refund, is_fully_refunded order by ordered_at, order_key
     ) = 1 as is_new_customer,
+    case
+        when not is_refund and not is_fully_refunded and customer_id is not null
+            then lead(order_date) over (
+                partition by customer_id, is_refund, is_fully_refunded order by ordered_at, order_key
+            )
+    end as next_order_date,
     amount as amount_native,
     currency_code,
     reporting_amount as amount,
