@@ -66,7 +66,9 @@ select
                 false
             )
     end as is_repurchased_in_time,
-    case when orders.is_new_customer then settings.maturity_repeat_purchase_days end as repeat_purchase_days,
+    case
+        when orders.is_new_customer then cast(settings.maturity_repeat_purchase_days as integer)
+    end as repeat_purchase_days,
     case
         when orders.is_new_customer
             then orders.order_date + cast(settings.maturity_repeat_purchase_days as integer) < settings.today
