@@ -64,12 +64,16 @@ def plan(settings: Settings, zone: RawZone, stream: Stream, mode: Mode, asked: W
     * `backfill`: exactly `asked`, cut to whole past days. Records first get a refresh: one that has changed
       since its day was stored has left that day, and would be nowhere if only the old day were read again.
     * `sweep`: the whole listing where the stream has one, else as `refresh`.
+    * Snapshots are taken of today, whatever the mode; a backfill that does not ask for today takes none.
 
     Days end with yesterday for reports, and with the running day for records, for the same reason.
     """
     asked_from = asked.start if asked and mode == "backfill" else None
     if stream.read is None or (mode == "sweep" and stream.sweep is not None):
         return [Reading(stream, None, asked_from=asked_from)]
+    if stream.kind == "snapshot":
+        is_wanted = mode != "backfill" or (asked is not None and settings.today in asked)
+        return [Reading(stream, Window.of_day(settings.today), (settings.today,), asked_from)] if is_wanted else []
     trailing, is_too_long_ago = _trailing(settings.today, stream, zone, deep=mode == "deep")
     gaps = zone.gaps(stream) if mode != "backfill" or stream.kind == "record" else []
     is_partly_known = is_too_long_ago or bool(gaps) or zone.listed_on(stream) is None

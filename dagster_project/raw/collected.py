@@ -144,7 +144,7 @@ def sorted_unique(rows: pa.Table, stream: Any) -> pa.Table:
     repeats = _is_like_the_next(rows, key)
     if not repeats.any():
         return rows.drop_columns([DAY_NUMBER])
-    if stream.kind == "report":
+    if stream.kind != "record":
         first = rows.slice(int(np.flatnonzero(repeats)[0]), 1).select(key).to_pylist()[0]
         number = first.pop(DAY_NUMBER)
         count = int((repeats & (rows.column(DAY_NUMBER).to_numpy()[1:] == number)).sum())

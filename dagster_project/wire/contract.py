@@ -309,9 +309,9 @@ class Stream:
 
     * `kind="report"`: `day` names a date column, the report day in the source's own zone.
       `kind="record"`: `day` names a UTC timestamp, the record's last update.
+      `kind="snapshot"`: `day` names the date on which it was looked; true of now alone, so no past day is ever asked.
     * `restate_days`: trailing days that the nightly run reads again. `deep_restate_days`: the same for the
-      weekly or monthly deep pass. `final_after_days`: when a day counts as final, if sooner than
-      `restate_days` (Google Ads: cost settles in 3 days, conversions in 30).
+      weekly or monthly deep pass. `final_after_days`: when a day counts as final, if sooner (Google Ads: cost).
     * `lead_in_days`: days before a window that the reader needs as well (exchange rates carry forward).
     * `period`: rows are keyed by the start of this period; a window is widened to whole periods.
     * `earliest`: the oldest day that the vendor can still be asked for, given today; None = no limit.
@@ -326,7 +326,7 @@ class Stream:
     source: str
     name: str
     domain: Literal["web", "visitors", "sessions", "crm", "ads", "costs", "rates", "survey", "social", "config"]
-    kind: Literal["report", "record"]
+    kind: Literal["report", "record", "snapshot"]
     key: tuple[str, ...]
     schema: pa.Schema
     day: str

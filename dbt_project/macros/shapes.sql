@@ -1,7 +1,7 @@
 {#
   Shapes: what the rest of the project sees of a source. A source that has rows of a shape gives them as the public model
   `<shape>__<source>` in its folder, says so in its line of `vars: sources` (dbt_project.yml), and keeps all else to itself.
-  Columns, types and descriptions of a shape stand here and nowhere else (web, money and people in files of their own).
+  Columns, types and descriptions of a shape stand here and nowhere else (web, money, people and reach in files of their own).
 
   A type is one of dbt's, `moment` (a point in time, UTC inside) or `texts` (a list of texts).
 #}
@@ -10,6 +10,7 @@
     {% do all.update(web_shapes()) -%}
     {% do all.update(money_shapes()) -%}
     {% do all.update(people_shapes()) -%}
+    {% do all.update(reach_shapes()) -%}
     {{ return(all) }}
 {%- endmacro %}
 

@@ -519,3 +519,41 @@ def test_a_nights_few_records_are_counted_against_all_that_are_stored(zone: RawZ
     records = replace(records, read=night, sweep=listing)
     assert go("2026-10-01", zone, records, "sweep").status == "ok"
     assert go("2026-10-01", zone, records, "refresh").status == "ok"  # 2 of 5, but of 200 in all
+
+
+# ---- snapshots -----------------------------------------------------------------------------------------------
+
+
+def snapshot(vendor: Vendor) -> Stream:
+    return Stream(
+        source="ga4", name="traffic", domain="social", kind="snapshot", key=("account_id", "date"), schema=SCHEMA,
+        day="date", restate_days=0, deep_restate_days=0, read=vendor.read,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("mode", ["refresh", "deep", "sweep"])
+def test_a_snapshot_is_taken_of_today_alone(zone: RawZone, mode: ingest.Mode) -> None:
+    settings = settings_on("2026-03-10", Path(zone.root).parent)
+    [reading] = ingest.plan(settings, zone, snapshot(Vendor()), mode)
+    assert reading.days == (settings.today,)
+    assert reading.window == Window.of_day(settings.today)
+
+
+def test_a_backfill_never_writes_what_is_true_today_under_a_past_day(zone: RawZone) -> None:
+    settings = settings_on("2026-03-10", Path(zone.root).parent)
+    vendor, today = Vendor(), settings.today
+    [outcome] = ingest.run(settings, zone, [snapshot(vendor)], "backfill", Window(today - timedelta(days=30), today))
+    assert (outcome.status, vendor.asked, zone.extracted_days(outcome.stream)) == ("skipped", [], [])
+    until_today = Window(today - timedelta(days=30), today + timedelta(days=1))
+    [outcome] = ingest.run(settings, zone, [snapshot(vendor)], "backfill", until_today)
+    assert (outcome.status, zone.extracted_days(outcome.stream)) == ("ok", [today])
+
+
+def test_a_missed_snapshot_stays_missing(zone: RawZone) -> None:
+    settings, stream = settings_on("2026-03-10", Path(zone.root).parent), snapshot(Vendor())
+    for days_ago in (9, 5):
+        day = settings.today - timedelta(days=days_ago)
+        zone.replace_days(stream, [day], [rows_of([day])], extracted_at=datetime.now(UTC), checked_on=day)
+    [outcome] = ingest.run(settings, zone, [stream], "refresh")
+    assert outcome.window == Window.of_day(settings.today)
+    assert len(zone.extracted_days(stream)) == 3

@@ -11,6 +11,7 @@ COLUMNS = {
     "web_truth": "auto, ga4, yandex_metrica, ga4_export or files.",
     "web_own_domains": "Referrers that are ourselves, commas between.",
     "web_ignored_referrers": "Payment and sign-in pages, commas between.",
+    "brand_pattern": "Pattern of the words of brand.words; null if none.",
     "crm_truth": "CRMs in order of trust, commas between.",
     "crm_customer": "contact or company.",
     "identity_people_per_client_id": "E-mails (else phones) on one browser; with more it is a shared device.",

@@ -29,6 +29,7 @@ renamed as (
         web_truth,
         web_own_domains,
         web_ignored_referrers,
+        brand_pattern,
 
         ---------- crm and revenue
         crm_truth,

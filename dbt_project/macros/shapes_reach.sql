@@ -1,0 +1,30 @@
+{# Shapes of reach: what search engines show, and who follows the company. #}
+{% macro reach_shapes() -%}
+    {{ return({
+        'search_days': shape(
+            "Grain: date_day, account_id, search_type, cut, query, page, country, device. Results of a search engine; rows of one cut add up, of several never.",
+            ['day', 'date_day', 'account_id', 'country', 'device'] + [
+                ['engine', 'string', "Search engine, as web analytics names it as a source."],
+                ['search_type', 'string', "web, image, video or news."],
+                ['cut', 'string', "total: without query and page; query or page: by that. An engine counts pages apart from sites, and withholds rare queries."],
+                ['query', 'string', "What was searched for; null but in the cut query."],
+                ['page', 'string', "Address that was shown; null but in the cut page."],
+                ['clicks', 'bigint', "Clicks on the results."],
+                ['impressions', 'bigint', "How often a result was shown."],
+                ['position_sum', 'decimal(24, 6)', "Average position x impressions: divided by impressions it is the average again; 1 is the top."],
+                ['is_final', 'boolean', "The engine does not call the day incomplete."],
+            ],
+        ),
+        'followers': shape(
+            "Grain: date_day, network, account_id. Followers as they were counted on the day itself, and who came and went.",
+            ['day', 'date_day', 'account_id'] + [
+                ['network', 'string', "Social network."],
+                ['account_name', 'string', "Name of the account at the network; null where it does not say."],
+                ['followers', 'bigint', "Followers when it was looked on this day; null on days on which nobody looked."],
+                ['is_exact', 'boolean', "followers is not rounded by the network."],
+                ['followers_gained', 'bigint', "Who began to follow on this day; null where the network does not say."],
+                ['followers_lost', 'bigint', "Who stopped; null where the network does not say."],
+            ],
+        ),
+    }) }}
+{%- endmacro %}
