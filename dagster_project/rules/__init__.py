@@ -7,16 +7,16 @@ nothing that is one source's own: that part the source declares and checks (wire
 from __future__ import annotations
 
 import difflib
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import date, timedelta
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
 from dagster_project.channel_names import spelled, standard_channels
 from dagster_project.kpi_names import kpi_ids
+from dagster_project.rules.brand import Brand
 from dagster_project.rules.kinds import (
     MODELS,
     MODELS_BY_GRAIN,
@@ -76,30 +76,6 @@ class Web(_Strict):
     goals: tuple[str, ...] = ()  # GA4 key events; empty = all
     own_domains: tuple[str, ...] = ()  # referrers that are ourselves
     ignored_referrers: tuple[str, ...] = ()  # payment and sign-in pages, beside those that we know
-
-
-class Brand(_Strict):
-    words: tuple[
-        str, ...
-    ] = ()  # a search query with one of them is one for the brand; `*` at the end = words that begin so
-
-    @field_validator("words")
-    @classmethod
-    def _have_letters(cls, words: tuple[str, ...]) -> tuple[str, ...]:
-        if empty := [word for word in words if not _plain_words(word)]:
-            raise ValueError(f"{empty[0]!r} has no letter or digit; allowed are words such as kontorra or kontor*")
-        return words
-
-    @property
-    def pattern(self) -> str | None:
-        """A regular expression for queries in the form of dbt's macro normalise_answer; None where nobody named a word."""
-        each = [_plain_words(word) + (r"\S*" if word.strip().endswith("*") else "") for word in self.words]
-        return rf"(^|.* )({'|'.join(each)})( .*|$)" if each else None
-
-
-def _plain_words(text: str) -> str:
-    letters = text.lower().translate(str.maketrans("ёيىك", "еییک"))
-    return " ".join(re.split(r"[\W_]+", letters)).strip()
 
 
 class StageRule(_Strict):
