@@ -115,7 +115,9 @@ def load_settings(environment: Mapping[str, str] | None = None, *, folder: Path 
     env = _environment(environment, folder)
     home, raw_root = _home(env, folder)
     config_file = (folder / env.get("FUNNELHOUSE_CONFIG", "funnelhouse.yml")).resolve()
-    rules = read_rules(config_file, is_named="FUNNELHOUSE_CONFIG" in env, sources=all_sources().values())
+    rules = _with_known_truth(
+        read_rules(config_file, is_named="FUNNELHOUSE_CONFIG" in env, sources=all_sources().values())
+    )
     today = _today(env, rules.reporting.time_zone)
     now = datetime.now(UTC)
     if "FUNNELHOUSE_TODAY" in env:  # a pinned day keeps the time of day, so extraction times stay in order
@@ -190,20 +192,28 @@ def _check_truths(settings: Settings) -> None:
             raise SettingsError(f"{key}: {truth} needs {needs}, and there is none: add it, or leave the rule out")
 
 
+def _with_known_truth(rules: Config) -> Config:
+    """The rules, if web.truth is a source that counts visits; the rules themselves know no source."""
+    counters = [
+        name for name, source in all_sources().items() if any("web" in stream.feeds for stream in source.streams)
+    ]
+    if rules.web.truth not in ("auto", *counters):
+        allowed = ", ".join(repr(name) for name in ("auto", *counters))
+        raise SettingsError(f"web.truth = {rules.web.truth!r}: allowed is one of {allowed}")
+    return rules
+
+
 def rules_of(content: Mapping[str, Any]) -> Config:
     """The rules of a funnelhouse.yml that holds this, the parts of the sources among them. Raises SettingsError."""
-    return checked(content, all_sources().values())
+    return _with_known_truth(checked(content, all_sources().values()))
 
 
 def load_rules(environment: Mapping[str, str] | None = None, *, folder: Path | None = None) -> Config:
     """funnelhouse.yml alone: no secrets are read and nothing is created. Raises SettingsError."""
     folder = folder or Path.cwd()
     env = _environment(environment, folder)
-    return read_rules(
-        (folder / env.get("FUNNELHOUSE_CONFIG", "funnelhouse.yml")).resolve(),
-        is_named="FUNNELHOUSE_CONFIG" in env,
-        sources=all_sources().values(),
-    )
+    path = (folder / env.get("FUNNELHOUSE_CONFIG", "funnelhouse.yml")).resolve()
+    return _with_known_truth(read_rules(path, is_named="FUNNELHOUSE_CONFIG" in env, sources=all_sources().values()))
 
 
 def _environment(environment: Mapping[str, str] | None, folder: Path) -> dict[str, str]:

@@ -72,7 +72,7 @@ class Reporting(_Strict):
 
 
 class Web(_Strict):
-    truth: Literal["auto", "ga4", "ga4_export", "files"] = "auto"
+    truth: str = "auto"  # or a source that feeds `web`, which is on; settings.py checks it
     goals: tuple[str, ...] = ()  # GA4 key events; empty = all
     own_domains: tuple[str, ...] = ()  # referrers that are ourselves
     ignored_referrers: tuple[str, ...] = ()  # payment and sign-in pages, beside those that we know

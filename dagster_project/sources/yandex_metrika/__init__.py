@@ -9,6 +9,7 @@ from functools import partial
 from dagster_project.sources.yandex_metrika import totals, visits
 from dagster_project.sources.yandex_metrika.api import SOURCE as NAME
 from dagster_project.sources.yandex_metrika.api import Metrika, TooComplicated
+from dagster_project.sources.yandex_metrika.descriptions import ABOUT, COLUMNS
 from dagster_project.sources.yandex_metrika.settings import YandexMetrikaSettings
 from dagster_project.wire.columns import to_table
 from dagster_project.wire.contract import Page, Stream, Tally, VendorError, Window
@@ -156,6 +157,8 @@ SOURCE = Source(
     gives="single visits with goals, totals of its reports",
     settings=YandexMetrikaSettings,
     streams=STREAMS,
+    about=ABOUT,
+    columns=COLUMNS,
     creates="an application at oauth.yandex.ru and a token of a user who sees the counter",
     least_right="metrika:read; guest access (view only) to the counter",
 )
