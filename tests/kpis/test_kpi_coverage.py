@@ -15,7 +15,7 @@ from dagster_project.kpis import coverage, load_catalogue, periods
 from dagster_project.kpis.catalogue import Catalogue
 from dagster_project.kpis.inputs import read_inputs
 from dagster_project.sources import all_streams
-from dagster_project.wire.contract import SUBJECTS
+from dagster_project.wire.subjects import SUBJECTS
 from tests.support.kpi_warehouse import USUAL, Warehouse
 
 Build = Callable[..., dict[str, int]]
