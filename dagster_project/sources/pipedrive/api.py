@@ -54,8 +54,7 @@ class Pipedrive:
         """Pages of a list, until there is no cursor."""
 
         def ask(cursor: str | None) -> Json:
-            params: dict[str, str | int] = {"limit": PAGE, **asked} | ({"cursor": cursor} if cursor else {})
-            return self._get(path, params)
+            return self._get(path, {"limit": PAGE, **asked, **({"cursor": cursor} if cursor else {})})
 
         for answer in cursor_pages(ask, _next_cursor, what=f"GET {path}", where=self.where):
             yield self._data(answer, path)
@@ -95,7 +94,7 @@ class Pipedrive:
                 used_up = (
                     f"{company}: the day's API tokens are used up; run again tomorrow (what was loaded is untouched)"
                 )
-                return Verdict(error=QuotaError(used_up, **self.where))
+                return Verdict(error=QuotaError(used_up, retry_after_seconds=None, **self.where))
             wait = retry_after_seconds(response.headers, "x-ratelimit-reset")
             return Verdict(wait_seconds=retry_after_seconds(response.headers) or wait)
         if status == 401:

@@ -68,7 +68,9 @@ class Metrika:
         kinds, message = _refusal(response)
         said = f"{message} ({', '.join(kinds) or response.status_code})"
         if response.status_code == 429:
-            used_up = QuotaError(f"Metrica's quota is used up: {said}; run again later", **self.where)
+            used_up = QuotaError(
+                f"Metrica's quota is used up: {said}; run again later", retry_after_seconds=None, **self.where
+            )
             return Verdict(wait_seconds=THROTTLED_SECONDS, error=used_up)
         if response.status_code == 401 or "invalid_token" in kinds or "unauthorized" in kinds:
             mend = "make a new token with the right metrika:read and set YANDEX_METRICA_TOKEN"
@@ -117,6 +119,7 @@ class Metrika:
             raise QuotaError(
                 f"counter {counter_id} has no room for another log (its prepared logs fill its quota of 10 GB): clean old "
                 "ones in the Logs API, or run again later",
+                retry_after_seconds=None,
                 **self.where,
             )
         return most

@@ -167,8 +167,8 @@ class Reader:
             if line.count("\t") == len(self._names) - 1:
                 good.append(line)
             else:
-                cells = f"{line.count(chr(9)) + 1} cells where the header has {len(self._names)}"
-                self._tally.bad_row(f"{self._stream.id}: counter {self._counter_id}: a line has {cells}")
+                counted = f"{line.count(chr(9)) + 1} cells where the header has {len(self._names)}"
+                self._tally.bad_row(f"{self._stream.id}: counter {self._counter_id}: a line has {counted}")
         if not good:
             raise self._drift("no line has as many cells as the header")
         found = self._read(("\n".join(good) + "\n").encode(), {})
