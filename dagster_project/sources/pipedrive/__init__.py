@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from dagster_project.sources.pipedrive.api import SOURCE as NAME
 from dagster_project.sources.pipedrive.api import Pipedrive, Record
+from dagster_project.sources.pipedrive.descriptions import ABOUT, COLUMNS
 from dagster_project.sources.pipedrive.rows import (
     DEAL_FIELDS,
     DEALS_SCHEMA,
@@ -241,6 +242,8 @@ SOURCE = Source(
     gives="persons and deals with their changes of stage, users, stages; archived and deleted deals",
     settings=PipedriveSettings,
     streams=STREAMS,
+    about=ABOUT,
+    columns=COLUMNS,
     creates="a personal API token (Personal preferences > API)",
     least_right="of a user who sees all deals and people",
     rules=RULES,
