@@ -37,7 +37,9 @@ def funnel_facts(
     facts = {}
     for mart, columns in COLUMNS.items():
         kept = [column for column in columns if column not in (without or {}).get(mart, ())]
-        renamed: list[Callable[[Any], Any]] = [_renamer(names.get(_KEYS.get(column, ""), {})) for column in kept]
+        renamed: list[Callable[[Any], Any]] = [
+            _own_id if column == "sales_rep" else _renamer(names.get(_KEYS.get(column, ""), {})) for column in kept
+        ]
         rows = house.rows(f"select {', '.join(kept)} from marts.{mart}")
         facts[mart] = sorted(
             (
@@ -54,6 +56,11 @@ def funnel_facts(
 
 def _renamer(names: Mapping[str, str]) -> Callable[[Any], Any]:
     return lambda value: names.get(value, value) if isinstance(value, str) else value
+
+
+def _own_id(key: str) -> str:
+    """Of an owner's key, which may begin with the system and its account."""
+    return key.rsplit(":", 1)[-1]
 
 
 def _whole(value: Any) -> Any:
