@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from dagster_project.rules.reading import read_rules
 from dagster_project.sandbox import DEMO_TODAY, serve
+from dagster_project.settings import load_rules
 
 PROJECT = Path(__file__).resolve().parents[1]
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
@@ -40,7 +40,7 @@ SNIPPETS = [(page.name, number, text) for page in PAGES for number, text in enum
 def test_every_yaml_snippet_is_a_valid_funnelhouse_yml(tmp_path: Path, page: str, number: int, text: str) -> None:
     (tmp_path / "funnelhouse.yml").write_text(text, encoding="utf-8")
     assert isinstance(yaml.safe_load(text), dict), f"{page}, snippet {number}: not a file as it stands"
-    assert read_rules(tmp_path / "funnelhouse.yml", is_named=True)
+    assert load_rules({"FUNNELHOUSE_CONFIG": str(tmp_path / "funnelhouse.yml")}, folder=tmp_path)
 
 
 def commands() -> list[str]:
