@@ -5,33 +5,16 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, SecretStr
+from pydantic import SecretStr
 
 from dagster_project.wire.source import OwnRules
+from dagster_project.wire.touch_fields import TouchFields
 from dagster_project.wire.variables import Given, HostAddress, SourceSettings, variable
 
 
-class HubspotProperties(BaseModel):
+class HubspotProperties(TouchFields):
     """Internal names of HubSpot properties that portals name as they like."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    utm_source: str = "utm_source"
-    utm_medium: str = "utm_medium"
-    utm_campaign: str = "utm_campaign"
-    utm_term: str = "utm_term"
-    utm_content: str = "utm_content"
-    gclid: str = "gclid"
-    gbraid: str = "gbraid"
-    wbraid: str = "wbraid"
-    fbclid: str = "fbclid"
-    yclid: str = "yclid"
-    msclkid: str = "msclkid"
-    ttclid: str = "ttclid"
-    li_fat_id: str = "li_fat_id"
-    ga_client_id: str = "ga_client_id"
-    ym_client_id: str = "ym_client_id"
-    self_reported_source: str = "self_reported_source"  # else how_did_you_hear_about_us
     product: str = "product"
     refund_of_deal_id: str = "refund_of_deal_id"
     order_id: str | None = None  # of deals: the shop's order number, GA4's transaction_id; not read unless named

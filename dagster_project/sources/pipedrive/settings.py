@@ -5,35 +5,18 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, SecretStr, model_validator
+from pydantic import SecretStr, model_validator
 
 from dagster_project.wire.source import OwnRules
+from dagster_project.wire.touch_fields import TouchFields
 from dagster_project.wire.variables import CommaList, Given, HostAddress, SourceSettings, variable
 
 EARLY = ("lead", "mql", "sal", "sql")  # stages before the opportunity, which a deal pipeline may hold as well
 
 
-class PipedriveFields(BaseModel):
+class PipedriveFields(TouchFields):
     """Names (or 40-digit keys) of Pipedrive fields that companies make for themselves."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    utm_source: str = "utm_source"
-    utm_medium: str = "utm_medium"
-    utm_campaign: str = "utm_campaign"
-    utm_term: str = "utm_term"
-    utm_content: str = "utm_content"
-    gclid: str = "gclid"
-    gbraid: str = "gbraid"
-    wbraid: str = "wbraid"
-    fbclid: str = "fbclid"
-    yclid: str = "yclid"
-    msclkid: str = "msclkid"
-    ttclid: str = "ttclid"
-    li_fat_id: str = "li_fat_id"
-    ga_client_id: str = "ga_client_id"
-    ym_client_id: str = "ym_client_id"
-    self_reported_source: str = "self_reported_source"
     country: str = "country"
     stage: str | None = None  # of persons: where they are before a deal; its changes are read, a call for each person
     product: str = "product"

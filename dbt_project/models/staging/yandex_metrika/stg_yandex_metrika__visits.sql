@@ -58,6 +58,8 @@ renamed as (
         nullif(replace(replace(source.goal_ids, '[', ''), ']', ''), '') as goal_ids,
 
         ---------- numerics
+        1 as session_count,
+        {{ not_given('sessions', ['engaged_sessions', 'new_visitors', 'sessions_with_key_event']) }},
         source.page_views,
         source.visit_seconds as engagement_seconds,
         case
@@ -68,6 +70,8 @@ renamed as (
         ---------- booleans
         source.is_new_user as is_new_visitor,
         source.is_bounce,
+        -- as the other counters mean it: over 10 seconds, two pages or a goal. Metrica's bounce is another measure
+        source.visit_seconds > 10 or source.page_views >= 2 or coalesce(source.goal_ids, '[]') != '[]' as is_engaged,
 
         ---------- timestamps
         source.started_at
