@@ -146,9 +146,8 @@ def test_columns_that_no_source_maps_are_no_data(warehouse: Warehouse, covered: 
             "romi",
             "drr",
         ],
-        "media.impressions": ["impressions", "cpm"],
-        "media.clicks": ["clicks", "cpc"],
-        "media.conversions": [],
+        "ads.impressions": ["impressions", "cpm", "ctr"],
+        "ads.clicks": ["clicks", "cpc"],
         "cost": ["marketing_spend_loaded", "cpl_loaded", "cac_loaded"],
     }
     for stream, subjects in USUAL.items():
@@ -169,6 +168,19 @@ def test_a_column_that_one_file_of_two_fills_is_incomplete(warehouse: Warehouse,
     assert covered(warehouse, "sessions", "month", "2026-08-01") == WHOLE
     assert covered(warehouse, "mobile_traffic_share", "month", "2026-08-01") == PART
     assert covered(warehouse, "engagement_rate", "month", "2026-08-01")[0] is False
+
+
+def test_media_of_a_ledger_has_no_clicks_that_could_be_missing(warehouse: Warehouse, covered: Ask) -> None:
+    """A fair has a cost and no impressions; a platform whose file leaves the clicks out does have some."""
+    assert "media" in USUAL[LEDGER]
+    for kpi_id in ("impressions", "clicks", "ctr", "cpc", "cpm"):
+        assert covered(warehouse, kpi_id, "month", "2026-08-01") == WHOLE, kpi_id
+    beside_radio = Warehouse(TODAY, FIRST)
+    beside_radio.feed("files/ad_costs:radio", "media", "cost", "ads")
+    beside_radio.extract("files/ad_costs:radio", FIRST, TODAY)
+    assert covered(beside_radio, "marketing_spend", "month", "2026-08-01") == WHOLE
+    for kpi_id in ("impressions", "clicks", "ctr", "cpc", "cpm"):
+        assert covered(beside_radio, kpi_id, "month", "2026-08-01") == PART, kpi_id
 
 
 def test_a_ledger_that_was_never_read_leaves_no_loaded_cost_that_is_ok(warehouse: Warehouse, covered: Ask) -> None:

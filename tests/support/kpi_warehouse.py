@@ -83,7 +83,7 @@ USUAL = {
     "ga4/visitors_day": ("visitors",),
     "hubspot/contacts": ("leads", "mql", "sal", "sql", "won"),
     "hubspot/deals": ("deals", "deals.creation", "deals.close", "orders", "orders.amount"),
-    "google_ads/campaign_performance": ("media", "cost", "media.impressions", "media.clicks", "media.conversions"),
+    "google_ads/campaign_performance": ("media", "cost", "ads", "ads.impressions", "ads.clicks", "ad_conversions"),
     "config/ledger": ("media", "cost"),
     "fx/rates": ("rates",),
 }

@@ -310,7 +310,12 @@ FILE_STREAMS: dict[str, FileStream] = {
             decisive=("end_date",),
             required=("date", "cost"),
             settles_after_days=3,  # as Google Ads: cost and clicks still move for three days
-            feeds={"media": (), "cost": (), "media.impressions": ("impressions",), "media.clicks": ("clicks",)},
+            feeds={
+                "media": (),
+                "cost": (),
+                "ads": (),
+                **{f"ads.{name}": (name,) for name in ("impressions", "clicks")},
+            },
         ),
         FileStream(
             "sessions",

@@ -235,7 +235,7 @@ AD_PERFORMANCE = Stream(
     deep_restate_days=RESTATE_DAYS,
     additive=True,
     earliest=earliest,
-    feeds=("media", "cost", "media.impressions", "media.clicks", "media.conversions"),
+    feeds=("media", "cost", "ads", "ads.impressions", "ads.clicks", "ad_conversions"),
     read=read_ad_performance,
     description="Day x ad x placement: impressions, clicks, cost, views, and the conversions that the rules choose.",
 )

@@ -78,7 +78,7 @@ DAYS = Stream(
     restate_days=2,
     deep_restate_days=7,
     additive=True,
-    feeds=("media", "cost"),
+    feeds=("media", "cost", "ads", "ads.impressions", "ads.clicks"),
     read=read_days,
     description="Day x campaign of Toy Ads: shown, clicked, spent.",
 )
