@@ -310,12 +310,7 @@ FILE_STREAMS: dict[str, FileStream] = {
             decisive=("end_date",),
             required=("date", "cost"),
             settles_after_days=3,  # as Google Ads: cost and clicks still move for three days
-            feeds={
-                "media": (),
-                "cost": (),
-                "ads": (),
-                **{f"ads.{name}": (name,) for name in ("impressions", "clicks")},
-            },
+            feeds={"media": (), "cost": (), "ads": ()} | {f"ads.{n}": (n,) for n in ("impressions", "clicks")},
         ),
         FileStream(
             "sessions",
