@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,8 @@ def fields_of(schema: pa.Schema, said_of: Callable[[str], str] = lambda _: "") -
 
 
 def made_by(module: str | Path, what: str) -> dict[str, Any]:
-    """A link to the file that makes the asset."""
-    reference = dg.LocalFileCodeReference(file_path=str(Path(module).resolve()), line_number=1, label=what)
-    return {"dagster/code_references": dg.CodeReferencesMetadataValue(code_references=[reference])}
+    """A link to the file that makes the asset. Dagster calls such links a beta: no news to whoever starts a run."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        reference = dg.LocalFileCodeReference(file_path=str(Path(module).resolve()), line_number=1, label=what)
+        return {"dagster/code_references": dg.CodeReferencesMetadataValue(code_references=[reference])}

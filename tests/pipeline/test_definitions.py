@@ -54,6 +54,7 @@ def test_they_load_without_network_without_variables_and_write_nothing(
         cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stderr == ""  # no warnings: whoever types `make run` reads them
     assert int(done.stdout.split()[-1]) > 100
     assert list(tmp_path.iterdir()) == []
 
