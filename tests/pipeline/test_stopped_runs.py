@@ -74,7 +74,7 @@ def test_a_run_is_repeated_where_a_vendor_failed_and_not_where_a_person_must_act
     def before_the_last_step() -> Iterator[object]:
         yield from (dg.MaterializeResult(asset_key=key) for key in KPI_KEYS)
         failed = ingest.Outcome(leads, "failed", error="files/leads: out of order", may_pass=may_pass)
-        yield from _results(failed, published_from_files.zone)
+        yield from _results(failed, {})
 
     before = published_from_files.published()
     with published_from_files.environment():
