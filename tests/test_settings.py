@@ -212,7 +212,7 @@ def test_an_object_store_holds_the_raw_zone_only(tmp_path: Path) -> None:
 def test_the_default_today_is_the_day_in_the_reporting_zone(tmp_path: Path) -> None:
     rules(tmp_path, "reporting: {time_zone: Pacific/Kiritimati}")  # UTC+14, so never behind UTC
     east = load_settings({}, folder=tmp_path).today
-    rules(tmp_path, "reporting: {time_zone: Pacific/Midway}")  # UTC-11: always a day apart from UTC+14
+    rules(tmp_path, "reporting: {time_zone: Pacific/Honolulu}")  # UTC-10: always one day behind UTC+14
     assert (east - load_settings({}, folder=tmp_path).today).days == 1
 
 
