@@ -153,20 +153,35 @@ def test_growth_is_between_days_on_which_somebody_looked(house: House) -> None:
     ]
 
 
-def test_members_of_a_channel_reach_the_mart(house: House) -> None:
-    house.put(
-        "telegram/members",
-        [
-            {"date": "2026-03-01", "account_id": "@a", "title": "A", "members": 100},
-            {"date": "2026-03-04", "account_id": "@a", "title": "A", "members": 130},
-        ],
-    )
+def test_followers_of_every_network_reach_the_mart(house: House) -> None:
+    """As the networks count them, and by their own names."""
+    given: dict[str, tuple[str, str, Row]] = {
+        "telegram/members": ("telegram", "T", {"title": "T", "members": 100}),
+        "youtube/channels": ("youtube", "Y", {"title": "Y", "subscriberCount": 12300}),
+        "vk/communities": ("vk", "V", {"name": "V", "members_count": 200}),
+        "meta_social/pages": ("facebook", "F", {"name": "F", "followers_count": 300, "fan_count": 9}),
+        "meta_social/instagram_accounts": ("instagram", "i", {"username": "i", "followers_count": 400}),
+        "linkedin_pages/pages": ("linkedin", "", {"firstDegreeSize": 500}),
+        "x/accounts": ("x", "X", {"name": "X", "username": "x", "followers_count": 600}),
+        "pinterest/account": ("pinterest", "P", {"username": "p", "business_name": "P", "follower_count": 700}),
+    }
+    for stream, (network, _, row) in given.items():
+        counted = next(name for name in row if "ount" in name or name in ("members", "firstDegreeSize"))
+        later = {**row, counted: row[counted] + 30, "date": "2026-03-04"}
+        house.put(stream, [{"account_id": network, **row, "date": "2026-03-01"}, {"account_id": network, **later}])
     house.build("fct_social_followers")
-    assert table(
+    found = table(
         house,
-        "select network, account_id, account_name, date_day::varchar, followers, is_exact, followers_change"
-        " from marts.fct_social_followers order by date_day",
-    ) == [
-        ("telegram", "@a", "A", "2026-03-01", 100, True, None),
-        ("telegram", "@a", "A", "2026-03-04", 130, True, 30),
-    ]
+        "select source_system, network, account_id, account_name, date_day::varchar, followers, is_exact, followers_change"
+        " from marts.fct_social_followers order by network, date_day",
+    )
+    expected = []
+    for stream, (network, name, row) in given.items():
+        first = next(value for value in row.values() if isinstance(value, int))
+        whose = (stream.partition("/")[0], network, network, name or None)
+        is_exact = network != "youtube"  # three digits of 12,3xx
+        expected += [
+            (*whose, "2026-03-01", first, is_exact, None),
+            (*whose, "2026-03-04", first + 30, is_exact, 30 if is_exact else None),
+        ]
+    assert found == sorted(expected, key=lambda row: (row[1], row[4]))

@@ -7,7 +7,10 @@ from datetime import UTC, datetime, timedelta
 from dagster_project.sandbox.company.tables import HISTORY_START
 
 # Followers at the beginning of the history, and those won on an average day.
-_BEGAN_WITH = {"messenger": (3_180, 4), "film": (8_410, 9), "forum": (12_045, -1)}
+_BEGAN_WITH = {
+    "messenger": (3_180, 4), "film": (8_410, 9), "forum": (12_045, -1), "friends": (9_501, 2), "photos": (4_321, 7),
+    "careers": (3_364, 5), "notes": (1_200, 0), "pins": (610, 1),
+}  # fmt: skip
 _MOMENT_ZERO = datetime.combine(HISTORY_START, datetime.min.time(), UTC)
 
 

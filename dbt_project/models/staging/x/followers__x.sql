@@ -1,0 +1,11 @@
+-- Grain: date_day, account_id.
+select
+    day,
+    date as date_day,
+    account_id,
+    'x' as network,
+    name as account_name,
+    followers_count as followers,
+    true as is_exact,
+    {{ not_given('followers', ['followers_gained', 'followers_lost']) }}
+from {{ source('raw_x', 'accounts') }}

@@ -1,0 +1,12 @@
+-- Grain: date_day, account_id.
+select
+    day,
+    date as date_day,
+    account_id,
+    'youtube' as network,
+    title as account_name,
+    subscribercount as followers,
+    -- three digits are shown: a smaller number is whole
+    subscribercount < 1000 as is_exact,
+    {{ not_given('followers', ['followers_gained', 'followers_lost']) }}
+from {{ source('raw_youtube', 'channels') }}
