@@ -5,6 +5,9 @@ BIN := .venv/bin
 # test processes; what is slow waits for vendors and other processes half of the time
 WORKERS ?= 2
 READY := .venv/.ready
+# always with whole paths: what dbt remembers of a parse holds for the folder by the name that it was given
+PARSE = FUNNELHOUSE_HOME=$(CURDIR)/data/demo FUNNELHOUSE_RAW=$(CURDIR)/data/demo/raw \
+	$(BIN)/dbt parse --quiet --no-partial-parse --project-dir $(CURDIR)/dbt_project --profiles-dir $(CURDIR)/dbt_project
 export DAGSTER_DISABLE_TELEMETRY := yes
 export DO_NOT_TRACK := 1
 
@@ -23,6 +26,7 @@ ui: $(READY)            ## Dagster on 127.0.0.1:3000
 	@$(BIN)/funnelhouse ui
 
 docs: $(READY)          ## write the generated pages anew
+	@$(PARSE)
 	@$(BIN)/python -m dagster_project.reading.pages docs dbt_project/target
 
 bench: $(READY)         ## print the benchmarks' figures
@@ -34,8 +38,7 @@ $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
-	@FUNNELHOUSE_HOME=$(CURDIR)/data/demo FUNNELHOUSE_RAW=$(CURDIR)/data/demo/raw \
-		$(BIN)/dbt parse --quiet --no-partial-parse --project-dir $(CURDIR)/dbt_project --profiles-dir $(CURDIR)/dbt_project
+	@$(PARSE)
 	@touch $(READY)
 
 clean:                  ## forget the environment and the demo's data

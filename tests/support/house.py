@@ -28,7 +28,8 @@ from dagster_project.settings import rules_of
 from dagster_project.sources import all_streams
 from dagster_project.sources.config import ConfigSettings
 from dagster_project.sources.files import coverage as file_coverage
-from dagster_project.sources.files.streams import FILE_STREAMS, FileStream
+from dagster_project.sources.files.stream import FileStream
+from dagster_project.sources.files.streams import FILE_STREAMS
 from dagster_project.wire import Page, Stream, Tally
 from dagster_project.wire.contract import Part
 

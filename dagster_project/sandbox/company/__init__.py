@@ -2,8 +2,8 @@
 
 Kontorra sells invoicing and till software (and starter kits) to small businesses in DE, AT, CH, NL, GB and
 US. `build(seed)` makes its history, 2025-07-01 to 2026-12-31, in one go: ad budgets cause clicks
-(`ads`), clicks and everything else cause visits (`web`), visits cause form submissions, contacts, deals, refunds (`crm`),
-which cause more visits; `records` writes those down, `mail` what the newsletter's readers clicked.
+(`ads`), clicks and everything else cause visits (`visits`), visits cause form submissions, contacts, deals, refunds
+(`crm`), which cause more visits; `web` is what a counter makes of them, `records` writes the others down, `mail` what the newsletter's readers clicked.
 Vendor endpoints never read the full history: they ask the `*_as_of(now)` methods, which say what was known at that
 moment.
 
@@ -34,6 +34,7 @@ from dagster_project.sandbox.company import mail as company_mail
 from dagster_project.sandbox.company import rates as company_rates
 from dagster_project.sandbox.company import records as company_records
 from dagster_project.sandbox.company import views as company_views
+from dagster_project.sandbox.company import visits as company_visits
 from dagster_project.sandbox.company import web as company_web
 from dagster_project.sandbox.company.tables import (
     AD_CLICKS,
@@ -213,11 +214,11 @@ def _build(seed: int, scale: float) -> Company:
     # Each part has its own stream of random numbers: a change in one leaves the others as they were.
     streams = iter(np.random.default_rng(seed).spawn(11))
     ads = company_ads.simulate(next(streams), scale)
-    strangers = company_web.draw_visits(next(streams), ads, scale)
+    strangers = company_visits.draw_visits(next(streams), ads, scale)
     lives = company_crm.meet(next(streams), strangers, scale)
     company_landmarks.make(next(streams), lives, strangers)
     known, known_goals, came = company_crm.visits_of_known(next(streams), lives, strangers)
-    visits = company_web.Visits.concat([strangers, known])
+    visits = company_visits.Visits.concat([strangers, known])
     goals = np.concatenate([np.full(len(strangers), None, object), known_goals])
     blocked = np.zeros(len(visits), bool)
     for filling in lives.fillings:

@@ -41,7 +41,7 @@ class Plan:
     budget_eur: float  # a day, before seasonality
     cost_per_click_eur: float
     click_through_rate: float
-    country_weights: tuple[float, ...]  # in the order of web.COUNTRIES
+    country_weights: tuple[float, ...]  # in the order of visits.COUNTRIES
     ad_groups: tuple[tuple[str, int], ...]  # (name, number of ads); empty: campaign level only
     unplaced_share: float = 0.0  # part of the budget that no ad of its own carries
     months: tuple[int, ...] = tuple(range(1, 13))

@@ -7,13 +7,6 @@ does not shift another.
 
 from __future__ import annotations
 
-import math
-from bisect import bisect
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from itertools import accumulate
-from statistics import NormalDist
-
 import numpy as np
 import numpy.typing as npt
 
@@ -25,128 +18,21 @@ from dagster_project.sandbox.company.business import (
     LEAVER,
     OLD_DEMO_FORM,
     OLD_DEMO_FORM_UNTIL_MS,
-    OPEN_STAGES,
     OWNER_LEFT_AT,
     OWNERS,
-    PRODUCTS,
     QUALITY,
     SALES_ACCEPTED_SINCE_MS,
-    SALES_PIPELINE,
-    SELF_SERVICE_LOST,
-    SELF_SERVICE_OPEN,
-    SELF_SERVICE_PIPELINE,
-    SELF_SERVICE_WON,
     ms,
 )
-from dagster_project.sandbox.company.days import DAY_MS, HOUR_MS, MIDNIGHTS_MS, MINUTE_MS, SECOND_MS, ms_of
+from dagster_project.sandbox.company.days import DAY_MS, HOUR_MS, MIDNIGHTS_MS, MINUTE_MS, ms_of
+from dagster_project.sandbox.company.people import Draws, Filling, Lives, Person
+from dagster_project.sandbox.company.sales import checkout, negotiate, refund
 from dagster_project.sandbox.company.tags import KINDS
-from dagster_project.sandbox.company.web import COUNTRIES, COUNTRY_WEIGHTS, LANGUAGE, Visits, visits_at
-
-Ints = npt.NDArray[np.int64]
+from dagster_project.sandbox.company.visits import COUNTRIES, COUNTRY_WEIGHTS, LANGUAGE, Ints, Visits, visits_at
 
 # Some leads take so long from the click to the sale that any look-back window ends between.
 SLOW_DAYS = 152
 TRADE_FAIRS = ("2025-09-18", "2025-11-13", "2026-03-12", "2026-05-21", "2026-09-10", "2026-11-12")
-
-
-@dataclass
-class Sale:
-    """A deal in the making."""
-
-    created_ms: int
-    stages: list[tuple[int, str]]  # oldest first
-    closed_ms: int
-    is_won: bool
-    pipeline: str
-    product: str | None
-    amount: float | None
-    currency: str
-    discounted_amount: float | None = None  # from the contract on
-    refund_of: Sale | None = None
-    has_contact: bool = True
-    company: int = -1
-    archived_ms: int | None = None
-
-
-@dataclass
-class Person:
-    """A contact in the making; two of them may be one human being."""
-
-    number: int  # position in Lives.people
-    visitor: int  # -1: not yet seen on the site
-    browser: int
-    country: int  # position in COUNTRIES
-    created_ms: int
-    form: int  # position in FORMS of the submission that made it; -1: imported
-    first_name: str
-    last_name: str
-    email: str
-    owner: int  # position in OWNERS
-    stages: list[tuple[int, str, str]] = field(default_factory=list)  # (moment, stage, by what; see Change)
-    sales: list[Sale] = field(default_factory=list)
-    company: int = -1
-    colleague: Person | None = None  # a second contact on this one's deals
-    fate: str = ""  # landmark
-    archived_ms: int | None = None
-    deleted_ms: int | None = None
-    merged_ms: int | None = None
-    original: Person | None = None  # the human being's first contact, into which a merge goes
-
-    def is_gone(self, moment_ms: int) -> bool:
-        gone = (self.archived_ms, self.deleted_ms, self.merged_ms)
-        return any(ms is not None and ms <= moment_ms for ms in gone)
-
-    def wins(self) -> list[Sale]:
-        return [sale for sale in self.sales if sale.is_won and not sale.refund_of and sale.closed_ms < END_MS]
-
-
-@dataclass(frozen=True)
-class Filling:
-    """A form filled in on a visit."""
-
-    visit: int  # position in the visits
-    person: int
-    form: int
-    at_ms: int
-    is_blocked: bool  # the visitor's browser let no analytics script run
-
-
-@dataclass
-class Lives:
-    people: list[Person]
-    fillings: list[Filling]
-    loose_sales: list[Sale]  # deals without a contact
-    companies: int
-    shared_browsers: Ints  # browsers that are one device
-    fates: dict[str, list[Person | Sale]]  # landmark -> whom it happens to
-
-
-class Draws:
-    """A person's own random numbers, in order."""
-
-    def __init__(self, row: Sequence[float]) -> None:
-        self._numbers: Iterator[float] = iter(row)
-
-    def share(self) -> float:
-        return next(self._numbers)
-
-    def chance(self, probability: float) -> bool:
-        return self.share() < probability
-
-    def whole(self, count: int) -> int:
-        return int(self.share() * count)
-
-    def normal(self) -> float:
-        return _NORMAL.inv_cdf(min(max(self.share(), 1e-9), 1 - 1e-9))
-
-    def wait_ms(self, mean_days: float) -> int:
-        return int(-mean_days * DAY_MS * math.log(1 - self.share())) + 3 * MINUTE_MS
-
-    def weighted(self, weights: Sequence[float]) -> int:
-        return bisect(list(accumulate(weights)), self.share() * sum(weights))
-
-
-_NORMAL = NormalDist()
 DRAWS_A_PERSON = 360
 MOST_SALES = 9  # deals of one person; more would use up the draws
 
@@ -259,7 +145,7 @@ def _buy(person: Person, u: Draws, at_ms: int, won_at_ms: int | None) -> None:
         if not is_customer:
             person.stages.append((at_ms, "opportunity", "deal"))
         if is_self_service:
-            sale = _checkout(u, at_ms, person.country)
+            sale = checkout(u, at_ms, person.country)
         else:
             sale = negotiate(u, at_ms, person.country, 0.74 if is_customer else 0.36, won_at_ms)
             won_at_ms = None
@@ -284,64 +170,6 @@ def _buy(person: Person, u: Draws, at_ms: int, won_at_ms: int | None) -> None:
             is_self_service = False
     if is_customer and u.chance(0.04):
         person.stages.append((person.stages[-1][0] + 60 * DAY_MS, "advocate", "hand"))
-
-
-def negotiate(u: Draws, at_ms: int, country: int, chance: float, won_at_ms: int | None) -> Sale:
-    is_won = won_at_ms is not None or u.chance(chance)
-    days = min(math.exp(math.log(21 if chance < 0.5 else 10) + 0.7 * u.normal()), 240)
-    closed_ms = won_at_ms or at_ms + int(days * DAY_MS)
-    # Stages are passed in order, some are left out, and one deal in twenty falls back to the start once.
-    first, *others = [stage for stage, _, _ in OPEN_STAGES]
-    passed = [first, *(stage for stage in others if u.chance(0.8 if is_won else 0.45))]
-    if u.chance(0.05) and len(passed) > 2:
-        passed[2:2] = [first, passed[1]]
-    span = closed_ms - at_ms
-    times = [at_ms + int(span * (n / len(passed)) ** 1.2) for n in range(len(passed))]
-    product, _, price = PRODUCTS[u.weighted([weight for _, weight, _ in PRODUCTS])]
-    amount = round(price * math.exp(0.45 * u.normal()), -1)
-    discount = 0.8 + 0.15 * u.share()
-    return Sale(
-        at_ms,
-        [*zip(times, passed, strict=True), (closed_ms, "won" if is_won else "lost")],
-        closed_ms,
-        is_won,
-        SALES_PIPELINE,
-        None if u.chance(0.05) else product,
-        None if u.chance(0.04) else amount,
-        _currency(u, country),
-        round(amount * discount, 2) if "contract" in passed and u.chance(0.35) else None,
-    )
-
-
-def _checkout(u: Draws, at_ms: int, country: int) -> Sale:
-    """An add-on bought on the site: paid at once, or given up two days later."""
-    is_paid = u.chance(0.85)
-    closed_ms = at_ms + (SECOND_MS * 40 if is_paid else 2 * DAY_MS)
-    stages = [(at_ms, SELF_SERVICE_OPEN), (closed_ms, SELF_SERVICE_WON if is_paid else SELF_SERVICE_LOST)]
-    amount = (149.0, 249.0, 399.0)[u.whole(3)]
-    return Sale(at_ms, stages, closed_ms, is_paid, SELF_SERVICE_PIPELINE, "Add-on", amount, _currency(u, country))
-
-
-def _currency(u: Draws, country: int) -> str:
-    usd_share = {"US": 1.0, "GB": 0.5}.get(COUNTRIES[country], 0.0)
-    return "USD" if u.chance(usd_share) else "EUR"
-
-
-def refund(sale: Sale, at_ms: int, share: float) -> Sale:
-    """A won deal of a negative amount that names the deal it takes back."""
-    paid = sale.discounted_amount if sale.discounted_amount is not None else sale.amount
-    return Sale(
-        at_ms,
-        [(at_ms, "won")],
-        at_ms,
-        True,
-        SALES_PIPELINE,
-        sale.product,
-        -round((paid or 0.0) * share, 2),
-        sale.currency,
-        refund_of=sale,
-        company=sale.company,
-    )
 
 
 def _found_companies(rng: np.random.Generator, lives: Lives) -> None:

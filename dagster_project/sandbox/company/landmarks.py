@@ -11,10 +11,12 @@ from collections.abc import Callable
 import numpy as np
 
 from dagster_project.sandbox.company.business import ms
-from dagster_project.sandbox.company.crm import SLOW_DAYS, Draws, Lives, Person, negotiate, new_person, refund
+from dagster_project.sandbox.company.crm import SLOW_DAYS, new_person
 from dagster_project.sandbox.company.days import DAY_MS, HOUR_MS
+from dagster_project.sandbox.company.people import Draws, Lives, Person
+from dagster_project.sandbox.company.sales import negotiate, refund
 from dagster_project.sandbox.company.tags import VARIANTS
-from dagster_project.sandbox.company.web import Visits
+from dagster_project.sandbox.company.visits import Visits
 
 # One name per special case -> the id of the record, session or campaign it happens to.
 LANDMARKS = {

@@ -8,11 +8,13 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from dagster_project.sandbox.company.crm import Person, newsletters_ms
+from dagster_project.sandbox.company.crm import newsletters_ms
 from dagster_project.sandbox.company.days import HOUR_MS, SECOND_MS, datetime_of
+from dagster_project.sandbox.company.people import Person
 from dagster_project.sandbox.company.tables import MAIL_CLICKS, SITE_HOST
-from dagster_project.sandbox.company.tags import KINDS, NOT_SET, VARIANTS
-from dagster_project.sandbox.company.web import Landings, Visits
+from dagster_project.sandbox.company.tags import KINDS, VARIANTS
+from dagster_project.sandbox.company.visits import Visits
+from dagster_project.sandbox.company.web import Landings
 
 Ints = npt.NDArray[np.int64]
 
@@ -55,9 +57,8 @@ def _mailings(sends: Ints, at_ms: Ints) -> list[str]:
 
 def _link(landings: Landings, visit: int, mailing: str) -> str:
     """The link as the newsletter has it: where a visit has no tags they were lost on the way to the site."""
-    path = "/" if landings.path[visit] == NOT_SET else landings.path[visit]
     lost = f"utm_source=newsletter&utm_medium=email&utm_campaign=news_{mailing.split()[1][:7]}"
-    return f"https://{SITE_HOST}{path}?{landings.query[visit] or lost}"
+    return f"https://{SITE_HOST}{landings.path[visit]}?{landings.query[visit] or lost}"
 
 
 def _of_strangers(rng: np.random.Generator, sends: Ints) -> list[tuple[int, str, str, str, str]]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
-from dagster_project.sandbox.company.crm import Person
-from dagster_project.sandbox.company.web import COUNTRIES
+from dagster_project.sandbox.company.people import Person
+from dagster_project.sandbox.company.visits import COUNTRIES
 
 # Numbers set aside for fiction by the regulators of Germany, Great Britain and the US, as people type them: area, line.
 PHONES = {

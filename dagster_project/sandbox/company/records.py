@@ -25,12 +25,13 @@ from dagster_project.sandbox.company.business import (
     SELF_SERVICE_PIPELINE,
     TRADES,
 )
-from dagster_project.sandbox.company.crm import Filling, Lives, Person, Sale
 from dagster_project.sandbox.company.days import DAY_MS, HOUR_MS, MINUTE_MS, datetime_of, ms_of
+from dagster_project.sandbox.company.people import Filling, Lives, Person, Sale
 from dagster_project.sandbox.company.phones import as_typed, numbers
 from dagster_project.sandbox.company.tables import SITE_HOST, Association, Change, Record, Submission, Web
 from dagster_project.sandbox.company.tags import KINDS, utm_parameters
-from dagster_project.sandbox.company.web import COUNTRIES, Landings, Visits
+from dagster_project.sandbox.company.visits import COUNTRIES, Visits
+from dagster_project.sandbox.company.web import Landings
 
 CLICK_PARAMETERS = ("gclid", "gbraid", "wbraid", "fbclid", "yclid", "msclkid", "ttclid", "li_fat_id")
 STAGES = {stage.id: stage for pipeline in PIPELINES for stage in pipeline.stages}

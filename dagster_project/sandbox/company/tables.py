@@ -35,26 +35,26 @@ SESSIONS = pa.schema(
         ("started_at", pa.timestamp("us")),  # naive, Europe/Berlin
         ("started_at_utc", pa.timestamp("us", "UTC")),
         ("date", pa.date32()),  # Europe/Berlin
-        # As resolved from tags and referrer: "(direct)", "(none)", "(not set)", "(organic)"... never null.
+        # As resolved from tags and referrer (see tags.TrafficSource); null where they do not say.
         ("source", pa.string()),
         ("medium", pa.string()),
         ("campaign_name", pa.string()),
         ("campaign_id", pa.string()),
         ("term", pa.string()),  # utm_term only (sessionManualTerm)
         ("content", pa.string()),  # utm_content only (sessionManualAdContent)
-        ("default_channel_group", pa.string()),  # Google's, as Google would say it
-        ("landing_page", pa.string()),  # path, or "(not set)" where no page was viewed
+        ("channel", pa.string()),  # Direct, Paid Search...; null where source and medium are no usual ones
+        ("landing_page", pa.string()),  # path; null where no page was viewed
         ("landing_query", pa.string()),  # raw query string without "?", "" where none
         ("referrer", pa.string()),  # full address, "" where none
         ("gclid", pa.string()),  # null where none; joins ad_clicks
         ("device", pa.string()),  # desktop | mobile | tablet | smart tv
-        ("country_id", pa.string()),  # ISO 3166 alpha-2, or "(not set)"
+        ("country_id", pa.string()),  # ISO 3166 alpha-2; null where the counter does not know
         ("is_engaged", pa.bool_()),
         ("page_views", pa.int64()),
         ("engagement_seconds", pa.float64()),
         ("key_events", pa.int64()),  # those known at the moment asked
         ("is_new", pa.bool_()),  # first session of its client_id (newUsers)
-        # When a counter knows what (UTC): first shown; traffic source known (until then "(not set)"); taken out
+        # When a counter knows what (UTC): first shown; traffic source known (until then null); taken out
         # again as robot traffic (null: never).
         ("seen_at", pa.timestamp("us", "UTC")),
         ("attributed_at", pa.timestamp("us", "UTC")),

@@ -215,18 +215,18 @@ VARIANTS = (
 
 
 class TrafficSource(NamedTuple):
-    """As Google's counter spells them: "(direct)", "(none)", "(organic)", "(not set)"."""
+    """What a landing says of where it came from; None: it does not say. Who came directly has channel "Direct" and
+    neither source nor medium."""
 
-    source: str
-    medium: str
-    campaign_name: str
-    campaign_id: str
-    term: str
-    content: str
-    channel_group: str
+    source: str | None
+    medium: str | None
+    campaign_name: str | None
+    campaign_id: str | None
+    term: str | None
+    content: str | None
+    channel: str | None
 
 
-NOT_SET = "(not set)"
 _SEARCH = {"google", "bing", "duckduckgo", "ecosia.org"}
 _SEARCH_HOSTS = {
     "www.google.com": "google",
@@ -277,28 +277,29 @@ def resolve(query: str, referrer: str, click_parameter: str, day: str) -> Traffi
     """The usual reading of a landing without a gclid (for those see `resolve_ad_click`). day: ISO date."""
     utm = utm_parameters(query)
     host = urlsplit(referrer).hostname or ""
-    campaign = NOT_SET
+    source: str | None
+    medium: str | None
+    campaign = None
     if utm.get("utm_source"):
-        source, medium = utm["utm_source"], utm.get("utm_medium", NOT_SET)
-        campaign = utm.get("utm_campaign", NOT_SET)
+        source, medium, campaign = utm["utm_source"], utm.get("utm_medium"), utm.get("utm_campaign")
     elif click_parameter == "gbraid":
         source, medium = "google", "cpc"
     elif click_parameter == "srsltid" or host in _SEARCH_HOSTS:
-        source, medium, campaign = _SEARCH_HOSTS[host], "organic", "(organic)"
+        source, medium = _SEARCH_HOSTS[host], "organic"
     elif host in _ASSISTANT_HOSTS and day >= AI_ASSISTANT_SINCE:
-        source, medium, campaign = _ASSISTANT_HOSTS[host], "ai-assistant", "(ai-assistant)"
+        source, medium = _ASSISTANT_HOSTS[host], "ai-assistant"
     elif host and host != SITE_HOST:
-        source, medium, campaign = host.removeprefix("www."), "referral", "(referral)"
+        source, medium = host.removeprefix("www."), "referral"
     else:
-        source, medium, campaign = "(direct)", "(none)", "(direct)"
+        source, medium = None, None
     return TrafficSource(
         source,
         medium,
         campaign,
-        NOT_SET,
-        utm.get("utm_term", NOT_SET),
-        utm.get("utm_content", NOT_SET),
-        _channel_group(source.lower(), medium.lower()),
+        None,
+        utm.get("utm_term"),
+        utm.get("utm_content"),
+        _channel((source or "").lower(), (medium or "").lower()),
     )
 
 
@@ -310,21 +311,21 @@ def resolve_ad_click(query: str, channel_type: str, campaign_name: str, campaign
         "cpc",
         campaign_name,
         campaign_id,
-        utm.get("utm_term", NOT_SET),
-        utm.get("utm_content", NOT_SET),
+        utm.get("utm_term"),
+        utm.get("utm_content"),
         _AD_CHANNELS[channel_type],
     )
 
 
-def _channel_group(source: str, medium: str) -> str:
-    """Google's default channel group, for the sources of this company only."""
-    if source == "(direct)":
+def _channel(source: str, medium: str) -> str | None:
+    """What kind of visit that is, for the sources of this company only."""
+    if not source:
         return "Direct"
     if medium in _PAID:
         return "Paid Search" if source in _SEARCH else "Paid Social" if source in _SOCIAL else "Paid Other"
     if medium == "ai-assistant":
         return "AI Assistant"
-    if source in _SOCIAL or medium == "social":  # ok.ru is not in Google's list
+    if source in _SOCIAL or medium == "social":  # ok.ru is in no list
         return "Organic Social"
     if source in _VIDEO:
         return "Organic Video"
@@ -336,4 +337,4 @@ def _channel_group(source: str, medium: str) -> str:
         return "Email"
     if medium == "affiliate":
         return "Affiliates"
-    return "Unassigned"
+    return None

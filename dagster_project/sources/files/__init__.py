@@ -22,7 +22,8 @@ from dagster_project.sources.files.overlaps import Gathered, copy_numbers, joine
 from dagster_project.sources.files.rows import RowReader
 from dagster_project.sources.files.settings import RULES, FilesSettings
 from dagster_project.sources.files.shapes import mapping_for
-from dagster_project.sources.files.streams import FILE_STREAMS, FileStream
+from dagster_project.sources.files.stream import FileStream
+from dagster_project.sources.files.streams import FILE_STREAMS
 from dagster_project.wire.cells import shown
 from dagster_project.wire.contract import ConfigError, Page, Part, Stream, Tally, schema
 from dagster_project.wire.source import Source

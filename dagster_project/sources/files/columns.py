@@ -21,7 +21,7 @@ from dagster_project.sources.files.drops import Cells
 from dagster_project.sources.files.formats import Formats, parse, why
 from dagster_project.sources.files.mappings import ROW_NUMBER, UNITS, FileMapping, is_number
 from dagster_project.sources.files.problems import CellProblems, Problems
-from dagster_project.sources.files.streams import HASHED, FileStream
+from dagster_project.sources.files.stream import HASHED, FileStream
 from dagster_project.wire.cells import Parsed, none_failed, shown
 from dagster_project.wire.contract import ConfigError
 from dagster_project.wire.identity import hash_email, hash_phone, redact_answer, redact_text

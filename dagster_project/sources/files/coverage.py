@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dagster_project.sources.files.mappings import FileMapping, file_date_pattern
-from dagster_project.sources.files.streams import HASHED, FileStream
+from dagster_project.sources.files.stream import HASHED, FileStream
 from dagster_project.wire.contract import ConfigError, Part, next_period
 
 

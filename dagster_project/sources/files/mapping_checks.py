@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from dagster_project.sources.files.arithmetic import is_arithmetic, understood
-from dagster_project.sources.files.streams import CLICK_IDS, FileStream
+from dagster_project.sources.files.stream import FileStream
+from dagster_project.sources.files.streams import CLICK_IDS
 
 if TYPE_CHECKING:
     from dagster_project.sources.files.mappings import FileMapping

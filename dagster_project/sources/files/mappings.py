@@ -23,7 +23,8 @@ from dagster_project.sources.files.date_formats import check_date_format, check_
 from dagster_project.sources.files.headers import header_name
 from dagster_project.sources.files.mapping_checks import ROW_NUMBER, UNITS, check_keys, is_number
 from dagster_project.sources.files.presets import CURRENCY, Shape, shapes_of
-from dagster_project.sources.files.streams import FILE_STREAMS, GA4_EXPORT, HASHED, FileStream
+from dagster_project.sources.files.stream import HASHED, FileStream
+from dagster_project.sources.files.streams import FILE_STREAMS, GA4_EXPORT
 
 ENDINGS = {
     "csv": "csv",

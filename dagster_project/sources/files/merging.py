@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dagster_project.sources.files.overlaps import FILE, GROUP, ID, codes_of, copy_numbers, joined
-from dagster_project.sources.files.streams import IS_DAY
+from dagster_project.sources.files.stream import IS_DAY
 
 
 @dataclass

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dagster_project.sources.files.drops import BadLine
-from dagster_project.sources.files.streams import FileStream
+from dagster_project.sources.files.stream import FileStream
 from dagster_project.wire.contract import Tally
 
 

@@ -20,7 +20,7 @@ from dagster_project.sources.files.overlaps import joined
 from dagster_project.sources.files.problems import CellProblems, Problems
 from dagster_project.sources.files.readers import read_cells
 from dagster_project.sources.files.refusals import noted, tell_of_refused
-from dagster_project.sources.files.streams import IS_DAY, FileStream
+from dagster_project.sources.files.stream import IS_DAY, FileStream
 from dagster_project.wire.contract import DriftError, Tally
 
 if TYPE_CHECKING:

@@ -14,7 +14,8 @@ from dagster_project.sources.files.headers import MOST_TITLE_LINES, header_name
 from dagster_project.sources.files.mappings import FileMapping, nearest
 from dagster_project.sources.files.presets import Fit, fitted
 from dagster_project.sources.files.sheets import rows_of
-from dagster_project.sources.files.streams import FILE_STREAMS, HASHED
+from dagster_project.sources.files.stream import HASHED
+from dagster_project.sources.files.streams import FILE_STREAMS
 
 _DELIMITERS = (",", ";", "\t")
 

@@ -10,7 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from dagster_project.sources.files.dates import without_time
-from dagster_project.sources.files.streams import FILE_STREAMS, IS_DAY
+from dagster_project.sources.files.stream import IS_DAY
+from dagster_project.sources.files.streams import FILE_STREAMS
 from tests.support.dropped_files import LEADS, swept
 
 

@@ -41,9 +41,9 @@ TODAY = date(2026, 6, 10)
 BY_HAND = [
     (1, 9, "b1", "google", "cpc", "/a", "gclid=x", True, 3, 60.0, 1, True),
     (1, 9, "b2", "google", "cpc", "/b", "", False, 1, 0.0, 0, True),
-    (1, 23, "b1", "(direct)", "(none)", "/a", "", True, 2, 30.5, 0, False),
+    (1, 23, "b1", None, None, "/a", "", True, 2, 30.5, 0, False),
     (2, 10, "b1", "google", "cpc", "/a", "", True, 4, 10.0, 2, False),
-    (2, 11, "b3", "(not set)", "(not set)", "/c", "", False, 1, 1.0, 0, False),
+    (2, 11, "b3", None, None, "/c", "", False, 1, 1.0, 0, False),
     (8, 12, "b4", "bing", "organic", "/a", "", True, 1, 5.0, 0, True),
     (10, 7, "b4", "bing", "organic", "/a", "", True, 1, 5.0, 0, False),
 ]
@@ -72,8 +72,8 @@ def by_hand() -> Web:
                 "session_id": str(i), "visitor_id": i, "client_id": browser,
                 "client_id_dimension": browser if browser != "b3" else None, "started_at": local,
                 "started_at_utc": moment, "date": local.date(), "source": source, "medium": medium,
-                "campaign_name": "(not set)", "campaign_id": "(not set)", "term": "(not set)",
-                "content": "(not set)", "default_channel_group": "Unassigned", "landing_page": page,
+                "campaign_name": None, "campaign_id": None, "term": None,
+                "content": None, "channel": "Direct" if browser == "b1" and not source else None, "landing_page": page,
                 "landing_query": query, "referrer": "", "gclid": None, "device": "desktop", "country_id": "DE",
                 "is_engaged": engaged, "page_views": views, "engagement_seconds": seconds, "key_events": goals,
                 "is_new": new, "seen_at": moment, "attributed_at": moment, "withdrawn_at": None,

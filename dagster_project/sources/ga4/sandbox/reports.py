@@ -17,9 +17,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dagster_project.sandbox.company import TIME_ZONE, Web
+from dagster_project.sources.ga4.sandbox.words import in_words_of_google
 
 CLIENT_ID_DIMENSION = "customUser:client_id"  # the custom dimension that the property has registered
-OTHER, NOT_SET = "(other)", "(not set)"
+OTHER = "(other)"
 KEPT_VALUES = 10  # of a wide dimension, while other_row is on
 WIDE_DIMENSIONS = {
     "landingPage",
@@ -50,7 +51,7 @@ SESSION_COLUMNS = {
     "sessionCampaignId": "campaign_id",
     "sessionManualTerm": "term",
     "sessionManualAdContent": "content",
-    "sessionDefaultChannelGroup": "default_channel_group",
+    "sessionDefaultChannelGroup": "channel",
     "landingPage": "landing_page",
     "deviceCategory": "device",
     "countryId": "country_id",
@@ -215,7 +216,7 @@ class Facts:
     """Sessions and events of one moment as rows to count; dimensions are made when first asked for."""
 
     def __init__(self, web: Web) -> None:
-        self._sessions = web.sessions
+        self._sessions = in_words_of_google(web.sessions)
         self._lock = threading.Lock()
         self._dimensions: dict[tuple[str, bool], pa.Array] = {}
         self._session_rows = _session_rows(web.sessions)
@@ -251,7 +252,7 @@ class Facts:
         if name == "landingPagePlusQueryString":
             page, query = sessions.column("landing_page"), sessions.column("landing_query")
             return pc.if_else(pc.equal(query, ""), page, pc.binary_join_element_wise(page, query, "?"))
-        return pc.fill_null(sessions.column(SESSION_COLUMNS[name]), NOT_SET)
+        return sessions.column(SESSION_COLUMNS[name])
 
 
 def _session_rows(sessions: pa.Table) -> pa.Table:

@@ -204,11 +204,11 @@ def _text(value: str | float | datetime) -> str:
 
 def _analytics(origin: Any) -> tuple[str, str | None, str | None]:
     """hs_analytics_source and its two details."""
-    name = ANALYTICS_SOURCES.get(origin.channel_group, "OTHER_CAMPAIGNS")
+    name = ANALYTICS_SOURCES.get(origin.channel, "OTHER_CAMPAIGNS")
     if name == "DIRECT_TRAFFIC":
         return name, None, None
     if name in ("PAID_SEARCH", "PAID_SOCIAL", "EMAIL_MARKETING", "OTHER_CAMPAIGNS"):
-        return name, origin.campaign_name, origin.source
+        return name, origin.campaign_name or "(not set)", origin.source
     return name, origin.source, None
 
 

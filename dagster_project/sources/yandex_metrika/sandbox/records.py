@@ -23,8 +23,6 @@ _TRAFFIC = {
     "social": "social",
     "email": "email",
     "referral": "referral",
-    "(none)": "direct",
-    "(not set)": "undefined",
 }
 _DEVICES = {"desktop": "1", "mobile": "2", "tablet": "3", "smart tv": "4"}
 Visit = Mapping[str, Any]
@@ -53,9 +51,8 @@ def visits(company: Company, now: datetime, first: date, last: date) -> list[dic
 def _visit(session: Visit, goals: Sequence[int]) -> dict[str, Any]:
     query = session["landing_query"]
     tags = {name: values[0] for name, values in parse_qs(query).items()}
-    landed = session["landing_page"] != "(not set)"
-    path = session["landing_page"] if landed else "/"
-    traffic = _TRAFFIC.get(session["medium"], "referral")
+    path = session["landing_page"] or "/"
+    traffic = _traffic(session)
     if any(name in tags for name in ("gclid", "yclid", "msclkid")):
         traffic = "ad"
     host = urlsplit(session["referrer"]).hostname or ""
@@ -73,7 +70,7 @@ def _visit(session: Visit, goals: Sequence[int]) -> dict[str, Any]:
         "pageViews": session["page_views"],
         "visitDuration": seconds,
         "bounce": int(session["page_views"] <= 1 and seconds < BOUNCE_SECONDS),
-        "regionCountry": "" if session["country_id"] == "(not set)" else session["country_id"],
+        "regionCountry": session["country_id"] or "",
         "deviceCategory": _DEVICES[session["device"]],
         "goalsID": list(goals),
         "lastTrafficSource": traffic,
@@ -89,6 +86,12 @@ def _visit(session: Visit, goals: Sequence[int]) -> dict[str, Any]:
             for part in ("Source", "Medium", "Campaign", "Content", "Term")
         },
     }
+
+
+def _traffic(session: Visit) -> str:
+    if session["medium"] is None:
+        return "direct" if session["channel"] == "Direct" else "undefined"
+    return _TRAFFIC.get(session["medium"], "referral")
 
 
 NAMES = frozenset(
