@@ -309,6 +309,7 @@ def demo(
     is_elsewhere = f" (FUNNELHOUSE_HOME={_shown(folder)})" if home else ""
     out.print(f"""
 Look further{is_elsewhere}:
+  {where}/report.html                     the report: open it in a browser
   .venv/bin/funnelhouse show cpl --by channel
   .venv/bin/funnelhouse explain cpl --period {DEMO_TODAY - timedelta(days=1):%Y-%m} --by channel
   {where}/funnelhouse.duckdb              marts and KPI tables, for DuckDB and BI tools

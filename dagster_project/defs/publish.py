@@ -1,4 +1,4 @@
-"""The last step: publish what was built, then fail the run if a stream could not be read, so that somebody looks.
+"""The last step: publish what was built and its report, then fail the run if a stream could not be read, so that somebody looks.
 
 It decides whether Dagster's daemon repeats the run (schedules.py): only where a vendor or the PostgreSQL target failed,
 which may pass. Refused credentials asked three times a night are three alarms, and quota, for nothing.
@@ -18,22 +18,39 @@ from dagster_project.defs.resources import Installation
 from dagster_project.defs.shared import REPEAT_TAG, WRITER_POOL
 from dagster_project.publish import DATABASE, PublishError, publish
 from dagster_project.publish.postgres import publish_to_postgres
+from dagster_project.reading import report
 from dagster_project.warehouse.locks import warehouse_lock
 
 PUBLISHED_KEY = dg.AssetKey(["published", "funnelhouse"])
+REPORT_KEY = dg.AssetKey(["published", "report"])
 
 
-@dg.asset(
-    key=PUBLISHED_KEY,
-    deps=KPI_KEYS,
-    group_name="published",
-    kinds={"duckdb", "parquet"},
+@dg.multi_asset(
+    name="published__funnelhouse",
+    specs=[
+        dg.AssetSpec(
+            PUBLISHED_KEY,
+            deps=KPI_KEYS,
+            group_name="published",
+            kinds={"duckdb", "parquet"},
+            owners=[DATA_TEAM],
+            metadata=made_by(publishing.__file__, "the publish"),
+            description="The copy that BI reads: one DuckDB file and a Parquet file a table, swapped in by one rename.",
+        ),
+        dg.AssetSpec(
+            REPORT_KEY,
+            deps=[PUBLISHED_KEY],
+            group_name="published",
+            kinds={"html"},
+            owners=[DATA_TEAM],
+            metadata=made_by(report.__file__, "the report"),
+            description="The report for people: one HTML file that needs no network and no server.",
+        ),
+    ],
     pool=WRITER_POOL,
-    owners=[DATA_TEAM],
-    metadata=made_by(publishing.__file__, "the publish"),
-    description="The copy that BI reads: one DuckDB file and a Parquet file a table, swapped in by one rename.",
 )
 def published(context: dg.AssetExecutionContext, installation: Installation) -> Iterator[dg.MaterializeResult]:
+    """Both in one step: a stream that failed makes the step fail after it, and what was published has its report."""
     settings = installation.settings()
     with warehouse_lock(settings.home):
         result = publish(settings.warehouse_path, settings.home, settings.memory_limit)
@@ -58,7 +75,11 @@ def published(context: dg.AssetExecutionContext, installation: Installation) -> 
         except PublishError as error:
             problems.append(str(error))
     of_postgres = {"postgres": problems[0]} if problems else {}
-    yield dg.MaterializeResult(metadata=metadata)
+    yield dg.MaterializeResult(asset_key=PUBLISHED_KEY, metadata=metadata)
+    page = report.write_report(result, settings.today)
+    yield dg.MaterializeResult(
+        asset_key=REPORT_KEY, metadata={"report": dg.MetadataValue.path(str(page)), "bytes": page.stat().st_size}
+    )
     failed = failed_streams_of(context.instance, context.run.run_id)
     may_pass = bool(of_postgres) or any(failure.may_pass for failure in failed.values())
     context.instance.add_run_tags(context.run.run_id, {REPEAT_TAG: str(may_pass).lower()})

@@ -26,6 +26,7 @@ from dagster_project.warehouse.row_digest import digest_of
 SCHEMAS = ("marts", "kpi")
 SOURCE_DAYS = ("staging", "stg_meta__days")  # so that `explain` can say when the days behind a number were extracted
 DATABASE = "funnelhouse.duckdb"
+REPORT = "report.html"  # written into a publish after it; until then the one before shows what readers saw
 STORE = ".publishes"
 KEPT = 2
 
@@ -36,10 +37,11 @@ class PublishError(Exception):
 
 @dataclass(frozen=True)
 class Published:
-    """What readers see now: `tables` as schema.table -> rows."""
+    """What readers see now: `tables` as schema.table -> rows, `changed` those that the publish before said otherwise."""
 
     folder: Path
     tables: dict[str, int]
+    changed: frozenset[str]
     bytes_written: int
 
 
@@ -54,9 +56,10 @@ def publish(warehouse: Path, home: Path, memory: str | None = None) -> Published
     folder = store / f"{_next_number(store):06d}-{uuid.uuid4().hex[:6]}.partial"
     folder.mkdir()
     try:
-        tables = _copy(warehouse, folder, _to_start_from(home / "published"), memory)
+        tables, changed = _copy(warehouse, folder, _to_start_from(home / "published"), memory)
         if not any(name.startswith("kpi.") for name in tables):
             raise PublishError(f"{warehouse} holds no KPI tables yet; run `funnelhouse refresh` first")
+        _linked(home / "published" / REPORT, folder / REPORT)
         _sync(folder)
         finished = folder.with_suffix("")
         folder.rename(finished)
@@ -66,14 +69,18 @@ def publish(warehouse: Path, home: Path, memory: str | None = None) -> Published
     _point_at(home / "published", finished)
     _tidy(store, finished)
     size = sum(path.stat().st_size for path in finished.rglob("*") if path.is_file())
-    return Published(home / "published", tables, size)
+    return Published(home / "published", tables, frozenset(changed), size)
 
 
-def _copy(warehouse: Path, folder: Path, before: Path | None, memory: str | None) -> dict[str, int]:
-    """Write the tables into `folder`; those that say what they said in the publish `before` are taken from there."""
+def _copy(warehouse: Path, folder: Path, before: Path | None, memory: str | None) -> tuple[dict[str, int], set[str]]:
+    """Write the tables into `folder`; those that say what they said in the publish `before` are taken from there.
+
+    Returns the tables with their rows, and those that were written anew.
+    """
     if before is not None:
         shutil.copyfile(before / DATABASE, folder / DATABASE)
     tables: dict[str, int] = {}
+    changed: set[str] = set()
     with opened(folder / DATABASE, memory) as connection:
         connection.execute(f"attach '{_quoted(warehouse)}' as warehouse (read_only)")
         found = connection.execute(
@@ -88,6 +95,7 @@ def _copy(warehouse: Path, folder: Path, before: Path | None, memory: str | None
             before_said = _said(connection, _OURS, schema, table)
             is_same = bool(before_said) and before_said == _said(connection, "warehouse", schema, table)
             if not is_same:
+                changed.add(f"{schema}.{table}")
                 order = _order(connection, schema, table)
                 connection.execute(
                     f'create or replace table {schema}."{table}" as from warehouse.{schema}."{table}" order by {order}'
@@ -105,7 +113,7 @@ def _copy(warehouse: Path, folder: Path, before: Path | None, memory: str | None
             tables[f"{schema}.{table}"] = rows[0][0]
         connection.execute("detach warehouse")
         connection.execute("checkpoint")
-    return tables
+    return tables, changed
 
 
 _OURS = DATABASE.removesuffix(".duckdb")  # DuckDB's name for the file that is open

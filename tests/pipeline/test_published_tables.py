@@ -1,8 +1,12 @@
-"""What is published explains itself: every table and column carries its description, and `show` and `explain` say
-what the tables say."""
+"""What is published explains itself: every table and column carries its description, and `show`, `explain` and the report
+say what the tables say."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from dagster_project.publish import REPORT
+from tests.support.browser import dom_of
 from tests.support.installation import Installation
 from tests.support.published import query, tables
 
@@ -36,3 +40,20 @@ def test_show_and_explain_say_what_the_tables_say(night: Installation) -> None:
     parts = [line.split("│")[2:4] for line in explained.splitlines() if line.count("│") == 6 and "hubspot" not in line]
     assert sum(int(value) for value, _ in parts) == leads
     assert "│hubspot │contacts " in explained  # the source days it rests on
+
+
+def test_the_report_shows_the_values_of_the_tables(night: Installation, tmp_path: Path) -> None:
+    published = night.published("night")
+    dom = dom_of(published / REPORT, tmp_path, "grain=month&period=2026-09-01")
+    shown = {(v["data-kpi"], v.get("data-member")): v["data-value"] for v in dom.values if "data-start" not in v}
+    stored = query(
+        published,
+        "select kpi_id, if(dimension = 'total', null, member), value from kpi.fct_kpi_monthly join kpi.dim_kpi using (kpi_id) "
+        "where period_start = date '2026-09-01' and dimension in ('total', 'channel', 'stage') "
+        "and attribution_model in ('none', default_model)",
+    )
+    kept = {(kpi, member): value for kpi, member, value in stored if (kpi, member) in shown}
+    assert len(kept) > 100
+    for key, value in kept.items():
+        # ten digits of it; the page has null, the tables have the reason
+        assert (float(shown[key]) if shown[key] else None) == (None if value is None else float(f"{value:.10g}")), key
