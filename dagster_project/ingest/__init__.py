@@ -19,6 +19,7 @@ from queue import Queue
 from typing import Any, Literal
 
 from dagster_project.ingest import patience
+from dagster_project.ingest.corrections import with_corrected
 from dagster_project.ingest.days import LONGEST_NIGHT_DAYS, Mode, Reading, is_local, is_on, plan, streams
 from dagster_project.raw.store import RawZoneError
 from dagster_project.raw.zone import RawZone, Written
@@ -200,6 +201,8 @@ def _read(
                 f"not asked: {silent.id} did not answer in time", source=stream.source, stream=stream.name
             )
         progress(stream, "started", 0)
+        time_left = budget(settings, readings[0], mode)
+        readings = with_corrected(readings, zone, source_settings, mode, time_left, tally)
         for reading in readings:
             pages = patience.within(
                 _ask(reading, source_settings, tally), budget(settings, reading, mode), tally,

@@ -58,6 +58,11 @@ class Days(Store):
         """The day of the last whole listing that was read to its end; None when there was none."""
         return day_of(self._status(stream).get("listed_on"))
 
+    def read_at(self, stream: Any) -> datetime | None:
+        """When the last good read of it began; None when there was none."""
+        moment = self._status(stream).get("last_ok_at")
+        return None if moment is None else datetime.fromisoformat(moment)
+
     def extracted_days(self, stream: Any) -> list[date]:
         """The days that are on disk, empty ones included, oldest first."""
         return sorted(self._stored_days(stream))

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Literal, get_args
 
@@ -292,6 +292,8 @@ class Stream:
       them has it. `informs`: subjects that it only colours (a lead's channel, a deal's pipeline): figures stand
       without it, but if its last read failed they are stale. Measures name the same subjects in `rests_on`.
     * `begins`: the column that says when a record came into being, where `day` says when it last changed.
+    * `changed_since`: of a source that says what it has corrected: the oldest day whose rows are others than they were at
+      that moment; None where none is. A refresh reads again from there on.
     * `read` is None for lists that can only be listed whole: they are swept at every refresh.
     """
 
@@ -315,6 +317,7 @@ class Stream:
     begins: str | None = None
     read: Callable[[Any, Window, Tally], Iterator[Page]] | None = None
     sweep: Callable[[Any, Tally], Iterator[Page]] | None = None
+    changed_since: Callable[[Any, datetime, Tally], date | None] | None = None
     description: str = ""
 
     def __post_init__(self) -> None:

@@ -111,6 +111,46 @@ def test_a_nightly_run_reads_yesterday_and_what_the_source_still_restates(zone, 
     ]
 
 
+@pytest.mark.parametrize(
+    ("corrected", "first"),
+    [
+        (date(2026, 9, 12), date(2026, 9, 12)),
+        (date(2026, 1, 1), date(2026, 9, 10)),  # what was never read is nothing to be corrected
+        (date(2026, 10, 1), date(2026, 9, 29)),
+        (None, date(2026, 9, 29)),
+    ],
+)
+def test_a_source_that_says_what_it_corrected_is_read_from_there(  # type: ignore[no-untyped-def]
+    zone, stream, vendor, corrected: date | None, first: date
+) -> None:
+    go("2026-10-01", zone, stream, "backfill", Window(date(2026, 9, 10), date(2026, 10, 1)))
+    read_at, asked_since = zone.read_at(stream), []
+
+    def changed_since(_settings: Any, moment: datetime, _tally: Tally) -> date | None:
+        asked_since.append(moment)
+        return corrected
+
+    says = replace(stream, changed_since=changed_since)
+    outcome = go("2026-10-02", zone, says, "refresh")
+    assert vendor.asked[-1] == Window(first, date(2026, 10, 2))
+    assert asked_since == [read_at]
+    assert bool(outcome.tally.notes) == (first < date(2026, 9, 29))
+    go("2026-10-02", zone, says, "backfill", Window.of_day(date(2026, 9, 20)))
+    assert vendor.asked[-1] == Window.of_day(date(2026, 9, 20))
+    assert len(asked_since) == 1
+
+
+def test_a_source_that_cannot_say_it_fails_as_a_reading_does(zone, stream, vendor) -> None:  # type: ignore[no-untyped-def]
+    def changed_since(_settings: Any, _moment: datetime, _tally: Tally) -> date | None:
+        raise VendorError("out of order", source="ga4", stream="traffic")
+
+    says = replace(stream, changed_since=changed_since)
+    assert go("2026-10-01", zone, says, "refresh").status == "ok"  # nothing was read that could be corrected
+    outcome = go("2026-10-02", zone, says, "refresh")
+    assert (outcome.status, len(vendor.asked)) == ("failed", 1)
+    assert "out of order" in outcome.error
+
+
 def test_nights_that_were_missed_are_caught_up(zone, stream, vendor) -> None:  # type: ignore[no-untyped-def]
     go("2026-10-01", zone, stream, "refresh")
     go("2026-10-08", zone, stream, "refresh")
