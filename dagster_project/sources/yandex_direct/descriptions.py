@@ -1,0 +1,33 @@
+"""What the columns of Yandex.Direct hold: `column` of any stream."""
+
+ABOUT = "Yandex.Direct: reports by ad, and where ads lead. Money in the client's currency; days are Moscow's."
+COLUMNS = {
+    "date": "Report day, Moscow time.",
+    "campaign_id": "Campaign id.",
+    "campaign_name": "Campaign name on the day of extraction.",
+    "campaign_type": "TEXT_CAMPAIGN, UNIFIED_CAMPAIGN, SMART_CAMPAIGN and so on.",
+    "ad_group_id": "Ad group id; -- for a campaign of the wizard, which shows none.",
+    "ad_group_name": "Ad group name.",
+    "ad_id": "Ad id; -- for a campaign of the wizard, which shows none.",
+    "ad_network_type": "SEARCH or AD_NETWORK.",
+    "impressions": "Impressions.",
+    "clicks": "Clicks.",
+    "cost": "Cost in the client's currency; include_vat says whether with VAT.",
+    "currency": "Currency of cost and revenue.",
+    "include_vat": "YES: cost has VAT in it. NO: it has not.",
+    "ad_performance.conversions": "Conversions of all goals of the campaign.",
+    "ad_performance.revenue": "What Metrica says they are worth; VAT as the site tells Metrica.",
+    "goal_id": "Number of Metrica's goal.",
+    "attribution": "Attribution model that was asked for.",
+    "ad_conversions.conversions": "Conversions of this goal.",
+    "ad_conversions.revenue": "What Metrica says they are worth; null where it does not say.",
+    "id": "Ad id.",
+    "state": "ON, OFF, SUSPENDED, ARCHIVED and so on.",
+    "type": "TEXT_AD, IMAGE_AD, RESPONSIVE_AD and so on.",
+    "href": "Address of the ad; null where its address comes from a feed.",
+    "ad_group_tracking_params": "Parameters that the group adds to addresses.",
+    "campaign_tracking_params": "Parameters that a unified campaign adds where its group adds none.",
+    "address": "Address with the parameters that are added, macros still in it.",
+    "_filed_on": "A fixed day: ads are listed whole at every refresh.",
+    "account_id": "Login of the client.",
+}
