@@ -123,15 +123,12 @@ def _table(
     seen: set[tuple[Json, ...]] = set()
     for row in answer.rows:
         keys = row.get("keys") if isinstance(row, dict) else None
-        is_one = isinstance(keys, list) and len(keys) == len(dimensions)
-        if is_one and (key := tuple(map(str, keys))) in seen:  # rows move between pages while Google still counts
-            continue
-        if is_one:
-            seen.add(key)
-        else:
+        if not isinstance(keys, list) or len(keys) != len(dimensions):
             odd[len(rows)] = f"site {site}, {day}: a row has not a key for each of {', '.join(dimensions)}"
-            row, keys = {}, [None] * len(dimensions)
-        rows.append((row, keys))
+            rows.append(({}, [None] * len(dimensions)))
+        elif (key := tuple(map(str, keys))) not in seen:  # rows move between pages while Google still counts
+            seen.add(key)
+            rows.append((row, keys))
     size = len(rows)
     columns: dict[str, list[Json] | pa.Array] = {
         name: [keys[place] for _, keys in rows] for place, name in enumerate(dimensions)
@@ -149,7 +146,7 @@ def _table(
         columns["device"] = pa.repeat(pa.scalar(NOTHING), size)
     for name, redacted in (("query", redacted_texts), ("page", redacted_urls)):
         if name in dimensions:
-            columns[name] = redacted(read_cells(name, columns[name], _TEXT).values)  # type: ignore[arg-type]
+            columns[name] = redacted(read_cells(name, columns[name], _TEXT).values)
     table = columns_to_table(stream, columns, required=("clicks", "impressions", "position"), tally=tally, odd=odd)
     _within(stream, table, day)
     # without what people typed of themselves several queries may be one

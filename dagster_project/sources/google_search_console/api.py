@@ -110,7 +110,11 @@ class SearchConsole:
         reasons, said = _refusal(response)
         site = unquote(urlsplit(response.url).path.split("/sites/")[-1].partition("/")[0])
         if response.status_code == 429 or "QPS" in said:
-            busy = QuotaError(f"Search Console is asked too often: {said}; run again later", **self.where)
+            busy = QuotaError(
+                f"Search Console is asked too often: {said}; run again later",
+                retry_after_seconds=QPS_WAIT_SECONDS,
+                **self.where,
+            )
             return Verdict(wait_seconds=QPS_WAIT_SECONDS, error=busy)
         if response.status_code == 403 and reasons & {"quotaExceeded", "rateLimitExceeded", "dailyLimitExceeded"}:
             used_up = QuotaError(

@@ -58,7 +58,9 @@ class Answers:
         if code == QUEUE_IS_FULL:  # waiting for one's turn is no failed attempt
             wait = retry_after_seconds(response.headers, "retryIn") or QUEUE_WAIT_SECONDS
             full = QuotaError(
-                f"the queue of reports is full, by other programs as well: {said}; run again later", **self.where
+                f"the queue of reports is full, by other programs as well: {said}; run again later",
+                retry_after_seconds=wait,
+                **self.where,
             )
             raise Interrupted(said, wait, is_quota=True, otherwise=full)
         login = response.request.headers.get("Client-Login", "")
