@@ -29,9 +29,9 @@ ALLOWED = {
     "raw": ("wire",),
     "ingest": ("raw", "rules", "settings", "sources", "wire"),
     "warehouse": ("memory", "wire"),
-    "kpis": ("warehouse",),
+    "kpis": ("kpi_names", "warehouse"),
     "publish": ("warehouse",),
-    "reading": ("ingest", "kpis", "publish", "settings", "sources", "wire"),
+    "reading": ("ingest", "kpi_names", "kpis", "publish", "settings", "sources", "wire"),
     "sandbox": ("sources",),
 }
 _ENGINES = {"dagster", "dagster_dbt", "dbt", "duckdb"}

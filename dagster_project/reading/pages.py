@@ -15,6 +15,7 @@ from pathlib import Path
 from dagster_project import kpis
 from dagster_project.kpis.catalogue import Kpi
 from dagster_project.reading.documents import env_example, table_of_sources
+from dagster_project.reading.exposures import exposures_yml
 from dagster_project.reading.raw_tables import sources_yml
 from dagster_project.sources import all_sources
 from dagster_project.sources.files.streams import as_markdown as columns_of_files
@@ -120,6 +121,7 @@ def generated(docs: Path, target: Path) -> dict[Path, str]:
         docs / "tables.md": tables_page(target),
         docs / "kpis.md": kpis_page(target),
         files: with_part(files.read_text(encoding="utf-8"), "columns", columns_of_files()),
+        docs.parent / "dbt_project" / "models" / "_exposures.yml": exposures_yml(),
         **raw_tables(docs.parent / "dbt_project" / "models" / "staging"),
     }
 

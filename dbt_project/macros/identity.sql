@@ -76,3 +76,19 @@
 {% macro buyer_key(relation) -%}
     coalesce('files:email:' || {{ relation }}.email_hash, 'files:phone:' || {{ relation }}.phone_hash)
 {%- endmacro %}
+
+{#
+  In a select list: the ids of a browser that a record of a CRM or an export holds, under their own names, and which of them
+  are none. `is_typed`: a form took them, with what nobody sees.
+#}
+{% macro browser_ids(relation, names=none, is_typed=true) -%}
+    {%- for name in names or click_id_names() %}
+    {%- set value = relation ~ '.' ~ name %}
+    {{ usable_id(strip_invisible(value) if is_typed else value) }} as {{ name }},
+    {%- endfor %}
+    {%- for name in ['ga_client_id', 'ym_client_id'] %}
+    {%- set value = relation ~ '.' ~ name %}
+    {{ usable_client_id(strip_invisible(value) if is_typed else value) }} as {{ name }},
+    {%- endfor %}
+    {{ placeholder_ids(relation, linking_click_ids(click_id_names()) + ['ga_client_id', 'ym_client_id']) }} as placeholder_ids
+{%- endmacro %}

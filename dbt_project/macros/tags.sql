@@ -36,3 +36,11 @@
     {%- do conditions.append((repeated | join(' or '), 'repeated_parameter')) -%}
     case when lower({{ url }}) like '%utm%' then nullif({{ quality_flags(conditions) }}, 'ok') end
 {%- endmacro %}
+
+{# In a select list: where a row of an export says itself that it came from. #}
+{% macro named_origin(relation) -%}
+    {{ known(relation ~ '.channel') }} as channel
+    {%- for tag in ['source', 'medium', 'campaign', 'term', 'content'] %},
+    {{ known(relation ~ '.' ~ tag) }} as utm_{{ tag }}
+    {%- endfor %}
+{%- endmacro %}

@@ -10,6 +10,7 @@ import itertools
 import json
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import IO, Any
 
 import numpy as np
@@ -218,11 +219,7 @@ def _json_text(value: Any, line: bytes, name: Name) -> str | None:
 
 
 def _read_parquet(file: DropFile, mapping: FileMapping, names: Sequence[Name]) -> Iterator[Cells]:
-    with opened(file) as stream:
-        try:
-            parquet = pq.ParquetFile(stream)
-        except pa.ArrowInvalid as error:
-            raise drift(mapping, file, f"not a whole Parquet file ({error})") from error
+    with parquet_file(file, mapping) as parquet:
         known = parquet.schema_arrow.names
         names = mapping.present(names, known)
         if beyond := next((n for n in names if isinstance(n, int) and n > len(known)), None):
@@ -239,6 +236,17 @@ def _read_parquet(file: DropFile, mapping: FileMapping, names: Sequence[Name]) -
             }
             yield Cells(columns, pa.array(np.arange(first, first + batch.num_rows), pa.int64()))
             first += batch.num_rows
+
+
+@contextmanager
+def parquet_file(file: DropFile, mapping: FileMapping) -> Iterator[pq.ParquetFile]:
+    """The file, opened. Raises DriftError for one that is not whole."""
+    with opened(file) as stream:
+        try:
+            parquet = pq.ParquetFile(stream)
+        except pa.ArrowInvalid as error:
+            raise drift(mapping, file, f"not a whole Parquet file ({error})") from error
+        yield parquet
 
 
 def parquet_batches(

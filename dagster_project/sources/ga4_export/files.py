@@ -9,12 +9,11 @@ from collections.abc import Iterator
 import numpy as np
 import pyarrow as pa
 import pyarrow.json
-import pyarrow.parquet as pq
 
 from dagster_project.sources.files.cells import as_text_or_typed
 from dagster_project.sources.files.drops import BadLine, DropFile, drift, opened
 from dagster_project.sources.files.mappings import FileMapping, nearest
-from dagster_project.sources.files.readers import line_batches, parquet_batches
+from dagster_project.sources.files.readers import line_batches, parquet_batches, parquet_file
 from dagster_project.wire.cells import shown
 
 BATCH_EVENTS = 5_000  # an event is 2 to 4 kB of JSON
@@ -79,11 +78,7 @@ def nested_rows(file: DropFile, mapping: FileMapping, bad: BadLine) -> Iterator[
 
 
 def _parquet(file: DropFile, mapping: FileMapping) -> Iterator[Nested]:
-    with opened(file) as stream:
-        try:
-            parquet = pq.ParquetFile(stream)
-        except pa.ArrowInvalid as error:
-            raise drift(mapping, file, f"not a whole Parquet file ({error})") from error
+    with parquet_file(file, mapping) as parquet:
         known = parquet.schema_arrow.names
         for name in _NEEDED:
             if name not in known:

@@ -1,32 +1,13 @@
 -- Deals whose dates cannot be right, and what they are worth.
-with deals as (
-
-    select * from {{ ref('int_deals_resolved') }} where is_truth and status in ('won', 'lost')
-
-),
-
-rates as (
+with rates as (
 
     select * from {{ ref('int_exchange_rates_daily') }}
 
 ),
 
-settings as (
-
-    select * from {{ ref('stg_config__settings') }}
-
-),
-
 dated as (
 
-    select
-        deals.*,
-        settings.today,
-        settings.reporting_currency,
-        {{ reporting_date('deals.created_at', 'settings.reporting_time_zone') }} as created_date,
-        {{ reporting_date('deals.closed_at', 'settings.reporting_time_zone') }} as closed_date
-    from deals
-    cross join settings
+    {{ deals_with_days("deals.is_truth and deals.status in ('won', 'lost')") }}
 
 ),
 

@@ -38,10 +38,6 @@ select
     customers.first_order_date,
     customers.first_order_id,
     customers.last_order_date,
-    coalesce(leads.channel, '(not set)') as channel,
-    coalesce(leads.source, '(not set)') as source,
-    coalesce(leads.medium, '(not set)') as medium,
-    coalesce(leads.campaign_key, '(not set)') as campaign_key,
-    coalesce(leads.country, '(not set)') as country
+    {{ cuts_of('leads', ['channel', 'source', 'medium', 'campaign_key', 'country']) }}
 from customers
 left join leads on customers.lead_id = leads.lead_id

@@ -1,10 +1,4 @@
-with deals as (
-
-    select * from {{ ref('int_deals_resolved') }} where is_truth and not is_refund
-
-),
-
-leads as (
+with leads as (
 
     select * from {{ ref('fct_leads') }}
 
@@ -16,22 +10,9 @@ rates as (
 
 ),
 
-settings as (
-
-    select * from {{ ref('stg_config__settings') }}
-
-),
-
 dated as (
 
-    select
-        deals.*,
-        settings.today,
-        settings.reporting_currency,
-        {{ reporting_date('deals.created_at', 'settings.reporting_time_zone') }} as created_date,
-        {{ reporting_date('deals.closed_at', 'settings.reporting_time_zone') }} as closed_date
-    from deals
-    cross join settings
+    {{ deals_with_days('deals.is_truth and not deals.is_refund') }}
 
 )
 
@@ -70,14 +51,7 @@ select
     dated.sales_cycle_days,
 
     ---------- cuts: those of the lead, and the deal's own owner
-    coalesce(leads.channel, '(not set)') as channel,
-    coalesce(leads.source, '(not set)') as source,
-    coalesce(leads.medium, '(not set)') as medium,
-    coalesce(leads.campaign_key, '(not set)') as campaign_key,
-    coalesce(leads.device, '(not set)') as device,
-    coalesce(leads.country, '(not set)') as country,
-    coalesce(leads.landing_page, '(not set)') as landing_page,
-    coalesce(leads.form, '(not set)') as form,
+    {{ cuts_of('leads', lead_cuts()) }},
     coalesce(dated.owner_id, '(not set)') as sales_rep
 
 from dated

@@ -75,14 +75,7 @@ select
     end as is_repeat_window_over,
 
     ---------- cuts: those of the lead, and the owner of the order, its deal or the customer's first won deal
-    coalesce(leads.channel, '(not set)') as channel,
-    coalesce(leads.source, '(not set)') as source,
-    coalesce(leads.medium, '(not set)') as medium,
-    coalesce(leads.campaign_key, '(not set)') as campaign_key,
-    coalesce(leads.device, '(not set)') as device,
-    coalesce(leads.country, '(not set)') as country,
-    coalesce(leads.landing_page, '(not set)') as landing_page,
-    coalesce(leads.form, '(not set)') as form,
+    {{ cuts_of('leads', lead_cuts()) }},
     coalesce(
         orders.owner_id,
         nullif(opportunities.sales_rep, '(not set)'),

@@ -1,34 +1,14 @@
 -- cost that no ad platform reports, from funnelhouse.yml and from files, with its campaign and channel resolved
+{%- set said = [
+    'line_id', 'start_date', 'end_date', 'currency_code', 'cost_type', 'motion', 'channel', 'campaign', 'amount_native',
+    'acquisition_share',
+] %}
 with lines as (
 
-    select
-        'funnelhouse.yml' as account_id,
-        line_id,
-        1 as copy_number,
-        start_date,
-        end_date,
-        currency_code,
-        cost_type,
-        motion,
-        channel,
-        campaign,
-        amount_native,
-        acquisition_share
+    select 'funnelhouse.yml' as account_id, 1 as copy_number, {{ said | join(', ') }}
     from {{ ref('stg_config__ledger') }}
     union all
-    select
-        account_id,
-        line_id,
-        copy_number,
-        start_date,
-        end_date,
-        currency_code,
-        cost_type,
-        motion,
-        channel,
-        campaign,
-        amount_native,
-        acquisition_share
+    select account_id, copy_number, {{ said | join(', ') }}
     from {{ ref('cost_lines') }}
 
 ),

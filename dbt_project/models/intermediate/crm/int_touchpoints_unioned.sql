@@ -5,6 +5,7 @@
 {#- the newer ids stand last: readers take columns by place -#}
 {%- set address_click_ids = address_click_id_names() %}
 {%- set place = ['landing_page', 'device', 'country'] %}
+{%- set said = origin + click_id_columns + place + ['form'] + address_click_ids %}
 with sessions as (
 
     select int_sessions.*, {{ session_touch_id('int_sessions') }} as touch_id
@@ -212,13 +213,7 @@ record_touches as (
         crm_touches.person_id,
         cast(null as string) as visitor_id,
         coalesce(lead_touches.touch_at, date_trunc('minute', crm_touches.event_at)) as touched_at,
-        {% for column in origin + click_id_columns + place -%}
-        crm_touches.{{ column }},
-        {% endfor -%}
-        crm_touches.form
-        {%- for column in address_click_ids %},
-        crm_touches.{{ column }}
-        {%- endfor %}
+        crm_touches.{{ said | join(', crm_touches.') }}
     from crm_touches
     left join people_touched on crm_touches.person_id = people_touched.person_id
     left join lead_touches on crm_touches.touch_id = lead_touches.touch_id
@@ -248,13 +243,7 @@ sale_touches as (
         crm_touches.person_id,
         cast(null as string) as visitor_id,
         date_trunc('minute', crm_touches.event_at) as touched_at,
-        {% for column in origin + click_id_columns + place -%}
-        crm_touches.{{ column }},
-        {% endfor -%}
-        crm_touches.form
-        {%- for column in address_click_ids %},
-        crm_touches.{{ column }}
-        {%- endfor %}
+        crm_touches.{{ said | join(', crm_touches.') }}
     from crm_touches
     left join people_touched on crm_touches.person_id = people_touched.person_id
     left join record_touches on crm_touches.person_id = record_touches.person_id

@@ -24,21 +24,8 @@ renamed as (
         {{ known('owner_id') }} as owner_id,
 
         ---------- touch
-        {{ known('channel') }} as channel,
-        {{ known('source') }} as utm_source,
-        {{ known('medium') }} as utm_medium,
-        {{ known('campaign') }} as utm_campaign,
-        {{ known('term') }} as utm_term,
-        {{ known('content') }} as utm_content,
-        {{ usable_id('source.gclid') }} as gclid,
-        {{ usable_id('source.fbclid') }} as fbclid,
-        {{ usable_id('source.yclid') }} as yclid,
-        {{ usable_id('source.msclkid') }} as msclkid,
-        {{ usable_id('source.ttclid') }} as ttclid,
-        {{ usable_id('source.li_fat_id') }} as li_fat_id,
-        {{ usable_client_id('source.ga_client_id') }} as ga_client_id,
-        {{ usable_client_id('source.ym_client_id') }} as ym_client_id,
-        {{ placeholder_ids('source', linking_click_ids(click_id_names()) + ['ga_client_id', 'ym_client_id']) }} as placeholder_ids,
+        {{ named_origin('source') }},
+        {{ browser_ids('source', ['gclid', 'fbclid', 'yclid', 'msclkid', 'ttclid', 'li_fat_id'], is_typed=false) }},
         {{ known('landing_page') }} as landing_page,
         {{ known('source.self_reported_source') }} as self_reported_source,
 

@@ -22,12 +22,7 @@ renamed as (
         phone_hash,
 
         ---------- touch
-        {{ known('source.channel') }} as channel,
-        {{ known('source.source') }} as utm_source,
-        {{ known('source.medium') }} as utm_medium,
-        {{ known('source.campaign') }} as utm_campaign,
-        {{ known('source.term') }} as utm_term,
-        {{ known('source.content') }} as utm_content,
+        {{ named_origin('source') }},
 
         ---------- strings
         {{ known('product') }} as product,

@@ -37,19 +37,7 @@ entries as (
 
 history as (
 
-    select
-        entries.contact_id,
-        rules.stage,
-        -- lost counts only while it lasts: the others count from the first time
-        case
-            when rules.stage = 'lost' then max(entries.entry.timestamp)
-            else min(entries.entry.timestamp)
-        end as reached_at
-    from entries
-    inner join rules on entries.entry.value = rules.stage_value
-    left join rules as current_rules on entries.lifecycle_stage = current_rules.stage_value
-    where rules.stage != 'lost' or current_rules.stage = 'lost'
-    group by entries.contact_id, rules.stage
+    {{ stages_reached('entries', 'rules', key='contact_id', current='lifecycle_stage') }}
 
 ),
 

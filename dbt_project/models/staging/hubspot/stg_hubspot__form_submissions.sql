@@ -14,9 +14,6 @@ renamed as (
         form_id,
         email_hash,
         phone_hash,
-        {{ usable_client_id(strip_invisible('source.ga_client_id')) }} as ga_client_id,
-        {{ usable_client_id(strip_invisible('source.ym_client_id')) }} as ym_client_id,
-        {{ placeholder_ids('source', linking_click_ids(click_id_names()) + ['ga_client_id', 'ym_client_id']) }} as placeholder_ids,
 
         ---------- touch
         utm_source,
@@ -24,14 +21,7 @@ renamed as (
         utm_campaign,
         utm_term,
         utm_content,
-        {{ usable_id(strip_invisible('source.gclid')) }} as gclid,
-        {{ usable_id(strip_invisible('source.gbraid')) }} as gbraid,
-        {{ usable_id(strip_invisible('source.wbraid')) }} as wbraid,
-        {{ usable_id(strip_invisible('source.fbclid')) }} as fbclid,
-        {{ usable_id(strip_invisible('source.yclid')) }} as yclid,
-        {{ usable_id(strip_invisible('source.msclkid')) }} as msclkid,
-        {{ usable_id(strip_invisible('source.ttclid')) }} as ttclid,
-        {{ usable_id(strip_invisible('source.li_fat_id')) }} as li_fat_id,
+        {{ browser_ids('source') }},
 
         ---------- strings
         pageUrl as page_url,

@@ -27,12 +27,7 @@ renamed as (
         utm_campaign,
         utm_term,
         utm_content,
-        {% for name in click_id_names() -%}
-        {{ usable_id(strip_invisible('persons.' ~ name)) }} as {{ name }},
-        {% endfor -%}
-        {{ usable_client_id(strip_invisible('persons.ga_client_id')) }} as ga_client_id,
-        {{ usable_client_id(strip_invisible('persons.ym_client_id')) }} as ym_client_id,
-        {{ placeholder_ids('persons', linking_click_ids(click_id_names()) + ['ga_client_id', 'ym_client_id']) }} as placeholder_ids,
+        {{ browser_ids('persons') }},
         {{ known('persons.self_reported_source') }} as self_reported_source,
         -- a name as typed, or the code itself
         coalesce(countries.country, case when length(trim(persons.country)) = 2 then upper(trim(persons.country)) end) as country

@@ -39,16 +39,7 @@ entries as (
 
 history as (
 
-    select
-        entries.key,
-        rules.stage,
-        -- lost counts only while it lasts: the others count from the first time
-        case when rules.stage = 'lost' then max(entries.entry.timestamp) else min(entries.entry.timestamp) end as reached_at
-    from entries
-    inner join rules on entries.entry.value = rules.stage_value
-    left join rules as current_rules on entries.current_value = current_rules.stage_value
-    where rules.stage != 'lost' or current_rules.stage = 'lost'
-    group by entries.key, rules.stage
+    {{ stages_reached('entries', 'rules', key='key', current='current_value') }}
 
 ),
 
