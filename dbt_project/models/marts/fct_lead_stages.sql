@@ -93,14 +93,7 @@ select
                 {{ reporting_date('reached.reached_at', 'settings.reporting_time_zone') }}
                 + cast(reached.conversion_window_days as integer) < settings.today
     end as is_window_over,
-    leads.channel,
-    leads.source,
-    leads.medium,
-    leads.campaign_key,
-    leads.device,
-    leads.country,
-    leads.landing_page,
-    leads.form,
+    leads.{{ lead_cuts() | join(', leads.') }},
     leads.sales_rep
 from reached
 cross join settings

@@ -35,10 +35,7 @@ select
     touchpoints.campaign_key,
     coalesce(touchpoints.term, '(not set)') as term,
     coalesce(touchpoints.content, '(not set)') as content,
-    coalesce(touchpoints.device, '(not set)') as device,
-    coalesce(touchpoints.country, '(not set)') as country,
-    coalesce(touchpoints.landing_page, '(not set)') as landing_page,
-    coalesce(touchpoints.form, '(not set)') as form,
+    {{ cuts_of('touchpoints', visit_cuts() + ['form']) }},
     coalesce(leads.sales_rep, '(not set)') as sales_rep,
 
     ---------- click ids

@@ -66,9 +66,7 @@ reported as (
         origins.source,
         origins.medium,
         origins.campaign_key,
-        wanted.landing_page,
-        wanted.device,
-        wanted.country,
+        wanted.{{ visit_cuts() | join(', wanted.') }},
         wanted.key_events,
         wanted.sessions,
         wanted.visitors
@@ -98,9 +96,7 @@ of_sessions as (
         known_sessions.source,
         known_sessions.medium,
         known_sessions.campaign_key,
-        known_sessions.landing_page,
-        known_sessions.device,
-        known_sessions.country,
+        known_sessions.{{ visit_cuts() | join(', known_sessions.') }},
         sum(wanted.key_events) as key_events,
         count(distinct case when known_sessions.sessions_with_key_event is null then wanted.session_id end)
             + coalesce(sum(known_sessions.sessions_with_key_event), 0) as sessions,
@@ -133,9 +129,7 @@ select
     coalesce(source, '(not set)') as source,
     coalesce(medium, '(not set)') as medium,
     coalesce(campaign_key, '(not set)') as campaign_key,
-    coalesce(landing_page, '(not set)') as landing_page,
-    coalesce(device, '(not set)') as device,
-    coalesce(country, '(not set)') as country,
+    {{ cuts_of('unioned', visit_cuts()) }},
     cast(sum(key_events) as bigint) as key_events,
     cast(sum(sessions) as bigint) as sessions,
     cast(sum(visitors) as bigint) as visitors

@@ -61,9 +61,7 @@ unioned as (
         origins.campaign_key,
         reported.term,
         reported.content,
-        reported.landing_page,
-        reported.device,
-        reported.country,
+        reported.{{ visit_cuts() | join(', reported.') }},
         origins.channel,
         reported.{{ measures | join(', reported.') }}
     from reported
@@ -90,9 +88,7 @@ unioned as (
         known_sessions.campaign_key,
         known_sessions.term,
         known_sessions.content,
-        known_sessions.landing_page,
-        known_sessions.device,
-        known_sessions.country,
+        known_sessions.{{ visit_cuts() | join(', known_sessions.') }},
         known_sessions.channel,
         known_sessions.session_count as sessions,
         coalesce(known_sessions.engaged_sessions, case when known_sessions.is_engaged then 1 else 0 end)
@@ -119,9 +115,7 @@ select
     campaign_key,
     coalesce(term, '(not set)') as term,
     coalesce(content, '(not set)') as content,
-    coalesce(landing_page, '(not set)') as landing_page,
-    coalesce(device, '(not set)') as device,
-    coalesce(country, '(not set)') as country,
+    {{ cuts_of('unioned', visit_cuts()) }},
     cast(sum(sessions) as bigint) as sessions,
     cast(sum(engaged_sessions) as bigint) as engaged_sessions,
     cast(sum(new_visitors) as bigint) as new_visitors,

@@ -4,7 +4,7 @@
 {%- set origin = ['channel', 'source', 'medium', 'campaign', 'campaign_key', 'term', 'content'] %}
 {#- the newer ids stand last: readers take columns by place -#}
 {%- set address_click_ids = address_click_id_names() %}
-{%- set place = ['landing_page', 'device', 'country'] %}
+{%- set place = visit_cuts() %}
 {%- set said = origin + click_id_columns + place + ['form'] + address_click_ids %}
 with sessions as (
 
@@ -143,9 +143,7 @@ submission_touches as (
             else crm_touches.{{ column }}
         end as {{ column }},
         {% endfor -%}
-        crm_touches.landing_page,
-        crm_touches.device,
-        crm_touches.country,
+        crm_touches.{{ place | join(', crm_touches.') }},
         crm_touches.form
         {%- for column in address_click_ids %},
         case
@@ -183,9 +181,9 @@ email_touches as (
         {% for column in click_id_columns -%}
         cast(null as string) as {{ column }},
         {% endfor -%}
-        landing_page,
-        cast(null as string) as device,
-        cast(null as string) as country,
+        {% for column in place -%}
+        {{ column if column == 'landing_page' else 'cast(null as string)' }} as {{ column }},
+        {% endfor -%}
         cast(null as string) as form
         {%- for column in address_click_ids %},
         cast(null as string) as {{ column }}

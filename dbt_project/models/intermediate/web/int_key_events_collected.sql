@@ -20,9 +20,7 @@ select
     vendor_source,
     vendor_medium,
     vendor_campaign,
-    landing_page,
-    device,
-    country,
+    {{ visit_cuts() | join(',\n    ') }},
     key_events,
     sessions,
     visitors

@@ -1,10 +1,9 @@
 {%- set columns = [
     'raw_day', 'source_system', 'account_id', 'session_id', 'client_id', 'started_at', 'vendor_source', 'vendor_medium',
-    'vendor_campaign', 'vendor_campaign_id', 'click_id', 'term', 'content', 'landing_page', 'gclid', 'gbraid', 'wbraid',
-    'fbclid', 'yclid', 'msclkid', 'ttclid', 'li_fat_id', 'dclid', 'twclid', 'sccid', 'epik', 'rdt_cid', 'tag_problems', 'device',
-    'country', 'is_engaged',
+    'vendor_campaign', 'vendor_campaign_id', 'click_id', 'term', 'content', 'gclid', 'gbraid', 'wbraid',
+    'fbclid', 'yclid', 'msclkid', 'ttclid', 'li_fat_id', 'dclid', 'twclid', 'sccid', 'epik', 'rdt_cid', 'tag_problems', 'is_engaged',
     'is_new_visitor', 'key_events', 'page_views', 'engagement_seconds', 'origin_key',
-] -%}
+] + visit_cuts() -%}
 {#- rows of files that stand for several sessions -#}
 {%- set counts = ['session_count', 'engaged_sessions', 'new_visitors', 'sessions_with_key_event'] -%}
 
@@ -122,9 +121,7 @@ select
     origins.campaign_key,
     keyed.term,
     keyed.content,
-    keyed.landing_page,
-    keyed.device,
-    keyed.country,
+    keyed.{{ visit_cuts() | join(', keyed.') }},
     keyed.vendor_source,
     keyed.vendor_medium,
     keyed.vendor_campaign,

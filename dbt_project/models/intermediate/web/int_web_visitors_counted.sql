@@ -1,5 +1,5 @@
 -- distinct clients where the truth of web traffic is sessions: at every grain and cut, our channels too
-{%- set cuts = ['channel', 'source', 'medium', 'campaign_key', 'device', 'country', 'landing_page'] %}
+{%- set cuts = ['channel', 'source', 'medium', 'campaign_key'] + visit_cuts() %}
 
 with truth as (
 
