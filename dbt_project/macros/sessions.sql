@@ -13,12 +13,22 @@
     'session:' || {{ relation }}.account_id || ':' || {{ relation }}.session_id
 {%- endmacro %}
 
+{# What every counter of single visits collects of one: all that the shape `sessions` has but counts of several and the key of its origin. #}
+{% macro visit_columns() -%}
+    {{ return(
+        ['raw_day', 'account_id', 'session_id', 'client_id', 'started_at', 'vendor_source', 'vendor_medium', 'vendor_campaign',
+        'vendor_campaign_id', 'click_id', 'term', 'content', 'landing_page']
+        + click_id_names() + address_click_id_names()
+        + ['tag_problems', 'device', 'country', 'is_engaged', 'is_new_visitor', 'key_events', 'page_views', 'engagement_seconds']
+    ) }}
+{%- endmacro %}
+
 {#
   A shape `sessions` from single visits with their landing URL and referrer, as files and counters give them. Origin: what the
   visit's row says; else click id and UTM of the landing URL; else the referrer; else nothing (direct). `campaign_id` is the
-  expression for the campaign's id, over `sessions`.
+  expression for the campaign's id, over `sessions`; `counts` what `visits` have where a row stands for several.
 #}
-{% macro sessions_of_visits(visits, days, campaign_id='sessions.utm_id') -%}
+{% macro sessions_of_visits(visits, days, campaign_id='sessions.utm_id', counts=none) -%}
 with given as (
 
     select *, {{ mended_address('landing_page_url') }} as landing_address
@@ -93,10 +103,9 @@ collected as (
         coalesce(sessions.is_engaged, false) as is_engaged,
         sessions.is_new_visitor,
         sessions.key_events,
-        sessions.session_count,
-        sessions.engaged_sessions,
-        sessions.new_visitors,
-        sessions.sessions_with_key_event,
+        {% for count in counts or [] -%}
+        sessions.{{ count }},
+        {% endfor -%}
         sessions.page_views,
         cast(sessions.engagement_seconds as decimal(18, 3)) as engagement_seconds
     from sessions
@@ -107,7 +116,12 @@ collected as (
 
 )
 
-select collected.*, {{ origin_key(origin_landing_page('collected.landing_page')) }} as origin_key
+{% call as_shape('sessions') %}
+select
+    collected.{{ visit_columns() | join(', collected.') }},
+    {{ 'collected.' ~ counts | join(', collected.') if counts else '1 as session_count' }},
+    {{ origin_key(origin_landing_page('collected.landing_page')) }} as origin_key
 from collected
 cross join rules
+{% endcall %}
 {%- endmacro %}

@@ -75,7 +75,46 @@
     {%- endfor %}
 {%- endmacro %}
 
-{# In the select list of `<shape>__<source>`: the columns of the shape that this source has nothing for. #}
+{#
+  `<shape>__<source>`: a select that names what the source has, in the shape's columns; the others are null.
+
+      {% call as_shape('followers') %}
+      select day, date as date_day, ... from ...
+      {% endcall %}
+#}
+{% macro as_shape(shape) -%}
+    {%- set rows = caller() -%}
+    {%- set given = selected_columns(rows) -%}
+    {%- set columns = shapes()[shape].columns -%}
+    {%- for name in given if name not in columns or given | select('equalto', name) | list | length > 1 -%}
+        {{ exceptions.raise_compiler_error(
+            "no column " ~ name ~ " in the shape " ~ shape ~ ", or named twice; it has " ~ columns | join(', ')
+        ) }}
+    {%- endfor -%}
+    select
+        {%- for column, (type, _) in columns.items() %}
+        {% if column in given %}given.{{ column }}{% else %}cast(null as {{ shape_type(type) }}) as {{ column }}{% endif %}
+        {{- ',' if not loop.last }}
+        {%- endfor %}
+    from (
+        {{ rows }}
+    ) as given
+{%- endmacro %}
+
+{# The names of the columns of one select: without strings, comments and what stands in brackets, the last word of each. #}
+{% macro selected_columns(sql) -%}
+    {%- set left = namespace(sql=modules.re.sub("'[^']*'|--[^\n]*", "", sql)) -%}
+    {%- for _ in range(40) if '(' in left.sql -%}
+        {%- set left.sql = modules.re.sub("[(][^()]*[)]", "", left.sql) -%}
+    {%- endfor -%}
+    {%- set found = [] -%}
+    {%- for item in modules.re.split("(?i)\\bfrom\\b", left.sql)[0].split(',') -%}
+        {%- do found.append((item.split() | last).split('.') | last) -%}
+    {%- endfor -%}
+    {{ return(found) }}
+{%- endmacro %}
+
+{# Columns of a shape that a select has nothing for; of a whole model `as_shape` finds them itself. #}
 {% macro not_given(shape, columns) -%}
     {%- for column in columns %}
     cast(null as {{ shape_type(shapes()[shape].columns[column][0]) }}) as {{ column }}{{ ',' if not loop.last }}

@@ -2,6 +2,7 @@
 {%- set measures = [
     'impressions', 'clicks', 'cost_native', 'platform_conversions', 'platform_conversions_value_native'
 ] %}
+{% call as_shape('ad_days') %}
 select
     day,
     date_day,
@@ -20,7 +21,6 @@ select
     vendor_source,
     vendor_medium,
     channel,
-    {{ not_given('ad_days', ['video_views', 'final_url']) }},
     {%- for measure in measures %}
     sum({{ measure }}) as {{ measure }}{{ ',' if not loop.last }}
     {%- endfor %}
@@ -28,3 +28,4 @@ from {{ ref('stg_files__ad_costs') }}
 group by
     day, date_day, platform, account_id, campaign_id, currency_code, campaign_name, ad_group_id, ad_group_name, ad_id, ad_name,
     vendor_source, vendor_medium, channel
+{% endcall %}

@@ -1,4 +1,5 @@
 -- Grain: deal_key.
+{% call as_shape('deals') %}
 select
     'files:' || deals.account_id || ':' || deals.deal_id as deal_key,
     deals.deal_id as crm_deal_id,
@@ -17,7 +18,6 @@ select
     deals.currency_code,
     deals.product,
     deals.owner_id,
-    {{ not_given('deals', ['refund_of_deal_key', 'order_id']) }},
     'files:customer:' || deals.customer_id as company_key,
     deals.account_id,
     deals.lead_id as named_lead_id,
@@ -31,3 +31,4 @@ select
     deals.utm_term,
     deals.utm_content
 from {{ ref('stg_files__deals') }} as deals
+{% endcall %}

@@ -6,6 +6,7 @@ with leads as (
 
 )
 
+{% call as_shape('people') %}
 select
     'files:' || account_id || ':' || lead_id as record_key,
     lead_id as crm_record_id,
@@ -30,7 +31,6 @@ select
     {% endfor -%}
     ga_client_id,
     ym_client_id,
-    {{ not_given('people', ['gbraid', 'wbraid', 'further_email_hashes', 'first_url', 'last_url']) }},
     landing_page,
     channel as crm_source,
     form,
@@ -39,3 +39,4 @@ select
     self_reported_source,
     placeholder_ids
 from leads
+{% endcall %}

@@ -9,4 +9,6 @@
 {%- set days = days_to_replace('stg_meta__windows') %}
 
 -- origin: what the file says; else click id and UTM of the landing URL; else the referrer; else nothing (direct)
-{{ sessions_of_visits(ref('stg_files__sessions'), days) }}
+{{ sessions_of_visits(
+    ref('stg_files__sessions'), days, counts=['session_count', 'engaged_sessions', 'new_visitors', 'sessions_with_key_event']
+) }}

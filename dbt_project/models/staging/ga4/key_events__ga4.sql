@@ -1,9 +1,9 @@
 -- Grain: as GA4 reports it. Key events with the campaign's id, which GA4 gives in another report.
+{% call as_shape('key_events') %}
 select
     key_events.day,
     key_events.date_day as raw_day,
     key_events.account_id,
-    {{ not_given('key_events', ['session_id']) }},
     true as has_own_origin,
     true as is_dated,
     true as is_goal_named,
@@ -26,3 +26,4 @@ left join {{ ref('stg_ga4__campaign_ids') }} as campaign_ids
         and key_events.vendor_source is not distinct from campaign_ids.vendor_source
         and key_events.vendor_medium is not distinct from campaign_ids.vendor_medium
         and key_events.vendor_campaign is not distinct from campaign_ids.vendor_campaign
+{% endcall %}

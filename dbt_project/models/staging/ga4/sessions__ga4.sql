@@ -75,10 +75,11 @@ collected as (
 
 )
 
+{% call as_shape('sessions') %}
 select
-    collected.*,
+    collected.{{ visit_columns() | join(', collected.') }},
     1 as session_count,
-    {{ not_given('sessions', ['engaged_sessions', 'new_visitors', 'sessions_with_key_event']) }},
     {{ origin_key(origin_landing_page('collected.landing_page')) }} as origin_key
 from collected
 cross join rules
+{% endcall %}

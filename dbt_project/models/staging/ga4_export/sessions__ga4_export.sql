@@ -99,51 +99,18 @@ rules as (
 
 sessions as (
 
-    select
-        raw_day,
-        account_id,
-        session_id,
-        client_id,
-        started_at,
-        vendor_source,
-        vendor_medium,
-        vendor_campaign,
-        vendor_campaign_id,
-        click_id,
-        term,
-        content,
-        landing_page,
-        gclid,
-        gbraid,
-        wbraid,
-        fbclid,
-        yclid,
-        msclkid,
-        ttclid,
-        li_fat_id,
-        dclid,
-        twclid,
-        sccid,
-        epik,
-        rdt_cid,
-        tag_problems,
-        device,
-        country,
-        is_engaged,
-        is_new_visitor,
-        key_events,
-        page_views,
-        engagement_seconds
+    select {{ visit_columns() | join(', ') }}
     from whole
     union all
-    select * from merged
+    select {{ visit_columns() | join(', ') }} from merged
 
 )
 
+{% call as_shape('sessions') %}
 select
-    sessions.*,
+    sessions.{{ visit_columns() | join(', sessions.') }},
     1 as session_count,
-    {{ not_given('sessions', ['engaged_sessions', 'new_visitors', 'sessions_with_key_event']) }},
     {{ origin_key(origin_landing_page('sessions.landing_page')) }} as origin_key
 from sessions
 cross join rules
+{% endcall %}

@@ -4,6 +4,7 @@
     'day', 'date_day', 'account_id', 'campaign_id', 'campaign_name', 'campaign_type', 'currency_code', 'impressions', 'clicks',
     'cost_native', 'platform_conversions', 'platform_conversions_value_native',
 ] %}
+{% call as_shape('ad_days') %}
 select
     'google_ads' as platform,
     true as has_campaign_totals,
@@ -12,18 +13,17 @@ select
     ad_group_id,
     ad_group_name,
     ad_id,
-    ad_name,
-    {{ not_given('ad_days', ['vendor_source', 'vendor_medium', 'channel', 'video_views', 'final_url']) }}
+    ad_name
 from {{ ref('stg_google_ads__ads_daily') }}
+{% endcall %}
 
 union all
 
+{% call as_shape('ad_days') %}
 select
     'google_ads' as platform,
     true as has_campaign_totals,
     true as is_campaign_total,
-    {{ columns | join(', ') }},
-    {{ not_given('ad_days', [
-        'ad_group_id', 'ad_group_name', 'ad_id', 'ad_name', 'vendor_source', 'vendor_medium', 'channel', 'video_views', 'final_url',
-    ]) }}
+    {{ columns | join(', ') }}
 from {{ ref('stg_google_ads__campaigns_daily') }}
+{% endcall %}

@@ -88,6 +88,7 @@ states as (
 
 )
 
+{% call as_shape('deals') %}
 select
     'hubspot:' || deal_id as deal_key,
     deal_id as crm_deal_id,
@@ -109,9 +110,6 @@ select
     owner_id,
     'hubspot:' || refunded_deal_id as refund_of_deal_key,
     'hubspot:company:' || {{ first_of('company_ids') }} as company_key, -- the primary company stands first
-    order_id,
-    {{ not_given('deals', [
-        'account_id', 'named_lead_id', 'named_lead_ids', 'email_hash', 'phone_hash', 'channel', 'utm_source', 'utm_medium',
-        'utm_campaign', 'utm_term', 'utm_content',
-    ]) }}
+    order_id
 from states
+{% endcall %}

@@ -30,6 +30,7 @@ first_forms as (
 
 )
 
+{% call as_shape('people') %}
 select
     'hubspot:' || contacts.contact_id as record_key,
     contacts.contact_id as crm_record_id,
@@ -56,7 +57,6 @@ select
     {{ known('contacts.ym_client_id') }} as ym_client_id,
     contacts.first_url,
     contacts.last_url,
-    {{ not_given('people', ['account_id', 'landing_page', 'device']) }},
     contacts.original_source as crm_source,
     first_forms.form,
     contacts.country,
@@ -65,3 +65,4 @@ select
 from contacts
 inner join merged on contacts.contact_id = merged.contact_id
 left join first_forms on contacts.contact_id = first_forms.contact_id
+{% endcall %}

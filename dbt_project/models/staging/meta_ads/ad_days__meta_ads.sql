@@ -43,6 +43,7 @@ filled as (
 
 )
 
+{% call as_shape('ad_days') %}
 select
     'meta_ads' as platform,
     false as has_campaign_totals,
@@ -70,6 +71,6 @@ select
     {{ money('conversions') }} as platform_conversions,
     {{ money('conversions_value') }} as platform_conversions_value_native,
     video_views,
-    {{ not_given('ad_days', ['channel']) }},
     case when publisher_platform in ('facebook', 'instagram', 'threads') then 'paid_social' end as vendor_medium
 from filled
+{% endcall %}

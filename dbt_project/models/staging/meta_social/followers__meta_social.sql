@@ -9,6 +9,7 @@ with counted as (
 
 )
 
+{% call as_shape('followers') %}
 select
     day,
     date as date_day,
@@ -16,6 +17,6 @@ select
     network,
     account_name,
     followers_count as followers,
-    true as is_exact,
-    {{ not_given('followers', ['followers_gained', 'followers_lost']) }}
+    true as is_exact
 from counted
+{% endcall %}

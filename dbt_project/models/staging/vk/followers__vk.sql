@@ -1,4 +1,5 @@
 -- Grain: date_day, account_id.
+{% call as_shape('followers') %}
 select
     day,
     date as date_day,
@@ -6,6 +7,6 @@ select
     'vk' as network,
     name as account_name,
     members_count as followers,
-    true as is_exact,
-    {{ not_given('followers', ['followers_gained', 'followers_lost']) }}
+    true as is_exact
 from {{ source('raw_vk', 'communities') }}
+{% endcall %}

@@ -12,6 +12,7 @@ with reached as (
 
 )
 
+{% call as_shape('key_events') %}
 select
     day,
     date_day as raw_day,
@@ -21,11 +22,9 @@ select
     false as is_dated,
     true as is_goal_named,
     goal,
-    {{ not_given('key_events', [
-        'vendor_source', 'vendor_medium', 'vendor_campaign', 'vendor_campaign_id', 'landing_page', 'device', 'country',
-    ]) }},
     count(*) as key_events,
     1 as sessions,
     1 as visitors
 from reached
 group by day, date_day, account_id, session_id, goal
+{% endcall %}

@@ -58,8 +58,6 @@ renamed as (
         nullif(replace(replace(source.goal_ids, '[', ''), ']', ''), '') as goal_ids,
 
         ---------- numerics
-        1 as session_count,
-        {{ not_given('sessions', ['engaged_sessions', 'new_visitors', 'sessions_with_key_event']) }},
         source.page_views,
         source.visit_seconds as engagement_seconds,
         case

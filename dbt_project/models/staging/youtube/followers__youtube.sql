@@ -1,4 +1,5 @@
 -- Grain: date_day, account_id.
+{% call as_shape('followers') %}
 select
     day,
     date as date_day,
@@ -7,6 +8,6 @@ select
     title as account_name,
     subscribercount as followers,
     -- three digits are shown: a smaller number is whole
-    subscribercount < 1000 as is_exact,
-    {{ not_given('followers', ['followers_gained', 'followers_lost']) }}
+    subscribercount < 1000 as is_exact
 from {{ source('raw_youtube', 'channels') }}
+{% endcall %}

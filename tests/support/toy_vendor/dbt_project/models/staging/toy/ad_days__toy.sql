@@ -1,4 +1,5 @@
 -- Grain: date_day, account_id, campaign_id.
+{% call as_shape('ad_days') %}
 select
     'toy' as platform,
     false as has_campaign_totals,
@@ -13,9 +14,6 @@ select
     currency as currency_code,
     shown as impressions,
     clicked as clicks,
-    {{ money('spend_cents * 0.01') }} as cost_native,
-    {{ not_given('ad_days', [
-        'campaign_type', 'ad_group_id', 'ad_group_name', 'ad_id', 'ad_name', 'channel', 'platform_conversions',
-        'platform_conversions_value_native', 'video_views', 'final_url',
-    ]) }}
+    {{ money('spend_cents * 0.01') }} as cost_native
 from {{ source('raw_toy', 'campaign_days') }}
+{% endcall %}
