@@ -5,12 +5,12 @@ from __future__ import annotations
 import ast
 import importlib
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 
+from dagster_project.reading.rooms import entered, heights, imports, modules
 from dagster_project.sources import all_sources
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -55,29 +55,6 @@ PRIVATE = "runs/history.py"
 FOR_ALL_SOURCES = ("cli", "defs", "ingest", "publish", "raw", "reading", "runs", "settings", "warehouse", "wire")
 
 
-def modules() -> Iterator[tuple[str, Path]]:
-    for path in sorted(CODE.rglob("*.py")):
-        yield path.relative_to(CODE).parts[0].removesuffix(".py"), path
-
-
-def imports(path: Path) -> Iterator[str]:
-    """Modules imported at run time; imports for type checkers alone do not count."""
-    tree = ast.parse(path.read_text())
-    skipped = {
-        id(inner)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
-        for inner in ast.walk(node)
-    }
-    for node in ast.walk(tree):
-        if id(node) in skipped:
-            continue
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
-
-
 def test_imports_point_downwards() -> None:
     wrong = []
     for room, path in modules():
@@ -107,6 +84,14 @@ def test_rooms_make_no_circle() -> None:
     while free := {room for room, to in left.items() if not to & left.keys()}:
         left = {room: to for room, to in left.items() if room not in free}
     assert left == {}
+
+
+def test_the_drawing_stands_on_a_ground_and_a_circle_has_none() -> None:
+    height = heights(entered())
+    assert height["wire"] == 0
+    assert height["cli"] == max(height.values())
+    with pytest.raises(ValueError, match="in a circle: defs, runs"):
+        heights({"wire": set(), "runs": {"defs", "wire"}, "defs": {"runs"}})
 
 
 def test_no_room_is_entered_by_everybody_but_wire() -> None:

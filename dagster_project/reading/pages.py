@@ -17,6 +17,7 @@ from dagster_project.kpis.catalogue import Kpi
 from dagster_project.reading.documents import env_example, table_of_sources
 from dagster_project.reading.exposures import exposures_yml
 from dagster_project.reading.raw_tables import sources_yml
+from dagster_project.reading.rooms import drawing
 from dagster_project.sources import all_sources
 from dagster_project.sources.files.streams import as_markdown as columns_of_files
 
@@ -114,10 +115,11 @@ def with_part(page: str, name: str, text: str) -> str:
 
 def generated(docs: Path, target: Path) -> dict[Path, str]:
     """Every page that is generated, or has a generated part, as it should be."""
-    files, sources = docs / "files.md", docs / "sources.md"
+    files, sources, house = docs / "files.md", docs / "sources.md", docs / "contributing.md"
     return {
         docs.parent / ".env.example": env_example(),
         sources: with_part(sources.read_text(encoding="utf-8"), "sources", table_of_sources()),
+        house: with_part(house.read_text(encoding="utf-8"), "rooms", drawing()),
         docs / "tables.md": tables_page(target),
         docs / "kpis.md": kpis_page(target),
         files: with_part(files.read_text(encoding="utf-8"), "columns", columns_of_files()),

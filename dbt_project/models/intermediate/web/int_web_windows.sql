@@ -42,8 +42,9 @@ known_sessions as (
         session_date as date_day,
         {{ fingerprint([
             'account_id', 'session_id', 'channel', 'source', 'medium', 'campaign', 'campaign_key', 'term', 'content',
-            'landing_page', 'device', 'country', 'is_engaged', 'is_new_visitor', 'key_events', 'page_views',
-            'engagement_seconds', 'session_count', 'engaged_sessions', 'new_visitors', 'sessions_with_key_event',
+        ] + visit_cuts() + [
+            'is_engaged', 'is_new_visitor', 'key_events', 'page_views', 'engagement_seconds', 'session_count',
+            'engaged_sessions', 'new_visitors', 'sessions_with_key_event',
         ]) }} as content_hash
     from {{ ref('int_sessions') }}
     where not {{ gives('web_days', 'source_system') }}
