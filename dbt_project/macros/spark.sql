@@ -1,6 +1,6 @@
 {#
   What Spark (4.2 or later) says in its own way: the `duckdb__…` of engine.sql, lists.sql and moments.sql once more.
-  Every model compiles with these; no job of ours has run on Spark yet.
+  Every model compiles with these (tests/dbt/test_spark.py); no job of ours has run on Spark yet.
   ANSI mode is off and the session's time zone is UTC.
 #}
 

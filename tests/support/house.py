@@ -76,11 +76,8 @@ class DbtProject:
         self.link.unlink(missing_ok=True)
         self.link.symlink_to(home)
 
-    def run(
-        self, home: Path, command: str, *arguments: str, on_start: Callable[[str], Any] | None = None
-    ) -> dbtRunnerResult:
-        """One dbt command over the installation in `home`. `on_start` is told the name of each node as it starts."""
-        self.point_at(home)
+    def parsed(self) -> Manifest:
+        """The project as dbt sees it."""
         os.environ.update(self.environment())
         if self.manifest is None:
             parsed = dbtRunner().invoke(self.arguments("parse"))
@@ -90,13 +87,21 @@ class DbtProject:
             for node in self.manifest.nodes.values():
                 if node.resource_type in ("model", "seed"):
                     node.config.persist_docs = {}
+        return self.manifest
+
+    def run(
+        self, home: Path, command: str, *arguments: str, on_start: Callable[[str], Any] | None = None
+    ) -> dbtRunnerResult:
+        """One dbt command over the installation in `home`. `on_start` is told the name of each node as it starts."""
+        self.point_at(home)
+        manifest = self.parsed()
 
         def callback(event: Any) -> None:
             if on_start and event.info.name == "NodeStart":
                 on_start(event.data.node_info.node_name)
 
         try:
-            return dbtRunner(manifest=self.manifest, callbacks=[callback]).invoke(self.arguments(command, *arguments))
+            return dbtRunner(manifest=manifest, callbacks=[callback]).invoke(self.arguments(command, *arguments))
         finally:  # the adapter keeps its file open for the life of the process, and the next house has the same name
             DuckDBConnectionManager.close_all_connections()
 
