@@ -166,7 +166,7 @@ VENDORS_WORDS = (
     "hs_", "lifecyclestage", "dealstage", "closedate", "createdate", "closedwon", "closedlost", "appointmentscheduled",
     "qualifiedlead", "crm_ui", "portal", "access_token", "refresh_token", "client_secret", "property_id", "customuser",
     "developer_token", "gaql", "searchstream", "_micros",
-    "performance_max", "salesforce", "pipedrive", "(not set)", "(direct)", "(none)", "(organic)", "(referral)",
+    "performance_max", "salesforce", "pipedrive", "amocrm", "bitrix", "(not set)", "(direct)", "(none)", "(organic)", "(referral)",
     "default_channel", "channel_group",
 )  # fmt: skip
 # Sources whose names are everyday words, a sign ("clicks x price"), or sites that visits of the company come from.
@@ -276,7 +276,7 @@ NOT_THE_VENDOR = {
     "google.com/google-ads": "an address of evidence",
     "(Google, google)": "an example of a value",
 }
-VENDORS = r"ga4|google|hubspot|salesforce|pipedrive|zoho|metrica|matomo|meta_ads|facebook|linkedin|stripe|shopify|bing"
+VENDORS = r"ga4|google|hubspot|salesforce|pipedrive|amocrm|bitrix|zoho|metrica|matomo|meta_ads|facebook|linkedin|stripe|shopify|bing"
 
 
 def test_models_of_the_house_know_no_vendor_by_name() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from urllib.parse import urlsplit
@@ -68,6 +68,7 @@ class AccessToken:
         self._grant, self._clock = grant, clock
         self._form = dict(grant.form)
         self._value, self._renew_at = "", -math.inf
+        self._said: Mapping[str, Json] = {}
         self._lock = threading.Lock()
 
     def get(self, tally: Tally) -> str:
@@ -77,11 +78,17 @@ class AccessToken:
                 answer = self._ask(tally)
                 self._value, lives_for = _token_of(answer, self._grant)
                 self._renew_at = self._clock() + lives_for - MARGIN_SECONDS
+                self._said = {name: value for name, value in answer.items() if not name.endswith("_token")}
                 if isinstance(answer, dict) and isinstance(rotated := answer.get("refresh_token"), str) and rotated:
                     # Some give a new refresh token with each access token. It is good for this process alone: the one
                     # in the settings has to stay good, or the next run cannot sign in.
                     self._form["refresh_token"] = rotated
             return self._value
+
+    def said(self, tally: Tally) -> Mapping[str, Json]:
+        """What came with the token, but for tokens: where to ask, and who signed in."""
+        self.get(tally)
+        return self._said
 
     def forget(self, refused: str | None = None) -> None:
         """It was refused: the next request gets a new one, unless another thread has one already."""
