@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from dagster_project.wire.contract import Stream, Tally
@@ -22,29 +23,37 @@ COLUMNS: dict[str, tuple[str, ...]] = {
         "currency_code", "amount", "is_fully_refunded", "is_new_customer",
     ),
 }  # fmt: skip
-_KEYS = {"lead_id": "people", "deal_id": "deals", "order_id": "deals", "refund_of_order_id": "deals"}
-Names = Mapping[str, Mapping[str, str]]  # people, deals -> key in this system -> id in the company
+_KEYS = {
+    "lead_id": "people", "deal_id": "deals", "order_id": "deals", "refund_of_order_id": "deals", "pipeline": "names",
+    "stage": "names", "sales_rep": "owners",
+}  # fmt: skip
+Names = Mapping[
+    str, Mapping[str, str]
+]  # people, deals, owners -> key in this system -> id in the company; names -> its name
 
 
 def funnel_facts(
-    house: House, names: Names, *, without: Mapping[str, Sequence[str]] | None = None, whole_seconds: bool = False
+    house: House,
+    names: Names,
+    *,
+    without: Mapping[str, Sequence[str]] | None = None,
+    whole_seconds: bool = False,
+    whole_amounts: bool = False,
 ) -> dict[str, list[tuple[Any, ...]]]:
     """The rows of the four funnel marts, sorted, their keys as the company's own ids.
 
     `without`: mart -> columns in which the systems that are compared differ; a test says why. A key that `names` does
-    not have stays as it is, and so shows. `whole_seconds`: one of the systems knows moments no better.
+    not have stays as it is, and so shows. `whole_seconds`, `whole_amounts`: one of the systems knows moments, or amounts, no better.
     """
     facts = {}
     for mart, columns in COLUMNS.items():
         kept = [column for column in columns if column not in (without or {}).get(mart, ())]
-        renamed: list[Callable[[Any], Any]] = [
-            _own_id if column == "sales_rep" else _renamer(names.get(_KEYS.get(column, ""), {})) for column in kept
-        ]
+        renamed: list[Callable[[Any], Any]] = [_renamer(names.get(_KEYS.get(column, ""), {})) for column in kept]
         rows = house.rows(f"select {', '.join(kept)} from marts.{mart}")
         facts[mart] = sorted(
             (
                 tuple(
-                    _whole(change(value)) if whole_seconds else change(value)
+                    _whole(change(value), whole_seconds, whole_amounts)
                     for change, value in zip(renamed, row, strict=True)
                 )
                 for row in rows
@@ -58,13 +67,10 @@ def _renamer(names: Mapping[str, str]) -> Callable[[Any], Any]:
     return lambda value: names.get(value, value) if isinstance(value, str) else value
 
 
-def _own_id(key: str) -> str:
-    """Of an owner's key, which may begin with the system and its account."""
-    return key.rsplit(":", 1)[-1]
-
-
-def _whole(value: Any) -> Any:
-    return value.replace(microsecond=0) if isinstance(value, datetime) else value
+def _whole(value: Any, seconds: bool, amounts: bool) -> Any:
+    if seconds and isinstance(value, datetime):
+        return value.replace(microsecond=0)
+    return round(value) if amounts and isinstance(value, Decimal) else value
 
 
 def read_into(house: House, settings: Any, streams: Iterable[Stream]) -> Tally:

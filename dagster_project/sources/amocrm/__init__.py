@@ -168,7 +168,7 @@ def _key(settings: AmocrmSettings) -> bytes:
 
 
 def _stream(name: str, rows: pa.Schema, day: str, description: str, **more: Any) -> Stream:
-    days = {"restate_days": 1, "deep_restate_days": 1, "key": ("account_id", "id")}
+    days: dict[str, Any] = {"restate_days": 1, "deep_restate_days": 1, "key": ("account_id", "id")}
     return Stream(
         source=NAME,
         name=name,

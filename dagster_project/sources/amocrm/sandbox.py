@@ -12,6 +12,7 @@ import itertools
 import re
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
@@ -275,10 +276,7 @@ class Held:
                 kind = f"custom_field_{FIELD_IDS[STAGE_FIELD]}_value_changed"
                 found += _events(view, "contact", kind, self._stage_value)
             for view in self._company.deals_as_of(now, archived=archived):
-                pipeline = view.values["pipeline"]
-                found += _events(
-                    view, "lead", "lead_status_changed", lambda stage, pipeline=pipeline: self._status(pipeline, stage)
-                )
+                found += _events(view, "lead", "lead_status_changed", partial(self._status, view.values["pipeline"]))
         return found
 
     def _stage_value(self, stage: str) -> Record:

@@ -196,7 +196,7 @@ def stage_row(status: Record, categories: Mapping[str, str], portal: str) -> Rec
 
 def _of_type(multi: Sequence[Record], kind: str) -> list[str]:
     found = [(each.get("id"), str(each["value"])) for each in multi if each.get("typeId") == kind and each.get("value")]
-    return [value for _, value in sorted(found, key=lambda each: int(each[0]) if str(each[0]).isdigit() else 0)]
+    return [value for _, value in sorted(found, key=lambda each: int(str(each[0])) if str(each[0]).isdigit() else 0)]
 
 
 def _text(value: Json) -> str | None:

@@ -60,7 +60,7 @@ def _stream(name: str, kind: Kind, description: str, *, is_list: bool = False, *
         end = datetime.now(UTC) + timedelta(days=1)
         yield from _read(stream, kind, settings, Between(kind.cursor, FIRST_MOMENT, end), tally)
 
-    days = {"restate_days": 1, "deep_restate_days": 1}
+    days: dict[str, Any] = {"restate_days": 1, "deep_restate_days": 1}
     if not is_list:
         days = {
             "restate_days": RESTATE_DAYS,

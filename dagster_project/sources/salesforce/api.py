@@ -195,7 +195,11 @@ class Salesforce:
                 busy = QuotaError(said, retry_after_seconds=CONCURRENT_WAIT_SECONDS, **self._where)
                 return Verdict(wait_seconds=CONCURRENT_WAIT_SECONDS, error=busy)
             return Verdict(
-                error=QuotaError(f"{said} The org's calls of 24 hours are used up; run again later", **self._where)
+                error=QuotaError(
+                    f"{said} The org's calls of 24 hours are used up; run again later",
+                    retry_after_seconds=None,
+                    **self._where,
+                )
             )
         if code == "INVALID_QUERY_LOCATOR":
             return Verdict(error=LocatorLost(said, **self._where))
@@ -226,6 +230,7 @@ class Salesforce:
                 error=QuotaError(
                     f"{used} of the org's {limit} calls of 24 hours are used; we stop at {self.settings.stop_at_percent} % "
                     "(SALESFORCE_STOP_AT_PERCENT) and leave the rest to others; run again later",
+                    retry_after_seconds=None,
                     **self._where,
                 )
             )

@@ -93,7 +93,8 @@ class _Org:
         for life in self._company.contacts:  # who takes over a contact, or a duplicate of one, is converted then
             if (
                 life.merged_into
-                and _is_past(life.merged_at, self._now)
+                and life.merged_at
+                and life.merged_at <= self._now
                 and (life.id in found or life.merged_into in found)
             ):
                 for who in (life.id, life.merged_into):
@@ -152,7 +153,7 @@ class _Org:
                 self.rows["Lead"].append(lead)
                 self._lead_history(life, until, converted_at, is_gone=lead["IsDeleted"])
             was_contact = converted_at is not None and (merged_at is None or converted_at < merged_at)
-            if was_contact and (merged_at is None or self._is_in_bin(merged_at)):
+            if converted_at and was_contact and (merged_at is None or self._is_in_bin(merged_at)):
                 company = None
                 self.rows["Contact"].append(
                     shared
