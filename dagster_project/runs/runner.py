@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import os
 import subprocess
@@ -52,7 +53,7 @@ def ensure_manifest(settings: Settings) -> None:
         # installed by somebody else (root, say), who parsed it at set-up
         if not _is_parsed():
             raise RunFailed(
-                f"the dbt project changed since it was parsed, and this user cannot write to {MANIFEST.parent}: let its owner "
+                f"the dbt project changed or moved since it was parsed, and this user cannot write to {MANIFEST.parent}: let its owner "
                 f"run `dbt parse --project-dir {DBT_FOLDER} --profiles-dir {DBT_FOLDER}`"
             )
         return
@@ -65,7 +66,13 @@ def _is_parsed() -> bool:
     files = [path for path in DBT_FOLDER.rglob("*") if path.is_file()]
     written_by_dbt = ("target", "logs")
     newest = max(p.stat().st_mtime for p in files if p.relative_to(DBT_FOLDER).parts[0] not in written_by_dbt)
-    return MANIFEST.exists() and MANIFEST.stat().st_mtime >= newest
+    return MANIFEST.exists() and MANIFEST.stat().st_mtime >= newest and _is_of_this_folder()
+
+
+def _is_of_this_folder() -> bool:
+    """Seeds are found by the folder that was parsed. Where that was named in another way (`--project-dir dbt_project`, or
+    the project was moved since), a run that takes this parse over says "No files found" of the first seed."""
+    return f'"root_path": {json.dumps(str(DBT_FOLDER))}'.encode() in MANIFEST.read_bytes()
 
 
 def _parse(settings: Settings) -> None:

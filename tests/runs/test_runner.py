@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 import time
@@ -17,6 +18,7 @@ from dagster_project.sources import all_streams
 from tests.support.what_happens import happens
 
 NOBODY = 65534
+UNPARSED = "changed or moved since it was parsed, and this user cannot"
 
 
 def as_nobody(do: Callable[[], None]) -> str:
@@ -51,17 +53,18 @@ def open_to_all() -> Iterator[Path]:
 )
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 @pytest.mark.parametrize(
-    ("parsed", "said"),
+    ("parsed", "folder", "said"),
     [
-        ("after the last change", ""),
-        ("before the last change", "RunFailed: the dbt project changed since it was parsed, and this user cannot"),
+        ("after the last change", str(runner.DBT_FOLDER), ""),
+        ("before the last change", str(runner.DBT_FOLDER), f"RunFailed: the dbt project {UNPARSED}"),
+        ("after the last change", "dbt_project", f"RunFailed: the dbt project {UNPARSED}"),
     ],
 )
 def test_a_project_of_another_user_is_taken_as_it_was_parsed(
-    open_to_all: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, parsed: str, said: str
+    open_to_all: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, parsed: str, folder: str, said: str
 ) -> None:
     manifest = open_to_all / "manifest.json"
-    manifest.write_text("{}")
+    manifest.write_text(json.dumps({"nodes": {"seed": {"root_path": folder}}}))
     moment = time.time() + (1000 if "after" in parsed else -(10**9))
     os.utime(manifest, (moment, moment))
     monkeypatch.setattr(runner, "MANIFEST", manifest)
