@@ -122,6 +122,12 @@ def read(text: bytes, wanted: Mapping[str, tuple[str, pa.DataType]], stream: Str
         tally.bad_row(f"{stream.id}: {who}: {why}")
     if report.size + len(odd) >= MOST_ROWS:
         raise TooMuchData(f"the report has {report.size:,} rows, which is as many as it may have")
+    if "Cost" in wanted and _is_in_micros(columns["Cost"].values, lines, names):
+        raise _drift(
+            stream,
+            f"{who}: Cost is in millionths although it was asked for in the currency (returnMoneyInMicros: false); does something "
+            "on the way to Direct drop headers?",
+        )
     return report
 
 
@@ -131,12 +137,6 @@ def read(text: bytes, wanted: Mapping[str, tuple[str, pa.DataType]], stream: Str
 def ad_table(report: Report, stream: Stream, login: str, currency: str, include_vat: str, tally: Tally) -> pa.Table:
     """Rows of ad_performance."""
     cells = _cells(report, PERFORMANCE)
-    if _look_like_micros(cells["cost"].values):
-        raise _drift(
-            stream,
-            f"client {login}: Cost is in millionths although it was asked for in the currency (returnMoneyInMicros: false); "
-            "does something on the way to Direct drop headers?",
-        )
     size = report.size
     unknown = [name for name in report.columns if name not in PERFORMANCE]
     columns: dict[str, pa.Array | Cells] = {
@@ -217,10 +217,13 @@ def _nothing_is_zero(cells: Cells) -> Cells:
     return Cells(pc.if_else(unread, cells.values, pc.fill_null(cells.values, zero)), cells.unreadable)
 
 
-def _look_like_micros(cost: pa.Array) -> bool:
-    """Whether every amount is a whole multiple of what millionths are rounded to: amounts in a currency have cents."""
+def _is_in_micros(cost: pa.Array, lines: bytes, names: Sequence[str]) -> bool:
+    """Whether every amount is a whole multiple of what millionths are rounded to, and is written without cents."""
     spent = cost.filter(pc.fill_null(pc.not_equal(cost, 0), False))
-    return bool(len(spent)) and all(amount % MICROS_ROUNDED_TO == 0 for amount in spent.unique().to_pylist())
+    if not len(spent) or any(amount % MICROS_ROUNDED_TO for amount in spent.unique().to_pylist()):
+        return False
+    written, _ = tsv_columns(lines, names, {})
+    return not pc.any(pc.match_substring(written["Cost"].values, ".")).as_py()
 
 
 def _extra(report: Report, unknown: Sequence[str]) -> pa.Array:

@@ -387,7 +387,9 @@ def test_recorded_reports_become_columns(shared_dir: Path) -> None:
     empty = recorded(shared_dir, "ex_report_empty").body + "Total rows: 0\n"
     assert columns(empty, *names) == [[]] * 9
     example = (shared_dir / "fixtures/yandex_direct/report_example.tsv").read_text().partition("\n")[2]
-    assert columns(example, "Clicks", "Cost") == [[12578, None], [Decimal(9210750000), None]]
+    assert columns(example, "Clicks") == [[12578, None]]
+    with pytest.raises(DriftError, match="Cost is in millionths"):  # as it was asked for then
+        columns(example, "Clicks", "Cost")
 
 
 def test_recorded_refusals_say_what_to_do(shared_dir: Path, scripted: ScriptedServer, waits: list[float]) -> None:
@@ -488,6 +490,8 @@ def test_millionths_are_never_taken_for_money(scripted: ScriptedServer) -> None:
     scripted.rule(service(tsv(LINE.format(ad=1).replace("345.60", "345600000"))))
     with pytest.raises(DriftError, match=r"Cost is in millionths .*returnMoneyInMicros"):
         read(PERFORMANCE, at(scripted), DAY)
+    scripted.rule(service(tsv(LINE.format(ad=1).replace("345.60", "10000.00"))))  # with cents it is money
+    assert read(PERFORMANCE, at(scripted), DAY)[0]["cost"].to_pylist() == [10_000]
     scripted.rule(service(tsv(LINE.format(ad=1), LINE.format(ad=2).replace("345.60", "20000"))))
     assert sum(read(PERFORMANCE, at(scripted), DAY)[0]["cost"].to_pylist()) == Decimal("20345.60")
 
