@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
+import duckdb
 
 from dagster_project import publish as publishing
 from dagster_project.defs.kpis import KPI_KEYS
 from dagster_project.defs.metadata import DATA_TEAM, made_by
 from dagster_project.defs.resources import Installation
 from dagster_project.defs.shared import REPEAT_TAG, WRITER_POOL
-from dagster_project.publish import DATABASE, PublishError, publish
+from dagster_project.publish import DATABASE, REPORT, PublishError, publish
 from dagster_project.publish.postgres import publish_to_postgres
 from dagster_project.reading import report
 from dagster_project.warehouse.locks import warehouse_lock
@@ -76,10 +77,13 @@ def published(context: dg.AssetExecutionContext, installation: Installation) -> 
             problems.append(str(error))
     of_postgres = {"postgres": problems[0]} if problems else {}
     yield dg.MaterializeResult(asset_key=PUBLISHED_KEY, metadata=metadata)
-    page = report.write_report(result, settings.today)
-    yield dg.MaterializeResult(
-        asset_key=REPORT_KEY, metadata={"report": dg.MetadataValue.path(str(page)), "bytes": page.stat().st_size}
-    )
+    try:
+        page = report.write_report(result, settings.today)
+        yield dg.MaterializeResult(
+            asset_key=REPORT_KEY, metadata={"report": dg.MetadataValue.path(str(page)), "bytes": page.stat().st_size}
+        )
+    except (duckdb.Error, OSError) as error:  # the tables are out: what else went wrong is told as well
+        problems.append(f"{REPORT} could not be written and shows what readers saw before: {error}")
     failed = failed_streams_of(context.instance, context.run.run_id)
     may_pass = bool(of_postgres) or any(failure.may_pass for failure in failed.values())
     context.instance.add_run_tags(context.run.run_id, {REPEAT_TAG: str(may_pass).lower()})

@@ -75,12 +75,11 @@ def publish(warehouse: Path, home: Path, memory: str | None = None) -> Published
 def _copy(warehouse: Path, folder: Path, before: Path | None, memory: str | None) -> tuple[dict[str, int], set[str]]:
     """Write the tables into `folder`; those that say what they said in the publish `before` are taken from there.
 
-    Returns the tables with their rows, and those that were written anew.
+    Returns the tables with their rows, and those that were written anew or are gone.
     """
     if before is not None:
         shutil.copyfile(before / DATABASE, folder / DATABASE)
     tables: dict[str, int] = {}
-    changed: set[str] = set()
     with opened(folder / DATABASE, memory) as connection:
         connection.execute(f"attach '{_quoted(warehouse)}' as warehouse (read_only)")
         found = connection.execute(
@@ -89,7 +88,7 @@ def _copy(warehouse: Path, folder: Path, before: Path | None, memory: str | None
             "and (table_schema in (select unnest($schemas)) or (table_schema, table_name) = ($staging, $days)) order by all",
             {"schemas": list(SCHEMAS), "staging": SOURCE_DAYS[0], "days": SOURCE_DAYS[1]},
         ).fetchall()
-        _drop_others(connection, found)
+        changed = _drop_others(connection, found)
         for schema, table in found:
             connection.execute(f"create schema if not exists {schema}")
             before_said = _said(connection, _OURS, schema, table)
@@ -137,12 +136,13 @@ def _said(connection: duckdb.DuckDBPyConnection, database: str, schema: str, tab
     return [columns, [comment for (comment,) in comments if comment is not None], rows]
 
 
-def _drop_others(connection: duckdb.DuckDBPyConnection, found: list[tuple[str, str]]) -> None:
-    """Take out the tables of the publish before that the warehouse has no more."""
+def _drop_others(connection: duckdb.DuckDBPyConnection, found: list[tuple[str, str]]) -> set[str]:
+    """Take out the tables of the publish before that the warehouse has no more, and return them."""
     ours = connection.execute("select schema_name, table_name from duckdb_tables() where database_name = ?", [_OURS])
-    for schema, table in ours.fetchall():
-        if (schema, table) not in found:
-            connection.execute(f'drop table {schema}."{table}"')
+    gone = [each for each in ours.fetchall() if each not in found]
+    for schema, table in gone:
+        connection.execute(f'drop table {schema}."{table}"')
+    return {f"{schema}.{table}" for schema, table in gone}
 
 
 def _linked(existing: Path, new: Path) -> bool:

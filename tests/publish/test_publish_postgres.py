@@ -18,8 +18,10 @@ import duckdb
 import pytest
 from pg8000.native import Connection
 
+from dagster_project.kpis import contract
 from dagster_project.publish import PublishError
 from dagster_project.publish.postgres import OURS, publish_to_postgres
+from tests.support.published import DAYS_OF_NOTHING
 
 PASSWORD = "s3cr3t/pass'word"
 PASSWORD_IN_URL = "s3cr3t%2Fpass%27word"
@@ -293,6 +295,10 @@ def test_the_publish_step_copies_to_postgres_and_fails_after_the_local_publish_w
     home = no_vendor_variables / "home"
     home.mkdir()
     published(home, 1).rename(home / "warehouse.duckdb")
+    with duckdb.connect(str(home / "warehouse.duckdb")) as connection:  # what the report reads
+        for table in contract.TABLES:
+            contract.create(connection, table)
+        connection.execute(DAYS_OF_NOTHING)
     monkeypatch.chdir(no_vendor_variables)
 
     def run(url: str) -> dg.ExecuteInProcessResult:
@@ -303,9 +309,15 @@ def test_the_publish_step_copies_to_postgres_and_fails_after_the_local_publish_w
     assert good.success
     assert good.asset_materializations_for_node("published__funnelhouse")[0].metadata["postgres_rows"].value == 3000
     assert postgres.ask("select count(*) from kpi.k") == [[3000 // 3]]
+    assert len(good.asset_materializations_for_node("published__funnelhouse")) == 2  # the copy and its report
     bad = run(f"postgresql://fh:{PASSWORD_IN_URL}@127.0.0.1:1/postgres")
     assert not bad.success
     assert duckdb.sql(f"select count(*) from '{home}/published/kpi/k.parquet'").fetchall() == [(1000,)]
     said = str([event for event in bad.all_events if event.is_step_failure])
     assert "FUNNELHOUSE_POSTGRES_URL) still has the publish before" in said
     assert "s3cr3t" not in said
+    with duckdb.connect(str(home / "warehouse.duckdb")) as connection:
+        connection.execute("drop table kpi.dim_kpi")
+    without = run(postgres.url)  # no report can be made: the tables are out all the same, and the run is red
+    assert not without.success
+    assert "report.html could not be written" in str([event for event in without.all_events if event.is_step_failure])

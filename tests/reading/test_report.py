@@ -17,6 +17,7 @@ from dagster_project.reading.report import write_report
 from dagster_project.reading.report.content import CUTS, LONGEST_TEXT, content_of
 from dagster_project.reading.report.page import page_of, words
 from tests.support.browser import dom_of
+from tests.support.published import DAYS_OF_NOTHING
 
 TODAY = date(2026, 10, 4)
 HOSTILE = (
@@ -131,13 +132,10 @@ def test_a_publish_that_says_the_same_keeps_its_report(publish: Published, page:
 
 def test_a_home_without_rows_says_so(tmp_path: Path) -> None:
     with duckdb.connect(str(tmp_path / DATABASE)) as connection:
-        connection.execute("create schema kpi; create schema staging")
+        connection.execute("create schema kpi")
         for table in contract.TABLES:
             contract.create(connection, table)
-        connection.execute(
-            "create table staging.stg_meta__days (source varchar, stream varchar, domain varchar, kind varchar, period varchar,"
-            " date_day date, rows bigint, extracted_at timestamptz, restate_days integer)"
-        )
+        connection.execute(DAYS_OF_NOTHING)
     empty = write_report(Published(tmp_path, {}, frozenset({"kpi.dim_kpi"}), 1), TODAY)
     assert empty == tmp_path / REPORT
     assert words()["en"]["nothing"] in dom_of(empty, tmp_path).texts

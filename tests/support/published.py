@@ -35,6 +35,15 @@ NOT_OF_ONE_BUILD = """
     where abs(months.value - days.of_days) > 1e-6 or abs(mart.of_mart - days.of_days) > 1e-6
 """
 
+# the source days of a warehouse that has read nothing, as the report and `explain` ask for them
+DAYS_OF_NOTHING = """
+    create schema if not exists staging;
+    create table staging.stg_meta__days (
+        source varchar, stream varchar, domain varchar, kind varchar, period varchar, date_day date, rows bigint,
+        extracted_at timestamptz, restate_days integer
+    )
+"""
+
 
 def tables(published: Path) -> list[str]:
     """The tables of marts and kpi."""
