@@ -26,7 +26,7 @@ function drawFunnel(state) {
     { head: t("stage"), cell: (row) => stageName(row.stage) },
     { head: t("entered"), number: true, cell: (row) => numberText(row.fact.denominator, "count") },
     { head: t("reached_next"), number: true, cell: (row) => numberText(row.fact.numerator, "count") },
-    { head: "%", number: true, cell: (row) => cellText(kpi, row.fact), data: (row) => ({ "data-kpi": kpi.id, "data-member": row.stage, "data-value": row.fact.value ?? "" }) },
+    { head: "%", number: true, cell: (row) => cellText(kpi, row.fact), data: (row) => ({ "data-kpi": kpi.id, "data-cut": "stage", "data-member": row.stage, "data-value": row.fact.value ?? "" }) },
     { head: t("interval"), number: true, cell: (row) => (row.fact.ci_low === null ? "" : `${numberText(row.fact.ci_low, "rate")}–${numberText(row.fact.ci_high, "rate")}`) },
   ], rates, t("cohort_says")) : "");
 }
@@ -47,7 +47,7 @@ function cutTable(state, id, cut, ids, head, name = (member) => member) {
   members.sort((a, b) => { const [x, y] = [size(a), size(b)], place = x.findIndex((value, at) => value !== y[at]); return place < 0 ? 0 : y[place] - x[place]; });
   inSection(id, ".of-section").replaceChildren(table([
     { head, cell: ([member]) => name(member) },
-    ...known.map((each) => ({ head: kpiName(KPIS.get(each)), number: true, cell: ([, of]) => cellText(KPIS.get(each), of[each]), data: ([member, of]) => ({ "data-kpi": each, "data-member": member, "data-value": of[each]?.value ?? "" }) })),
+    ...known.map((each) => ({ head: kpiName(KPIS.get(each)), number: true, cell: ([, of]) => cellText(KPIS.get(each), of[each]), data: ([member, of]) => ({ "data-kpi": each, "data-cut": cut, "data-member": member, "data-value": of[each]?.value ?? "" }) })),
   ], members));
   return members;
 }
