@@ -5,11 +5,14 @@ from __future__ import annotations
 import stat
 from datetime import date
 from pathlib import Path
+from typing import Annotated
 
 import pytest
+from pydantic import TypeAdapter
 
 from dagster_project.settings import load_rules, load_settings
 from dagster_project.sources import all_sources
+from dagster_project.wire.source import Source
 from dagster_project.wire.variables import SettingsError
 from tests.support.what_happens import happens
 
@@ -214,6 +217,19 @@ def test_the_default_today_is_the_day_in_the_reporting_zone(tmp_path: Path) -> N
     east = load_settings({}, folder=tmp_path).today
     rules(tmp_path, "reporting: {time_zone: Pacific/Honolulu}")  # UTC-10: always one day behind UTC+14
     assert (east - load_settings({}, folder=tmp_path).today).days == 1
+
+
+@pytest.mark.parametrize(
+    "source", [each for each in all_sources().values() if each.variables], ids=lambda source: source.name
+)
+def test_a_default_is_shown_as_it_would_be_written(source: Source) -> None:
+    """A line of .env.example with its mark of a comment taken away changes nothing."""
+    fields = {field.alias: field for field in source.settings.model_fields.values() if field.alias}
+    for shown in source.variables:
+        if shown.default and not shown.example and not shown.default.startswith("<"):
+            field = fields[shown.name]
+            kind = Annotated[(field.annotation, *field.metadata)] if field.metadata else field.annotation
+            assert TypeAdapter(kind).validate_python(shown.default) == field.default, shown.name
 
 
 def test_each_crm_brings_what_its_values_mean_and_the_truth_is_by_name_with_files_last(tmp_path: Path) -> None:

@@ -26,8 +26,10 @@ def with_corrected(
     """
     first = readings[0]
     stream, window = first.stream, first.window
+    if stream.changed_since is None or mode not in ("refresh", "deep") or window is None:
+        return list(readings)
     since, stored = zone.read_at(stream), zone.extracted_days(stream)
-    if stream.changed_since is None or mode not in ("refresh", "deep") or window is None or since is None or not stored:
+    if since is None or not stored:
         return list(readings)
     found = []
 

@@ -106,9 +106,14 @@ def _variable(name: str, field: FieldInfo) -> Variable:
         field.description or "",
         is_required=field.is_required(),
         is_secret=SecretStr in (field.annotation, *get_args(field.annotation)),
-        default="" if field.is_required() or field.default is None else f"{field.default}",
+        default="" if field.is_required() or field.default is None else _as_written(field.default),
         example=str(field.examples[0]) if field.examples else "",
     )
+
+
+def _as_written(value: object) -> str:
+    """As a line of `.env` has it: a list is its parts, separated by commas."""
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def named(variables: Iterable[Variable]) -> list[str]:
