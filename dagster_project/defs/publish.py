@@ -53,8 +53,13 @@ REPORT_KEY = dg.AssetKey(["published", "report"])
 def published(context: dg.AssetExecutionContext, installation: Installation) -> Iterator[dg.MaterializeResult]:
     """Both in one step: a stream that failed makes the step fail after it, and what was published has its report."""
     settings = installation.settings()
-    with warehouse_lock(settings.home):
+    problems, page = [], None
+    with warehouse_lock(settings.home):  # the report, too: a publish that came between would be shown by two
         result = publish(settings.warehouse_path, settings.home, settings.memory_limit)
+        try:
+            page = report.write_report(result, settings.today)
+        except (duckdb.Error, OSError) as error:  # the tables are out: what else went wrong is told as well
+            problems.append(f"{REPORT} could not be written and shows what readers saw before: {error}")
     metadata: dict[str, Any] = {
         "folder": dg.MetadataValue.path(str(result.folder)),
         "tables": len(result.tables),
@@ -62,7 +67,7 @@ def published(context: dg.AssetExecutionContext, installation: Installation) -> 
         "dagster/row_count": sum(result.tables.values()),
         "bytes_written": result.bytes_written,
     }
-    problems = []
+    of_postgres = {}
     if settings.postgres_url:
         started = time.perf_counter()
         try:
@@ -74,16 +79,13 @@ def published(context: dg.AssetExecutionContext, installation: Installation) -> 
                 "postgres_seconds": round(time.perf_counter() - started, 3),
             }
         except PublishError as error:
+            of_postgres["postgres"] = str(error)
             problems.append(str(error))
-    of_postgres = {"postgres": problems[0]} if problems else {}
     yield dg.MaterializeResult(asset_key=PUBLISHED_KEY, metadata=metadata)
-    try:
-        page = report.write_report(result, settings.today)
+    if page:
         yield dg.MaterializeResult(
             asset_key=REPORT_KEY, metadata={"report": dg.MetadataValue.path(str(page)), "bytes": page.stat().st_size}
         )
-    except (duckdb.Error, OSError) as error:  # the tables are out: what else went wrong is told as well
-        problems.append(f"{REPORT} could not be written and shows what readers saw before: {error}")
     failed = failed_streams_of(context.instance, context.run.run_id)
     may_pass = bool(of_postgres) or any(failure.may_pass for failure in failed.values())
     context.instance.add_run_tags(context.run.run_id, {REPEAT_TAG: str(may_pass).lower()})
