@@ -1,7 +1,7 @@
 """The company's smaller ad accounts: ads on networks beside the big one, and what each did by day.
 
-Four accounts, in Berlin time and euros: on a social network, a professional one, one of short videos, and a second search
-engine. They are drawn apart from the rest of the company, whose visits do not come from here: what a network claims stands
+Accounts in Berlin time and euros: on a social network, a professional one, one of short videos, one of pins, and a second
+search engine. They are drawn apart from the rest of the company, whose visits do not come from here: what a network claims stands
 beside the company's own count, as it does in life. Nothing here knows a vendor's field names.
 """
 
@@ -87,10 +87,15 @@ _PLANS = {
     "professional": (
         ("leads", "Founders DACH", None, (("Founders", (("Post A", False, 1_500, 420), ("Video A", True, 1_100, 390))),)),
         ("views", "Brand NL", None, (("Managers", (("Post B", False, 700, 350),)),)),
+        ("sales", "Till for chains", None, (("Owners", (("Post C", False, 2_900, 190),)),)),
     ),
     "short_video": (
         ("sales", "Till in 30 seconds", None, (("18-34", (("Clip A", True, 800, 40), ("Clip B", True, 500, 45))),)),
         ("views", "Behind the counter", date(2026, 7, 31), (("All", (("Clip C", True, 300, 30),)),)),
+    ),
+    "pins": (
+        ("sales", "Counters & shelves", None, (("Interiors", (("Pin A", False, 700, 45), ("Pin B", True, 500, 40))),)),
+        ("leads", "Shop openers", date(2026, 8, 31), (("Openers", (("Pin C", False, 600, 60),)),)),
     ),
     "second_search": (
         ("sales", "Marke DE", None, (("Brand exact", (("Brand A", False, 300, 60),)),)),
