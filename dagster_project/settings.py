@@ -24,6 +24,7 @@ from dagster_project import memory
 from dagster_project.rules import Config
 from dagster_project.rules.reading import checked, read_rules
 from dagster_project.sources import all_sources
+from dagster_project.wire.contract import Stream
 from dagster_project.wire.source import Source
 from dagster_project.wire.variables import Given, SettingsError, SourceSettings, Variable, explained, named
 
@@ -115,7 +116,7 @@ def load_settings(environment: Mapping[str, str] | None = None, *, folder: Path 
     env = _environment(environment, folder)
     home, raw_root = _home(env, folder)
     config_file = (folder / env.get("FUNNELHOUSE_CONFIG", "funnelhouse.yml")).resolve()
-    rules = _with_known_truth(
+    rules = _with_known_truths(
         read_rules(config_file, is_named="FUNNELHOUSE_CONFIG" in env, sources=all_sources().values())
     )
     today = _today(env, rules.reporting.time_zone)
@@ -184,28 +185,35 @@ def _check_truths(settings: Settings) -> None:
         source = all_sources().get(truth)
         if source is None:  # a word of its own, such as auto
             continue
-        # won deals are orders too, but those of the truth `crm`
-        feeding = [s for s in source.streams if subject in s.feeds and "deals" not in s.feeds]
+        feeding = [s for s in source.streams if (_has_orders(s) if subject == "orders" else subject in s.feeds)]
         of_source = settings.of(truth)
         if of_source is None or not any(stream.is_on(of_source) for stream in feeding):
             needs = source.switched_on_by(feeding[0].name)
             raise SettingsError(f"{key}: {truth} needs {needs}, and there is none: add it, or leave the rule out")
 
 
-def _with_known_truth(rules: Config) -> Config:
-    """The rules, if web.truth is a source that counts visits; the rules themselves know no source."""
-    counters = [
-        name for name, source in all_sources().items() if any("web" in stream.feeds for stream in source.streams)
-    ]
-    if rules.web.truth not in ("auto", *counters):
-        allowed = ", ".join(repr(name) for name in ("auto", *counters))
-        raise SettingsError(f"web.truth = {rules.web.truth!r}: allowed is one of {allowed}")
+def _with_known_truths(rules: Config) -> Config:
+    """The rules, if web.truth is a source that counts visits and revenue_truth one that has orders; the rules themselves
+    know no source."""
+    counters = [name for name, source in all_sources().items() if any("web" in each.feeds for each in source.streams)]
+    books = [name for name, source in all_sources().items() if any(map(_has_orders, source.streams))]
+    for key, truth, known in (
+        ("web.truth", rules.web.truth, ("auto", *counters)),
+        ("revenue_truth", rules.revenue_truth, ("crm", *books)),
+    ):
+        if truth not in known:
+            raise SettingsError(f"{key} = {truth!r}: allowed is one of {', '.join(map(repr, known))}")
     return rules
+
+
+def _has_orders(stream: Stream) -> bool:
+    """Whether it has orders of its own: won deals are orders too, but those of the truth `crm`."""
+    return "orders" in stream.feeds and "deals" not in stream.feeds
 
 
 def rules_of(content: Mapping[str, Any]) -> Config:
     """The rules of a funnelhouse.yml that holds this, the parts of the sources among them. Raises SettingsError."""
-    return _with_known_truth(checked(content, all_sources().values()))
+    return _with_known_truths(checked(content, all_sources().values()))
 
 
 def load_rules(environment: Mapping[str, str] | None = None, *, folder: Path | None = None) -> Config:
@@ -213,7 +221,7 @@ def load_rules(environment: Mapping[str, str] | None = None, *, folder: Path | N
     folder = folder or Path.cwd()
     env = _environment(environment, folder)
     path = (folder / env.get("FUNNELHOUSE_CONFIG", "funnelhouse.yml")).resolve()
-    return _with_known_truth(read_rules(path, is_named="FUNNELHOUSE_CONFIG" in env, sources=all_sources().values()))
+    return _with_known_truths(read_rules(path, is_named="FUNNELHOUSE_CONFIG" in env, sources=all_sources().values()))
 
 
 def _environment(environment: Mapping[str, str] | None, folder: Path) -> dict[str, str]:

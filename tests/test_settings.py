@@ -157,6 +157,9 @@ def test_wrong_rules_are_named(tmp_path: Path, text: str, said: str) -> None:
         ("web: {truth: files}", "web.truth: files needs an entry under `files:` with `stream: sessions`"),
         ("web: {truth: ga4_export}", "with `stream: ga4_export`"),
         ("revenue_truth: files", "revenue_truth: files needs an entry under `files:` with `stream: orders`"),
+        ("revenue_truth: shopify", "revenue_truth: shopify needs SHOPIFY_SHOP, and there is none"),
+        ("revenue_truth: ga4", "revenue_truth = 'ga4': allowed is one of 'crm', "),
+        ("revenue_truth: hubspot", "revenue_truth = 'hubspot': allowed is one of 'crm', "),
     ],
 )
 def test_a_truth_needs_its_source(tmp_path: Path, text: str, said: str) -> None:

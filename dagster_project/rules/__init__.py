@@ -298,7 +298,8 @@ class Config(_Strict):
     brand: Brand = Brand()
     crm: Crm = Crm()
     identity: Identity = Identity()
-    revenue_truth: Literal["crm", "files"] = "crm"
+    revenue_truth: str = "crm"  # or a source that gives orders
+    revenue_amounts: Literal["net", "gross"] = "net"  # of shops that say both: without tax and shipping, or with them
     gross_margin: GrossMargin = GrossMargin()
     attribution: Attribution = Attribution()
     maturity: Maturity = Maturity()

@@ -299,7 +299,9 @@ class Stream:
 
     source: str
     name: str
-    domain: Literal["web", "visitors", "sessions", "crm", "ads", "costs", "rates", "survey", "social", "config"]
+    domain: Literal[
+        "web", "visitors", "sessions", "crm", "orders", "ads", "costs", "rates", "survey", "social", "config"
+    ]  # fmt: skip
     kind: Literal["report", "record", "snapshot"]
     key: tuple[str, ...]
     schema: pa.Schema

@@ -35,6 +35,7 @@ renamed as (
         crm_truth,
         crm_customer,
         revenue_truth,
+        revenue_amounts,
         gross_margin_default,
 
         ---------- identity
