@@ -1,0 +1,31 @@
+"""What the columns of TikTok Ads hold: `column` of any stream, `stream.column` where one stream means something else by it."""
+
+ABOUT = "TikTok's Business API: reports by ad, and where ads lead. Money in the advertiser's currency; days in the advertiser's zone."
+COLUMNS = {
+    "stat_time_day": "Report day in the advertiser's time zone.",
+    "ad_id": "Ad id.",
+    "ad_name": "Ad name.",
+    "campaign_id": "Campaign id.",
+    "campaign_name": "Campaign name.",
+    "objective_type": "TRAFFIC, WEB_CONVERSIONS, LEAD_GENERATION, VIDEO_VIEWS and so on.",
+    "adgroup_id": "Ad group id.",
+    "adgroup_name": "Ad group name.",
+    "currency": "Currency of cost and values.",
+    "impressions": "Impressions.",
+    "clicks": "Clicks to where the ad leads.",
+    "conversion": "Conversions of the event that the ad group is bought for.",
+    "video_play_actions": "How often its video began to play.",
+    "video_watched_2s": "How often it was watched for two seconds.",
+    "video_views_p100": "How often it was watched to its end.",
+    "spend": "Cost in the advertiser's currency.",
+    "ad_performance.conversions": "Those that sources.tiktok_ads.conversions named when it was read.",
+    "conversions_value": "What they are worth; null where TikTok does not say.",
+    "conversion_type": "Metric of TikTok's: complete_payment, form and so on.",
+    "ad_conversions.conversions": "Conversions of this type.",
+    "value": "What they are worth; null where TikTok does not say.",
+    "secondary_status": "AD_STATUS_DELIVERY_OK, AD_STATUS_DELETE and so on.",
+    "modify_time": "When the ad last changed (UTC).",
+    "landing_page_url": "Where the ad leads, the first of several; null where it leads to no page.",
+    "address": "The same with the tags that TikTok appends, macros still in it.",
+    "account_id": "Advertiser.",
+}
