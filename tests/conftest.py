@@ -76,11 +76,12 @@ def shared_dir() -> Path:
 @pytest.fixture(scope="session")
 def semantic_manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of semantic_manifest.json of the dbt project as it stands: parsed once, as every refresh has it."""
-    from dagster_project.runs.runner import MANIFEST, ensure_manifest
     from dagster_project.settings import load_settings
+    from dagster_project.warehouse.project import MANIFEST, ensure_manifest
 
     home = tmp_path_factory.mktemp("parsed")
-    ensure_manifest(load_settings({"FUNNELHOUSE_HOME": str(home), "FUNNELHOUSE_HASH_KEY": "k" * 32}, folder=home))
+    settings = load_settings({"FUNNELHOUSE_HOME": str(home), "FUNNELHOUSE_HASH_KEY": "k" * 32}, folder=home)
+    ensure_manifest(settings.dbt_environment())
     return MANIFEST.parent
 
 

@@ -73,12 +73,14 @@ def _mendable() -> tuple[type[Exception], ...]:
     from dagster_project.kpis import CatalogueError, InputError, QuestionError
     from dagster_project.publish import PublishError
     from dagster_project.raw.store import RawZoneError
-    from dagster_project.runs.runner import RunFailed
+    from dagster_project.runs.verify import RebuildFailed
     from dagster_project.settings import SettingsError
+    from dagster_project.warehouse.project import ParseFailed
     from dagster_project.wire import SourceError
 
     return (
-        SettingsError, SourceError, RawZoneError, PublishError, RunFailed, CatalogueError, InputError, QuestionError, OSError,
+        SettingsError, SourceError, RawZoneError, PublishError, ParseFailed, RebuildFailed, CatalogueError, InputError, QuestionError,
+        OSError,
     )  # fmt: skip
 
 
@@ -149,7 +151,8 @@ def backfill(
 
 
 def _run(settings: Settings, mode: Mode, window: Window, sources: Source, allow_shrink: bool = False) -> None:
-    from dagster_project.runs.runner import mark_stopped, reporter_for, run_refresh
+    from dagster_project.cli.progress import reporter_for
+    from dagster_project.cli.refresh import mark_stopped, run_refresh
     from dagster_project.sources import folders
     from dagster_project.wire.stopping import Stopped, run_until_stopped
 
@@ -355,10 +358,10 @@ def ui(port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 3000) -> 
 
 def _serve_dagster(settings: Settings, port: int) -> None:
     from dagster_project.runs import instance
-    from dagster_project.runs.runner import PROJECT_FOLDER, ensure_manifest
+    from dagster_project.warehouse.project import PROJECT_FOLDER, ensure_manifest
 
     instance.open_instance(settings.home).dispose()
-    ensure_manifest(settings)
+    ensure_manifest(settings.dbt_environment())
     # a script's shell has what it starts in the background ignore Ctrl-C; Dagster would then ignore SIGTERM as well
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     command = [

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from datetime import date
-from pathlib import Path
 
 import dagster as dg
 from dagster_dbt import DbtProject
 
+from dagster_project.warehouse.project import DBT_FOLDER
 from dagster_project.wire import FIRST_DAY, Window
 
-PROJECT_FOLDER = Path(__file__).resolve().parents[2]
-DBT_FOLDER = PROJECT_FOLDER / "dbt_project"
 dbt_project = DbtProject(project_dir=DBT_FOLDER)
 
 DAILY = dg.DailyPartitionsDefinition(start_date=FIRST_DAY.isoformat(), timezone="UTC", end_offset=0)

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[1]
-UPWARDS = {"runs": {"defs", "definitions"}}  # the one arrow upwards, left out: a run's jobs are declared in defs/
 
 
 def imports(path: Path) -> Iterator[str]:
@@ -41,7 +40,7 @@ def entered() -> dict[str, set[str]]:
     for room, path in modules():
         here = "endpoints" if room == "sources" and is_endpoint(path) else room
         to = {name.split(".")[1] for name in imports(path) if name.startswith(f"{PACKAGE.name}.")}
-        found.setdefault(here, set()).update(to & rooms - {room} - UPWARDS.get(room, set()))
+        found.setdefault(here, set()).update(to & rooms - {room})
     del found["__init__"]
     return found
 

@@ -21,10 +21,10 @@ from dagster_project import ingest, kpis
 from dagster_project.publish import DATABASE, SCHEMAS
 from dagster_project.raw.zone import RawZone
 from dagster_project.runs.errors import why_dbt_failed
-from dagster_project.runs.runner import DBT_FOLDER, MANIFEST, RunFailed, ensure_manifest
 from dagster_project.settings import Settings
 from dagster_project.warehouse.connections import limits, opened
 from dagster_project.warehouse.locks import warehouse_lock
+from dagster_project.warehouse.project import DBT_FOLDER, MANIFEST, ensure_manifest
 from dagster_project.wire import stopping
 
 FILES_AT_ONCE = 4
@@ -32,6 +32,10 @@ MAY_DIFFER = ("computed_at",)  # when a row was made
 # DuckDB's threads add doubles in any order: their sums may differ in the last digits
 RELATIVE_TOLERANCE, ABSOLUTE_TOLERANCE = 1e-9, 1e-9
 EXAMPLES = 3
+
+
+class RebuildFailed(Exception):
+    """There is nothing to compare, or nothing to compare it with could be built; the message is for a person."""
 
 
 @dataclass(frozen=True)
@@ -79,10 +83,10 @@ def raw_problems(settings: Settings, *, repair: bool) -> RawProblems:
 
 
 def differences_from_a_rebuild(settings: Settings) -> list[Difference]:
-    """Tables of the home that differ from a rebuild. Raises RunFailed where there is nothing to compare or to build from."""
+    """Tables of the home that differ from a rebuild. Raises RebuildFailed where there is nothing to compare or to build from."""
     if not settings.warehouse_path.exists():
-        raise RunFailed(f"{settings.warehouse_path} is not there; `funnelhouse refresh` builds it")
-    ensure_manifest(settings)
+        raise RebuildFailed(f"{settings.warehouse_path} is not there; `funnelhouse refresh` builds it")
+    ensure_manifest(settings.dbt_environment())
     with tempfile.TemporaryDirectory(prefix="funnelhouse-verify-") as folder, warehouse_lock(settings.home):
         rebuilt = rebuild(settings, Path(folder))
         found = compare("warehouse", settings.warehouse_path, rebuilt, settings.memory_limit)
@@ -93,7 +97,7 @@ def differences_from_a_rebuild(settings: Settings) -> list[Difference]:
 
 
 def rebuild(settings: Settings, folder: Path) -> Path:
-    """Build everything from the raw zone in `folder`; gives the warehouse file. Raises RunFailed."""
+    """Build everything from the raw zone in `folder`; gives the warehouse file. Raises RebuildFailed."""
     warehouse, target = folder / settings.warehouse_path.name, folder / "dbt"
     command = [
         sys.executable, "-m", "dbt.cli.main", "build", "--quiet", "--project-dir", str(DBT_FOLDER), "--profiles-dir", str(DBT_FOLDER),
@@ -111,7 +115,7 @@ def rebuild(settings: Settings, folder: Path) -> Path:
         said, _ = process.communicate()
     stopping.check()
     if process.returncode:
-        raise RunFailed(why_dbt_failed(said, target, warehouse, MANIFEST))
+        raise RebuildFailed(why_dbt_failed(said, target, warehouse, MANIFEST))
     with opened(warehouse, settings.memory_limit) as connection:
         kpis.build(connection, MANIFEST.parent)
     return warehouse

@@ -19,8 +19,8 @@ import duckdb
 import pytest
 
 from dagster_project.runs import instance
-from dagster_project.runs.runner import PROJECT_FOLDER
 from dagster_project.sandbox import DEMO_CONFIG, DEMO_TODAY, HISTORY_START, serve
+from dagster_project.warehouse.project import PROJECT_FOLDER
 
 STEPS = ("read_days", "read_listings", "index_raw_days", "dbt_build", "build_kpis", "published__funnelhouse")
 

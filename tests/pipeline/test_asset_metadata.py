@@ -13,8 +13,8 @@ import pytest
 from dagster_project import ingest
 from dagster_project.ingest import freshness
 from dagster_project.raw.zone import RawZone
-from dagster_project.runs.runner import ensure_manifest
 from dagster_project.settings import load_settings
+from dagster_project.warehouse.project import ensure_manifest
 from dagster_project.wire import Page, Stream
 
 DAYS = [date(2026, 3, 1), date(2026, 3, 2), date(2026, 3, 3)]
@@ -44,7 +44,7 @@ def zone(tmp_path: Path) -> RawZone:
 
 def test_one_partition_has_the_rows_of_its_day(zone: RawZone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = load_settings({"FUNNELHOUSE_HOME": str(tmp_path)}, folder=tmp_path)
-    ensure_manifest(settings)
+    ensure_manifest(settings.dbt_environment())
     from dagster_project.defs import ingest as assets
     from dagster_project.defs.resources import Installation, Reporter
 

@@ -13,8 +13,8 @@ import pytest
 from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
 
 from dagster_project import ingest, kpis
-from dagster_project.runs.runner import PROJECT_FOLDER, ensure_manifest
 from dagster_project.settings import load_settings
+from dagster_project.warehouse.project import PROJECT_FOLDER, ensure_manifest
 from tests.support.installation import OURS
 
 # A machine without network: whoever opens a connection to elsewhere while loading is told so, loudly.
@@ -32,7 +32,7 @@ socket.getaddrinfo = lambda host, *_, **__: (_ for _ in ()).throw(AssertionError
 @pytest.fixture(scope="module")
 def definitions(tmp_path_factory: pytest.TempPathFactory) -> dg.Definitions:
     home = tmp_path_factory.mktemp("home")
-    ensure_manifest(load_settings({"FUNNELHOUSE_HOME": str(home)}, folder=home))
+    ensure_manifest(load_settings({"FUNNELHOUSE_HOME": str(home)}, folder=home).dbt_environment())
     from dagster_project.definitions import defs
 
     return defs()

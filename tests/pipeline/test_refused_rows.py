@@ -8,9 +8,9 @@ from decimal import Decimal
 import dagster as dg
 
 from dagster_project import ingest
+from dagster_project.cli.refresh import _refused
 from dagster_project.defs.ingest import _checks, _results, raw_key
 from dagster_project.defs.publish import failed_streams_of
-from dagster_project.runs.runner import _refused
 from dagster_project.wire import AuthError, Tally
 
 AD_COST = next(stream for stream in ingest.streams(["files"]) if stream.name == "ad_cost")

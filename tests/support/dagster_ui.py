@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 import requests
 
-from dagster_project.runs.runner import PROJECT_FOLDER
+from dagster_project.warehouse.project import PROJECT_FOLDER
 from tests.support.installation import OURS, PATIENCE_SECONDS, Installation
 
 LOOKS_PER_SECOND = 2

@@ -24,13 +24,14 @@ from dbt.cli.main import dbtRunner
 from dbt.contracts.graph.manifest import Manifest
 
 from dagster_project import ingest, kpis
+from dagster_project.cli.refresh import RunResult, run_refresh
 from dagster_project.kpis.compiler import Compiler
 from dagster_project.publish import publish
 from dagster_project.raw.zone import RawZone
-from dagster_project.runs import instance, runner
-from dagster_project.runs.runner import DBT_FOLDER, PROJECT_FOLDER, RunResult
+from dagster_project.runs import instance
 from dagster_project.sandbox import DEMO_CONFIG, Sandbox
 from dagster_project.settings import Settings, load_settings
+from dagster_project.warehouse.project import DBT_FOLDER, PROJECT_FOLDER, ensure_manifest
 from dagster_project.wire import Window
 
 SEMANTIC_MANIFEST = DBT_FOLDER / "target" / "semantic_manifest.json"
@@ -99,7 +100,7 @@ class Installation:
         """The project's own manifest, as every run of the command line would make it."""
         with self.environment():
             del os.environ["DBT_TARGET_PATH"]
-            runner.ensure_manifest(self.settings)
+            ensure_manifest(self.settings.dbt_environment())
 
     # ---- the real thing ------------------------------------------------------------------------------------
 
@@ -135,7 +136,7 @@ class Installation:
         """The Dagster job in this process."""
         with self.environment():
             settings = load_settings()
-            return runner.run_refresh(settings, mode, window or yesterday(settings))
+            return run_refresh(settings, mode, window or yesterday(settings))
 
     def refresh_raw(self, mode: ingest.Mode, window: Window) -> None:
         """The raw assets of the job alone, in this process."""

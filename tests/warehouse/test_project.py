@@ -1,4 +1,4 @@
-"""What stands before a run: the parsed project, also where it belongs to somebody else; progress for a log."""
+"""The parsed dbt project, also where it belongs to somebody else."""
 
 from __future__ import annotations
 
@@ -10,11 +10,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
-from dagster_project.runs import runner
-from dagster_project.settings import load_settings
-from dagster_project.sources import all_streams
+from dagster_project.warehouse import project
 from tests.support.what_happens import happens
 
 NOBODY = 65534
@@ -55,32 +52,19 @@ def open_to_all() -> Iterator[Path]:
 @pytest.mark.parametrize(
     ("parsed", "folder", "said"),
     [
-        ("after the last change", str(runner.DBT_FOLDER), ""),
-        ("before the last change", str(runner.DBT_FOLDER), f"RunFailed: the dbt project {UNPARSED}"),
-        ("after the last change", "dbt_project", f"RunFailed: the dbt project {UNPARSED}"),
+        ("after the last change", str(project.DBT_FOLDER), ""),
+        ("before the last change", str(project.DBT_FOLDER), f"ParseFailed: the dbt project {UNPARSED}"),
+        ("after the last change", "dbt_project", f"ParseFailed: the dbt project {UNPARSED}"),
     ],
 )
 def test_a_project_of_another_user_is_taken_as_it_was_parsed(
-    open_to_all: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, parsed: str, folder: str, said: str
+    open_to_all: Path, monkeypatch: pytest.MonkeyPatch, parsed: str, folder: str, said: str
 ) -> None:
     manifest = open_to_all / "manifest.json"
     manifest.write_text(json.dumps({"nodes": {"seed": {"root_path": folder}}}))
     moment = time.time() + (1000 if "after" in parsed else -(10**9))
     os.utime(manifest, (moment, moment))
-    monkeypatch.setattr(runner, "MANIFEST", manifest)
-    settings = load_settings({"FUNNELHOUSE_HASH_KEY": "k"}, folder=tmp_path)
-    answer = as_nobody(lambda: runner.ensure_manifest(settings))
+    monkeypatch.setattr(project, "MANIFEST", manifest)
+    answer = as_nobody(lambda: project.ensure_manifest({}))
     assert answer.startswith(said) if said else answer == ""
     assert list(open_to_all.iterdir()) == [manifest]
-
-
-def test_a_log_gets_a_line_a_stream_and_a_line_a_step() -> None:
-    console = Console(force_terminal=False, record=True, width=200)
-    stream = next(iter(all_streams()["ga4"]))
-    with runner.reporter_for(console) as reporter:
-        for what, rows in (("started", 0), ("rows", 10), ("rows", 1234), ("ok", 1234)):
-            reporter.stream(stream, what, rows)
-        for done in range(3):
-            reporter.step("dbt build", done, 3)
-    lines = [line.partition(" ")[2] for line in console.export_text().splitlines()]
-    assert lines == [f"{stream.id} ok, 1,234 rows", "dbt build"]
