@@ -35,6 +35,7 @@ out, err = Console(highlight=False, width=WIDTH), Console(stderr=True, highlight
 
 Source = Annotated[list[str] | None, typer.Option("--source", help="Only this source; may be repeated.")]
 AllowShrink = Annotated[bool, typer.Option(help="Accept a sweep that loses more than 20 % of the stored ids.")]
+Rebuild = Annotated[bool, typer.Option(help="Build all tables from nothing, also those whose inputs did not change.")]
 
 
 def main() -> None:
@@ -107,6 +108,7 @@ def refresh(
     sweep: Annotated[bool, typer.Option(help="List CRM records anew: finds deletes and merges.")] = False,
     source: Source = None,
     allow_shrink: AllowShrink = False,
+    rebuild: Rebuild = False,
 ) -> None:
     """Load yesterday and the days that sources still restate; rebuild marts, KPIs and the published copy."""
     from dagster_project.settings import load_settings
@@ -120,7 +122,7 @@ def refresh(
     passes += ["sweep"] if sweep else []
     for mode in passes or ["refresh"]:
         try:
-            _run(settings, mode, yesterday, source, allow_shrink)
+            _run(settings, mode, yesterday, source, allow_shrink=allow_shrink, rebuild=rebuild)
         except Told:
             raise
         except Stop as problem:
@@ -150,7 +152,15 @@ def backfill(
     _run(settings, "backfill", Window(start.date(), end.date() + timedelta(days=1)), source)
 
 
-def _run(settings: Settings, mode: Mode, window: Window, sources: Source, allow_shrink: bool = False) -> None:
+def _run(
+    settings: Settings,
+    mode: Mode,
+    window: Window,
+    sources: Source,
+    *,
+    allow_shrink: bool = False,
+    rebuild: bool = False,
+) -> None:
     from dagster_project.cli.progress import reporter_for
     from dagster_project.cli.refresh import mark_stopped, run_refresh
     from dagster_project.sources import folders
@@ -169,6 +179,7 @@ def _run(settings: Settings, mode: Mode, window: Window, sources: Source, allow_
                     window,
                     sources=sources,
                     allow_shrink=allow_shrink,
+                    rebuild=rebuild,
                     reporter=reporter,
                     run_id=run_id,
                 ),
@@ -246,8 +257,8 @@ def verify(
         err.print(f"[red]differs[/red] {escape(str(difference))}", soft_wrap=True)
     if found:
         raise Stop(
-            f"{len(found)} tables are not what the raw zone gives. `funnelhouse refresh` brings them up to date; where they "
-            f"still differ after it, delete {settings.warehouse_path}: the next refresh makes it anew"
+            f"{len(found)} tables are not what the raw zone gives. `funnelhouse refresh --rebuild` builds all anew; where "
+            f"they still differ after it, delete {settings.warehouse_path}: the next refresh makes it"
         )
     out.print("marts and KPI tables are those that a rebuild from the raw zone gives")
 
@@ -364,16 +375,8 @@ def _serve_dagster(settings: Settings, port: int) -> None:
     ensure_manifest(settings.dbt_environment())
     # a script's shell has what it starts in the background ignore Ctrl-C; Dagster would then ignore SIGTERM as well
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    command = [
-        str(Path(sys.executable).with_name("dagster")),
-        "dev",
-        "-w",
-        "workspace.yaml",
-        "-h",
-        "127.0.0.1",
-        "-p",
-        str(port),
-    ]
+    dagster = str(Path(sys.executable).with_name("dagster"))
+    command = [dagster, "dev", "-w", "workspace.yaml", "-h", "127.0.0.1", "-p", str(port)]
     page = subprocess.Popen(command, cwd=PROJECT_FOLDER)
     signal.signal(signal.SIGTERM, lambda *_: page.terminate())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches Dagster too, which ends by itself

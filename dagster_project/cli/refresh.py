@@ -37,11 +37,15 @@ def run_refresh(
     *,
     sources: list[str] | None = None,
     allow_shrink: bool = False,
+    rebuild: bool = False,
     reporter: Any = None,
     more_tags: Mapping[str, str] | None = None,
     run_id: str | None = None,
 ) -> RunResult:
-    """Run the refresh job over `window` and wait for it. Raises ParseFailed."""
+    """Run the refresh job over `window` and wait for it; `rebuild`: all tables from nothing.
+
+    Raises ParseFailed.
+    """
     ensure_manifest(settings.dbt_environment())
     logging.getLogger("dagster").setLevel(logging.CRITICAL)
     from dagster_project.definitions import defs  # heavy, and needs the manifest
@@ -54,6 +58,7 @@ def run_refresh(
         shared.MODE_TAG: mode,
         shared.SOURCES_TAG: ",".join(sources or []),
         shared.SHRINK_TAG: "true" if allow_shrink else "false",
+        shared.REBUILD_TAG: "true" if rebuild else "false",
         shared.RETRIES_TAG: "0",  # whoever started it sees how it ends; a daemon that runs beside has no part in it
         instance.PROCESS_TAG: instance.this_process(result.run_id),
         **shared.range_tags(window),

@@ -1,39 +1,11 @@
 """Resources: the settings, loaded when a step starts (never when definitions load), and who is told of progress."""
 
-import sys
-from collections.abc import Sequence
-from functools import cached_property
-from importlib.metadata import version
-from pathlib import Path
-from typing import Any
-
 import dagster as dg
-from dagster_dbt import DbtCliResource
-from packaging.version import Version
 
-from dagster_project.defs.shared import dbt_project
 from dagster_project.raw.zone import RawZone
 from dagster_project.runs import instance
 from dagster_project.settings import Settings, load_settings
 from dagster_project.wire import Stream
-
-DBT = Path(sys.executable).with_name("dbt")  # of this environment, whether or not it is activated
-
-
-class DbtProcess(DbtCliResource):
-    """dbt in a process of its own, without the four seconds that dagster-dbt takes to prepare for each run.
-
-    It starts `dbt --version` and loads dbt's adapter into this process, for column and row-count metadata that
-    nothing here asks for. Two private names of dagster-dbt 0.29; tests/pipeline/test_definitions.py sees that it
-    still has them.
-    """
-
-    @cached_property
-    def _cli_version(self) -> Version:
-        return Version(version("dbt-core"))
-
-    def _initialize_dbt_core_adapter(self, args: Sequence[str]) -> Any:
-        return None
 
 
 class Installation(dg.ConfigurableResource):
@@ -68,6 +40,5 @@ def resources() -> dg.Definitions:
         resources={
             "installation": Installation(),
             "reporter": Reporter(),
-            "dbt": DbtProcess(project_dir=str(dbt_project.project_dir), dbt_executable=str(DBT)),
         }
     )

@@ -20,7 +20,16 @@ from typing import Any, Literal
 
 from dagster_project.ingest import patience
 from dagster_project.ingest.corrections import with_corrected
-from dagster_project.ingest.days import LONGEST_NIGHT_DAYS, Mode, Reading, is_local, is_on, plan, streams
+from dagster_project.ingest.days import (
+    LONGEST_NIGHT_DAYS,
+    Mode,
+    Reading,
+    is_local,
+    is_on,
+    plan,
+    sources_in_graph,
+    streams,
+)
 from dagster_project.raw.store import RawZoneError
 from dagster_project.raw.zone import RawZone, Written
 from dagster_project.settings import Settings
@@ -50,6 +59,7 @@ __all__ = [
     "plan",
     "refusal",
     "run",
+    "sources_in_graph",
     "streams",
 ]
 

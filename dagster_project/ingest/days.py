@@ -47,6 +47,15 @@ def is_on(settings: Settings, stream: Stream) -> bool:
     return of_source is not None and stream.is_on(of_source)
 
 
+def sources_in_graph(settings: Settings, zone: RawZone) -> tuple[str, ...]:
+    """The sources that tables are built from: those that are on, and those that are off of which days are stored."""
+    return tuple(
+        name
+        for name, group in all_streams().items()
+        if any(is_on(settings, stream) or zone.extracted_days(stream) for stream in group)
+    )
+
+
 def is_local(stream: Stream) -> bool:
     """Whether nobody answers: all of it is read before the first page, and its time limit is that of a listing."""
     return all_sources()[stream.source].is_local

@@ -12,6 +12,7 @@ from dagster_project.kpi_names import marts_read
 from dagster_project.kpis.answers import Explanation, QuestionError, explain, show
 from dagster_project.kpis.build import build
 from dagster_project.kpis.catalogue import CatalogueError
+from dagster_project.kpis.changes import forget
 from dagster_project.kpis.contract import KEY, TABLES, table_name
 from dagster_project.kpis.inputs import InputError
 from dagster_project.kpis.manifest import load_catalogue, owners
@@ -20,5 +21,5 @@ from dagster_project.kpis.periods import GRAINS
 MARTS = marts_read()  # what the KPI tables depend on
 
 __all__ = [
-    "GRAINS", "KEY", "MARTS", "TABLES", "CatalogueError", "Explanation", "InputError", "QuestionError", "build", "explain", "load_catalogue", "owners", "show", "table_name",
+    "GRAINS", "KEY", "MARTS", "TABLES", "CatalogueError", "Explanation", "InputError", "QuestionError", "build", "explain", "forget", "load_catalogue", "owners", "show", "table_name",
 ]  # fmt: skip

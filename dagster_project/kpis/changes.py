@@ -46,6 +46,12 @@ _REMEMBERED = {
 }
 
 
+def forget(connection: duckdb.DuckDBPyConnection) -> None:
+    """Let the next build make every row anew."""
+    for table in _STATE:
+        connection.execute(f"drop table if exists {SCHEMA}.{table}")
+
+
 def prepare(connection: duckdb.DuckDBPyConnection, grains: Sequence[str], today: date) -> None:
     """Make what is missing, and `kpi_moved_periods` (grain, period_start): periods whose coverage is another one now.
 

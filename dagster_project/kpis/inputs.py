@@ -12,6 +12,7 @@ import pyarrow as pa
 from dagster_project.kpis.periods import GRAINS
 
 SETTINGS = "staging.stg_config__settings"
+CLOCK = "staging.stg_config__clock"
 TARGETS = ("staging.stg_config__targets", "intermediate.targets")  # in case of doubt the first one holds
 STREAMS = "staging.stg_meta__streams"
 SUBJECTS = "staging.stg_meta__subjects"
@@ -43,16 +44,16 @@ def read_inputs(connection: duckdb.DuckDBPyConnection) -> Inputs:
 
     Raises InputError where the marts or the settings are not there.
     """
-    needed = [SETTINGS, TARGETS[0], STREAMS, SUBJECTS, REFUSALS, SOURCE_SUBJECTS]
+    needed = [SETTINGS, CLOCK, TARGETS[0], STREAMS, SUBJECTS, REFUSALS, SOURCE_SUBJECTS]
     if missing := [name for name in needed if not exists(connection, name)]:
         raise InputError(f"{', '.join(missing)}: not in the warehouse; `funnelhouse refresh` builds it")
     found = connection.execute(
         "select today, reporting_week_start, reporting_fiscal_year_start_month, reporting_currency, "
         f"attribution_default_model, maturity_to_date_days, {', '.join(f'attribution_models_{grain}' for grain in GRAINS)} "
-        f"from {SETTINGS}"
+        f"from {SETTINGS} cross join {CLOCK}"
     ).fetchall()
     if len(found) != 1:
-        raise InputError(f"{SETTINGS} has {len(found)} rows instead of one; the refresh writes it from funnelhouse.yml")
+        raise InputError(f"{SETTINGS} and {CLOCK} have {len(found)} rows instead of one; the refresh writes them")
     today, week_start, year_start, currency, default_model, to_date_days, *models = found[0]
     _create_targets(connection)
     _create_stale(connection)

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dagster_project.raw.collected import key_tuples
-from dagster_project.raw.store import PART, Store, is_of_the_content
+from dagster_project.raw.store import PART, SCHEMA_DAY, Store, is_of_the_content
 
 log = logging.getLogger(__name__)
 LEDGER = "_days.parquet"
@@ -99,6 +99,16 @@ class Days(Store):
             if row is not None:
                 rows.append(row)
         return pa.Table.from_pylist(rows, schema=LEDGER_SCHEMA)
+
+    def version(self, stream: Any) -> str:
+        """A text that changes whenever a stored file of the stream does, the one that declares its columns included."""
+        declared = self._fs.info(self._day_path(stream, SCHEMA_DAY))
+        # a copied home keeps its times of change, not those of creation
+        stamp = next(
+            (declared[name] for name in ("mtime", "ETag", "LastModified", "created") if declared.get(name)), ""
+        )
+        files = [f"{day}={version}" for day, version in sorted(self._stored_days(stream).items())]
+        return blake2b("\n".join([f"{declared['size']}:{stamp}", *files]).encode(), digest_size=16).hexdigest()
 
     def gaps(self, stream: Any) -> list[date]:
         """Days that should be stored and are not, oldest first; sets aside what is damaged, as `ledger` does."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -81,8 +81,17 @@ def why_dbt_failed(said: str, folder: Path, warehouse: Path, manifest: Path) -> 
     """What failed in the build that worked in `folder`; what dbt `said` where it did not come as far as to write that
     down. `manifest` is dbt's, of the project."""
     if not (folder / "run_results.json").exists():
-        return f"dbt stopped before its first model: {_plain(said).removeprefix('Encountered an error:').strip()}"
+        return why_dbt_stopped(said)
     results = json.loads((folder / "run_results.json").read_bytes())["results"]
+    return why_nodes_failed(results, folder, warehouse, manifest) or _plain(said)
+
+
+def why_dbt_stopped(said: str) -> str:
+    return f"dbt stopped before its first model: {_plain(said).removeprefix('Encountered an error:').strip()}"
+
+
+def why_nodes_failed(results: Sequence[Mapping[str, Any]], folder: Path, warehouse: Path, manifest: Path) -> str:
+    """What failed among the `results` of dbt's nodes (unique_id, status, message, failures); empty where nothing did."""
     nodes = json.loads(manifest.read_bytes())["nodes"]
     broken = [result for result in results if result["status"] == "error"]
     failed = [result for result in results if result["status"] == "fail"]
@@ -90,7 +99,7 @@ def why_dbt_failed(said: str, folder: Path, warehouse: Path, manifest: Path) -> 
         lines = [f"  {_name(nodes, r['unique_id'])}: {_plain(r['message'] or '')}" for r in broken[:SHOWN]]
         return "\n".join(["dbt could not build these, so KPIs were not computed:", *lines, *_more(len(broken))])
     if not failed:
-        return _plain(said)
+        return ""
     lines = [line for result in failed[:SHOWN] for line in _of_test(nodes, result, folder)]
     return "\n".join(
         [

@@ -30,6 +30,9 @@ telemetry:
 event_log_storage:        # batches: a backfill of a year writes thousands of events
   module: dagster_project.runs.history
   class: BatchedEventLog
+compute_logs:             # what steps print stands in the log of the run; a file a step takes two processes to watch it
+  module: dagster._core.storage.noop_compute_log_manager
+  class: NoOpComputeLogManager
 concurrency:
   pools:
     default_limit: 1      # one step at a time opens the warehouse; the others queue

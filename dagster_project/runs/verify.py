@@ -97,7 +97,10 @@ def differences_from_a_rebuild(settings: Settings) -> list[Difference]:
 
 
 def rebuild(settings: Settings, folder: Path) -> Path:
-    """Build everything from the raw zone in `folder`; gives the warehouse file. Raises RebuildFailed."""
+    """Build everything from the raw zone in `folder`; gives the warehouse file. Raises RebuildFailed.
+
+    With all sources in dbt's graph, also those that a night leaves out: that these change nothing is seen here.
+    """
     warehouse, target = folder / settings.warehouse_path.name, folder / "dbt"
     command = [
         sys.executable, "-m", "dbt.cli.main", "build", "--quiet", "--project-dir", str(DBT_FOLDER), "--profiles-dir", str(DBT_FOLDER),

@@ -91,9 +91,8 @@ def _wait_for(descriptor: int, why: str) -> None:
 def _wait_for_orphan(warehouse: Path) -> None:
     """Wait until no other process has the database file open for writing, though it may not hold our lock.
 
-    A refresh that is killed alone (kill -9, the kernel out of memory) leaves its dbt process behind, which builds
-    to its end. DuckDB locks its file as long as it has it open; asking for that lock tells when it is free. After
-    a quarter of an hour DuckDB itself says who is in the way: a BI tool that opened the warehouse, say.
+    Somebody looks at it, say, or runs dbt by hand. DuckDB locks its file as long as it has it open; asking for that lock
+    tells when it is free. After a quarter of an hour DuckDB itself says who is in the way.
     """
     until = time.monotonic() + ORPHAN_PATIENCE_SECONDS
     while time.monotonic() < until and warehouse.exists():

@@ -1,6 +1,7 @@
-"""A night: the whole refresh of one more day, on a month of history and on all that the sandbox has.
+"""What a night costs in CPU seconds: without news, with one changed source, on the next day, and when all is built anew.
 
-Run it alone:
+Two homes: a handful of rows from files, and the sandbox's company on a month of history and on all that it has. Other
+processes on the machine make CPU seconds longer, so each line says how busy it was. Run it alone:
 
     python -m pytest tests/benchmarks/bench_nightly.py --run-benchmarks -s
 """
@@ -21,6 +22,7 @@ import pytest
 from dagster_project.runs import instance
 from dagster_project.sandbox import DEMO_CONFIG, DEMO_TODAY, HISTORY_START, serve
 from dagster_project.warehouse.project import PROJECT_FOLDER
+from tests.support.dagster_ui import FromFiles
 
 STEPS = ("read_days", "read_listings", "index_raw_days", "dbt_build", "build_kpis", "published__funnelhouse")
 
@@ -45,6 +47,26 @@ def seconds_by_step(home: Path) -> dict[str, float]:
         with_history.dispose()
 
 
+def say(night: str, home: Path, environment: dict[str, str], *arguments: str) -> None:
+    wall, cpu = run(environment, *arguments)
+    steps = ", ".join(f"{step} {seconds:.1f}" for step, seconds in seconds_by_step(home).items())
+    print(f"  {night:<22} {cpu:6.1f} CPU s, {wall:6.1f} s (load {os.getloadavg()[0]:.1f}); wall by step: {steps}")
+
+
+def test_bench_a_night_of_a_small_home(tmp_path: Path) -> None:
+    tiny = FromFiles(tmp_path)
+    variables = {name: value for name, value in tiny.variables.items() if name != "DBT_EXCLUDE_RESOURCE_TYPES"}
+    environment = {**os.environ, **variables}
+    print("\na handful of rows from files")
+    say("first", tiny.home, environment, "refresh")
+    say("without news", tiny.home, environment, "refresh")
+    with (tmp_path / "ad_cost.csv").open("a") as costs:
+        costs.write("2026-09-29,3,4.50\n")
+    say("one changed source", tiny.home, environment, "refresh")
+    say("next day", tiny.home, {**environment, "FUNNELHOUSE_TODAY": "2026-10-02"}, "refresh")
+    say("all built anew", tiny.home, {**environment, "FUNNELHOUSE_TODAY": "2026-10-02"}, "refresh", "--rebuild")
+
+
 @pytest.mark.parametrize("days", [30, (DEMO_TODAY - HISTORY_START).days])
 def test_bench_a_night(days: int, tmp_path: Path) -> None:
     home = tmp_path / "home"
@@ -54,13 +76,13 @@ def test_bench_a_night(days: int, tmp_path: Path) -> None:
             "FUNNELHOUSE_CONFIG": str(DEMO_CONFIG), "FUNNELHOUSE_RAW": str(home / "raw"),
         }  # fmt: skip
         start = DEMO_TODAY - timedelta(days=days)
-        first = run(environment, "backfill", "--start", str(start), "--end", str(DEMO_TODAY - timedelta(days=1)))
-        print(f"\n{days} days of history: first load {first[0]:.0f} s, {first[1]:.0f} CPU s (the sandbox not counted)")
-        for night in (1, 2):
-            sandbox.clock.set(DEMO_TODAY + timedelta(days=night))
-            wall, cpu = run(environment | sandbox.env, "refresh")
-            steps = ", ".join(f"{step} {seconds:.1f}" for step, seconds in seconds_by_step(home).items())
-            print(f"  night {night}: {wall:.1f} s, {cpu:.1f} CPU s; wall by step: {steps}")
+        print(f"\n{days} days of the sandbox's company (its server not counted)")
+        period = ("--start", str(start), "--end", str(DEMO_TODAY - timedelta(days=1)))
+        say("first", home, environment, "backfill", *period)
+        say("without news", home, environment, "refresh")
+        sandbox.clock.set(DEMO_TODAY + timedelta(days=1))
+        say("next day, all sources", home, environment | sandbox.env, "refresh")
+        say("all built anew", home, environment | sandbox.env, "refresh", "--rebuild")
     with duckdb.connect(str(home / "warehouse.duckdb"), read_only=True) as connection:
         rows = connection.execute("select count(*) from kpi.fct_kpi_daily").fetchall()[0][0]
     print(f"  {rows:,} daily KPI rows")

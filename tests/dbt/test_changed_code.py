@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from dagster_project.warehouse import fingerprints
+from dagster_project.warehouse.fingerprints import Built
 from tests.dbt.test_replace_window import WEB, fill
 from tests.support.house import DbtProject, House
 
@@ -89,3 +91,12 @@ def test_a_change_of_code_reaches_the_old_days(
         assert build_moments(built) == after, "what did not change since is built once only"
     assert {day for day, _ in after} == {FIRST + timedelta(days=n) for n in range(3)}
     assert after.isdisjoint(before) if is_built_again else after == before
+
+
+def test_whoever_starts_dbt_what_it_builds_is_forgotten_first(built: House) -> None:
+    known = {f"model.funnelhouse.{name}": Built("code", "fingerprint", "") for name in ("dim_date", "fct_leads")}
+    with built.connection(read_only=False) as connection:
+        fingerprints.remember(connection, known)
+    built.build("dim_date")
+    with built.connection() as connection:
+        assert set(fingerprints.recall(connection)) == {"model.funnelhouse.fct_leads"}

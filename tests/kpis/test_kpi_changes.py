@@ -141,7 +141,7 @@ def the_clock_goes_on(w: Warehouse, rng: random.Random) -> None:
     later = w.today + timedelta(days=rng.choice([1, 1, 31, 100]))
     for stream in USUAL:
         w.extract(stream, w.today, later - timedelta(days=1), is_final=False)
-    w.connection.execute("update staging.stg_config__settings set today = ?", [later])
+    w.connection.execute("update staging.stg_config__clock set today = ?", [later])
     w.today = later
     w.add("marts.fct_leads", lead_id="fresh", lead_date=later - timedelta(days=1))
 
@@ -236,7 +236,7 @@ def test_a_row_comes_of_age_without_any_change_of_its_data(build: Build) -> None
     assert warehouse.row("monthly", kpi, "2026-04-01")["is_mature"] is False
     for stream in USUAL:
         warehouse.extract(stream, TODAY, date(2026, 10, 31))
-    warehouse.connection.execute("update staging.stg_config__settings set today = date '2026-11-01'")
+    warehouse.connection.execute("update staging.stg_config__clock set today = date '2026-11-01'")
     build(warehouse, grains=["month"])
     assert warehouse.row("monthly", kpi, "2026-04-01")["is_mature"] is True
     assert warehouse.row("monthly", kpi, "2026-06-01")["is_mature"] is False

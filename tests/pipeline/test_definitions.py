@@ -173,15 +173,3 @@ def test_dbt_tests_and_raw_checks_are_asset_checks(assets: AssetGraph) -> None:
     marts = {key.to_user_string() for key in assets.get_all_asset_keys() if key.path[0] == "marts"}
     without_grain = {m for m in marts if not any(n.startswith("unique_grain") for n in checks.get(m, ()))}
     assert without_grain == set(), "marts without a grain test"
-
-
-def test_dagster_dbt_still_has_the_two_names_that_dbt_is_started_faster_by() -> None:
-    from dagster_dbt import DbtCliResource
-
-    from dagster_project.defs.resources import DBT, DbtProcess
-
-    for name in ("_cli_version", "_initialize_dbt_core_adapter"):
-        assert hasattr(DbtCliResource, name), f"dagster-dbt has no {name} any more: see DbtProcess"
-    said = subprocess.run([str(DBT), "--version"], capture_output=True, text=True, check=True).stdout
-    ours = DbtProcess(project_dir=str(PROJECT_FOLDER / "dbt_project"), dbt_executable=str(DBT))._cli_version
-    assert f"installed: {ours}" in said

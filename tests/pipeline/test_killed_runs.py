@@ -42,15 +42,13 @@ def test_a_refresh_killed_again_and_again_ends_as_if_it_had_not_been(evening: In
     moments = {
         "while the vendors are asked": is_reading(evening, calls=12),
         "while days are stored": has_stored(evening, "ga4/traffic", f"{TODAY}"),
-        # dbt alone lives on: the next run waits for it
-        "while dbt replaces days, alone": is_building(evening, "marts.fct_web_traffic"),
         "while dbt replaces days": is_building(evening, "marts.fct_web_traffic"),
         "while KPI facts are built": has_begun(evening, "build_kpis", seconds_ago=1.0),
         "while a publish is written": is_publishing(evening),
     }
     with Reader(evening.home) as reader:
         for name, moment in moments.items():
-            kill_when(evening.start("refresh"), moment, with_children=not name.endswith("alone"))
+            kill_when(evening.start("refresh"), moment)
             assert evening.published() == before, name
         evening.run("refresh")
     assert differences(evening.published("night"), evening.published()) == {}

@@ -73,6 +73,20 @@ def test_an_empty_day_is_a_file_and_a_missing_day_is_none(zone: RawZone) -> None
         zone.read_day(REPORT, DAY + timedelta(days=2))
 
 
+def test_a_stream_has_another_version_where_any_of_its_files_is_another_one(zone: RawZone) -> None:
+    zone.declare(REPORT)
+    seen = [zone.version(REPORT)]
+    put(zone, [report((DAY, "google", 4))])
+    seen.append(zone.version(REPORT))
+    put(zone, [report((DAY, "google", 4))], extracted_at=NOW + timedelta(days=1))
+    assert zone.version(REPORT) == seen[-1]  # the same rows again
+    put(zone, [report((DAY, "google", 5))])
+    seen.append(zone.version(REPORT))
+    put(zone, [report((DAY, "google", 5))], count=3)  # a day without rows is a day
+    seen.append(zone.version(REPORT))
+    assert len(set(seen)) == len(seen)
+
+
 def test_the_same_rows_in_another_order_and_other_pages_leave_the_files_alone(zone: RawZone) -> None:
     first = put(zone, [report((DAY, "google", 4), (DAY, "bing", 1)), report((DAY, "ya", 2))])
     before = zone.ledger(REPORT).column("file_version").to_pylist()

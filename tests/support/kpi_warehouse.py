@@ -12,8 +12,9 @@ import duckdb
 CUTS = "channel varchar, source varchar, medium varchar, campaign_key varchar"
 LEAD_CUTS = f"{CUTS}, device varchar, country varchar, landing_page varchar, form varchar, sales_rep varchar"
 TABLES = {
+    "staging.stg_config__clock": "today date",
     "staging.stg_config__settings": (
-        "today date, reporting_week_start integer, reporting_fiscal_year_start_month integer, reporting_currency varchar, "
+        "reporting_week_start integer, reporting_fiscal_year_start_month integer, reporting_currency varchar, "
         "attribution_default_model varchar, attribution_models_day varchar, attribution_models_week varchar, "
         "attribution_models_month varchar, attribution_models_quarter varchar, attribution_models_year varchar, "
         "maturity_to_date_days integer"
@@ -24,7 +25,7 @@ TABLES = {
     ),
     "staging.stg_meta__streams": (
         "source varchar, stream varchar, domain varchar, kind varchar, first_day date, last_day date, checked_on date, "
-        "is_on boolean, is_stale boolean, last_ok_at timestamptz, settles_after_days integer"
+        "is_on boolean, is_stale boolean, settles_after_days integer"
     ),
     "staging.stg_meta__subjects": "source varchar, stream varchar, part varchar, entry integer, subject varchar, decides boolean",
     "staging.stg_meta__days": (
@@ -118,7 +119,6 @@ class Warehouse:
             self.connection.execute(f"create table {name} ({columns})")
         self.add(
             "staging.stg_config__settings",
-            today=today,
             **{
                 "reporting_week_start": 0,
                 "reporting_fiscal_year_start_month": 1,
@@ -130,6 +130,7 @@ class Warehouse:
                 **settings,
             },
         )
+        self.add("staging.stg_config__clock", today=today)
         for stream in USUAL:
             self.extract(stream, first_day, extracted_to or today)
 
@@ -195,10 +196,10 @@ class Warehouse:
             );
             update marts.fct_orders set
                 repeat_purchase_days = 90, is_repurchased_in_time = coalesce(is_repurchased_in_time, false),
-                is_repeat_window_over = order_date + 90 < (select today from staging.stg_config__settings)
+                is_repeat_window_over = order_date + 90 < (select today from staging.stg_config__clock)
             where is_new_customer;
             update marts.fct_lead_stages set
-                is_window_over = reached_date + conversion_window_days < (select today from staging.stg_config__settings),
+                is_window_over = reached_date + conversion_window_days < (select today from staging.stg_config__clock),
                 is_sal_mapped = exists (from intermediate.int_source_subjects where subject = 'sal');
             """
         )

@@ -63,7 +63,7 @@ class World:
             self.connection.execute(f"delete from marts.{mart}")
             assert self.connection.execute(f"select count({day}) > 0 from truth.{mart}").fetchall() == [(True,)]
         self.connection.execute("delete from intermediate.int_source_days")
-        self.connection.execute("update staging.stg_config__settings set today = ?", [LAST - timedelta(days=40)])
+        self.connection.execute("update staging.stg_config__clock set today = ?", [LAST - timedelta(days=40)])
         self.today = LAST - timedelta(days=40)
 
     # ---- what is loaded ------------------------------------------------------------------------------------
@@ -103,7 +103,7 @@ class World:
     def days_pass(self) -> None:
         self.today = min(self.today + timedelta(days=self.rng.choice([1, 1, 7])), LAST)
         self.log.append(f"today {self.today}")
-        self.connection.execute("update staging.stg_config__settings set today = ?", [self.today])
+        self.connection.execute("update staging.stg_config__clock set today = ?", [self.today])
         self.load(self.today - timedelta(days=8), self.today)
 
     # ---- what sources say anew -----------------------------------------------------------------------------

@@ -60,7 +60,6 @@ def _settings(settings: ConfigSettings) -> list[Row]:
     return [
         {
             "today": settings.today,
-            "now": settings.now,
             "reporting_time_zone": rules.reporting.time_zone,
             "reporting_currency": rules.reporting.currency,
             "reporting_week_start": rules.reporting.week_start,
@@ -249,7 +248,6 @@ STREAMS: tuple[Stream, ...] = (
         (),
         {
             "today": _DAY,
-            "now": pa.timestamp("us", tz="UTC"),
             "reporting_time_zone": _TEXT,
             "reporting_currency": _TEXT,
             "reporting_week_start": _TEXT,

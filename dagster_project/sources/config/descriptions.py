@@ -3,7 +3,6 @@
 ABOUT = "The business rules of funnelhouse.yml, written anew at every refresh."
 COLUMNS = {
     "today": "The day of the refresh in the reporting zone.",
-    "now": "The moment of the refresh.",
     "reporting_time_zone": "IANA name.",
     "reporting_currency": "ISO 4217.",
     "reporting_week_start": "Name of the weekday.",

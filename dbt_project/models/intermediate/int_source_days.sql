@@ -5,6 +5,12 @@ with settings as (
 
 ),
 
+clock as (
+
+    select * from {{ ref('stg_config__clock') }}
+
+),
+
 subjects as (
 
     select * from {{ ref('int_source_subjects') }}
@@ -66,8 +72,8 @@ days as (
 
     select listed.date_day
     from {{ ref('int_days_listed') }} as listed
-    cross join settings
-    where listed.date_day between (select min(begins) from ranges) and settings.today
+    cross join clock
+    where listed.date_day between (select min(begins) from ranges) and clock.today
 
 ),
 

@@ -14,7 +14,7 @@ web_truth as (
 
 streams as (
 
-    select * from {{ ref('stg_meta__streams') }} where is_on
+    select * from {{ ref('stg_meta__switches') }} where is_on
 
 ),
 

@@ -21,7 +21,7 @@ revenue as (
 
     select count(*) > 0 as is_read
     from {{ ref('stg_meta__subjects') }} as subjects
-    inner join {{ ref('stg_meta__streams') }} as streams
+    inner join {{ ref('stg_meta__switches') }} as streams
         on subjects.source = streams.source and subjects.stream = streams.stream
     where streams.is_on and subjects.subject = 'orders' and subjects.decides
 

@@ -17,6 +17,12 @@ settings as (
 
 ),
 
+clock as (
+
+    select * from {{ ref('stg_config__clock') }}
+
+),
+
 reached as (
 
     {% for stage in stages -%}
@@ -91,10 +97,11 @@ select
         when reached.transition is not null
             then
                 {{ reporting_date('reached.reached_at', 'settings.reporting_time_zone') }}
-                + cast(reached.conversion_window_days as integer) < settings.today
+                + cast(reached.conversion_window_days as integer) < clock.today
     end as is_window_over,
     leads.{{ lead_cuts() | join(', leads.') }},
     leads.sales_rep
 from reached
 cross join settings
+cross join clock
 inner join leads on reached.lead_id = leads.lead_id

@@ -22,6 +22,12 @@ settings as (
 
 ),
 
+clock as (
+
+    select * from {{ ref('stg_config__clock') }}
+
+),
+
 -- who won the customer: for orders that name no owner and no deal
 first_wins as (
 
@@ -71,7 +77,7 @@ select
     end as repeat_purchase_days,
     case
         when orders.is_new_customer
-            then orders.order_date + cast(settings.maturity_repeat_purchase_days as integer) < settings.today
+            then orders.order_date + cast(settings.maturity_repeat_purchase_days as integer) < clock.today
     end as is_repeat_window_over,
 
     ---------- cuts: those of the lead, and the owner of the order, its deal or the customer's first won deal
@@ -85,6 +91,7 @@ select
 
 from orders
 cross join settings
+cross join clock
 left join leads on orders.lead_id = leads.lead_id
 left join opportunities on orders.deal_key = opportunities.deal_id
 left join first_wins on orders.customer_id = first_wins.customer_id

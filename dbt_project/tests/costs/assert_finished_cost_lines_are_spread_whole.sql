@@ -1,7 +1,7 @@
 -- The days of a cost line that is over add up to the line, to the last digit.
-with settings as (
+with clock as (
 
-    select * from {{ ref('stg_config__settings') }}
+    select * from {{ ref('stg_config__clock') }}
 
 ),
 
@@ -15,6 +15,6 @@ spread as (
 
 select lines.line_id, lines.amount_native, spread.amount_native as spread_native
 from {{ ref('int_cost_lines') }} as lines
-cross join settings
+cross join clock
 left join spread on lines.cost_line_key = spread.cost_line_key
-where lines.end_date <= settings.today and lines.amount_native is distinct from spread.amount_native
+where lines.end_date <= clock.today and lines.amount_native is distinct from spread.amount_native

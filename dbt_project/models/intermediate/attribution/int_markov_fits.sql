@@ -12,6 +12,12 @@ settings as (
 
 ),
 
+clock as (
+
+    select * from {{ ref('stg_config__clock') }}
+
+),
+
 calendar as (
 
     select * from {{ ref('int_calendar') }}
@@ -35,8 +41,9 @@ months as (
         max(settings.attribution_markov_window_days) as window_days
     from beginnings
     cross join settings
+    cross join clock
     inner join calendar
-        on calendar.date_day >= date_trunc('month', beginnings.first_conversion_date) and calendar.date_day <= settings.today
+        on calendar.date_day >= date_trunc('month', beginnings.first_conversion_date) and calendar.date_day <= clock.today
     group by beginnings.conversion_type, date_trunc('month', calendar.date_day)
 
 )

@@ -12,6 +12,12 @@ settings as (
 
 ),
 
+clock as (
+
+    select * from {{ ref('stg_config__clock') }}
+
+),
+
 rates as (
 
     select * from {{ ref('int_exchange_rates_daily') }}
@@ -25,9 +31,9 @@ line_days as (
         days.date_day,
         {{ day_difference('lines.end_date', 'lines.start_date') }} + 1 as day_count
     from lines
-    cross join settings
+    cross join clock
     inner join {{ ref('int_days_listed') }} as days
-        on days.date_day between lines.start_date and least(lines.end_date, settings.today)
+        on days.date_day between lines.start_date and least(lines.end_date, clock.today)
 
 ),
 

@@ -3,9 +3,10 @@ with settings as (
     select
         reporting_currency,
         exchange_rates_carry_days,
-        today + exchange_rates_carry_days as last_needed_day,
+        clock.today + exchange_rates_carry_days as last_needed_day,
         ',' || exchange_rates_providers || ',' as providers
     from {{ ref('stg_config__settings') }}
+    cross join {{ ref('stg_config__clock') }} as clock
 
 ),
 

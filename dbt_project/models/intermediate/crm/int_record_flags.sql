@@ -1,7 +1,7 @@
 -- What is wrong with the records behind a KPI, by day: closes that nobody dated, orders whose buyer nobody knows.
 with settings as (
 
-    select today, revenue_truth, reporting_time_zone from {{ ref('stg_config__settings') }}
+    select revenue_truth, reporting_time_zone from {{ ref('stg_config__settings') }}
 
 ),
 
@@ -25,7 +25,8 @@ days as (
     from {{ ref('int_days_listed') }} as days
     cross join undated
     cross join settings
-    where days.date_day <= settings.today
+    cross join {{ ref('stg_config__clock') }} as clock
+    where days.date_day <= clock.today
 
 ),
 

@@ -22,13 +22,13 @@ first_counters as (
 
     select {{ earliest('counters.source', 'counters.preference') }} as source
     from counters
-    inner join {{ ref('stg_meta__streams') }} as streams on counters.source = streams.source
+    inner join {{ ref('stg_meta__switches') }} as streams on counters.source = streams.source
     where
         streams.is_on
         and (
             {% for source_name, stream in streams_above('web_days') + streams_above('sessions') -%}
             (streams.source = '{{ source_name }}' and streams.stream = '{{ stream }}'
-            {{- ' and streams.first_day is not null' if source_name == 'files' }}) or
+            {{- ' and streams.has_days' if source_name == 'files' }}) or
             {% endfor -%}
             false
         )

@@ -8,7 +8,7 @@ with reported as (
 
 extractions as (
 
-    select * from {{ ref('stg_meta__days') }}
+    select * from {{ ref('stg_meta__content') }}
 
 ),
 

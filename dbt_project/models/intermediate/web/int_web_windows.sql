@@ -11,7 +11,7 @@ reported_days as (
         source as source_system,
         date_day,
         {{ joined_text("stream || ':' || content_hash", ';', 'stream') }} as content_hash
-    from {{ ref('stg_meta__days') }}
+    from {{ ref('stg_meta__content') }}
     where
         {% for source_name, stream in streams_above('web_days') -%}
         (source = '{{ source_name }}' and stream = '{{ stream }}'){{ ' or ' }}

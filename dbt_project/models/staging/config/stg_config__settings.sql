@@ -7,10 +7,6 @@ with source as (
 renamed as (
 
     select
-        ---------- dates
-        today,
-        now as refreshed_at,
-
         ---------- reporting
         reporting_time_zone,
         reporting_currency,

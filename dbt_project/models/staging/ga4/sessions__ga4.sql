@@ -25,7 +25,7 @@ campaign_ids as (
 
 extractions as (
 
-    select date_day, time_zone from {{ ref('stg_meta__days') }} where source = 'ga4' and stream = 'sessions'
+    select date_day, time_zone from {{ ref('stg_meta__content') }} where source = 'ga4' and stream = 'sessions'
 
 ),
 

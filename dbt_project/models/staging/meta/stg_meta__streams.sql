@@ -30,7 +30,6 @@ renamed as (
         coalesce(is_stale, false) as is_stale,
 
         ---------- timestamps
-        last_ok_at,
         begins_at
 
     from source

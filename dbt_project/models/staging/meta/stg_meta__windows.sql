@@ -8,7 +8,7 @@ with inputs as (
 
 days as (
 
-    select * from {{ ref('stg_meta__days') }}
+    select * from {{ ref('stg_meta__content') }}
 
 ),
 

@@ -1,0 +1,166 @@
+"""One dbt build of a warehouse, in this process: only what changed (fingerprints.py), and what came of every node.
+
+dbt gets its folders and its variables from the caller, and is asked for nodes by name. Of what is not built again the
+last result stands: a test that passed over the same rows passes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from dagster_project.memory import VARIABLE, memory_limit
+from dagster_project.warehouse import fingerprints
+from dagster_project.warehouse.connections import opened
+from dagster_project.warehouse.extensions import open_raw_root
+from dagster_project.warehouse.fingerprints import Built, Manifest
+
+LEFT_OUT = "DBT_EXCLUDE_RESOURCE_TYPES"
+GOOD = ("success", "pass", "warn", "no-op")
+Progress = Callable[[int, int], object]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a node. `status` is dbt's: success, pass, warn, fail, error, skipped. `failures`: rows that a test
+    found. `is_built`: in this build, or earlier from the same."""
+
+    node: str
+    status: str
+    failures: int | None = None
+    message: str = ""
+    seconds: float = 0.0
+    is_built: bool = True
+
+    @property
+    def is_good(self) -> bool:
+        return self.status in GOOD
+
+
+class DbtStopped(Exception):
+    """dbt ended before its first node; the message is its own."""
+
+
+@dataclass(frozen=True)
+class Project:
+    """The dbt project in `folder`, as its `manifest` says; `target`: the folder that dbt works in; `variables`: the
+    arguments that it was parsed with."""
+
+    folder: Path
+    manifest: Manifest
+    target: Path
+    variables: Sequence[str] = ()
+
+
+def build(
+    project: Project,
+    warehouse: Path,
+    streams: Mapping[str, str],
+    *,
+    raw: str = "",
+    only: Collection[str] | None = None,
+    force: bool = False,
+    progress: Progress = lambda done, total: None,
+) -> list[Outcome]:
+    """Build and test what changed; the outcome of every node that is not left out by DBT_EXCLUDE_RESOURCE_TYPES, parents
+    first. Call it with dbt's variables in the environment and the warehouse closed.
+
+    `streams`: by "<source>.<stream>" a text that changes with what is stored of it; `raw`: where. `only`: build exactly
+    these nodes, changed or not, and remember nothing of it. `force`: build all from nothing.
+    Raises DbtStopped.
+    """
+    manifest = project.manifest
+    codes = fingerprints.codes(manifest, project.folder, (raw, *project.variables))
+    wanted = _wanted(manifest, only)
+    with _opened(warehouse, raw) as connection:
+        before = {} if force else fingerprints.recall(connection)
+        rows = fingerprints.rows_of_views(connection, manifest, codes, before)
+        now = fingerprints.fingerprints(manifest, codes, streams, rows)
+        there = fingerprints.relations(connection)
+        dirty = set(wanted) if only is not None else fingerprints.dirty(manifest, wanted, now, before, there)
+        fingerprints.forget(connection, dirty)
+    is_all = only is None and dirty == set(wanted)
+    found = {o.node: o for o in _run(project, dirty, is_all=is_all, force=force, progress=progress)}
+    for name in dirty - set(found):
+        found[name] = Outcome(name, "error", message="dbt was asked for it and gave no result")
+    outcomes = [found[name] if name in found else _as_before(name, before[name]) for name in wanted]
+    if only is None and dirty and all(outcome.is_good for outcome in outcomes):
+        with _opened(warehouse, raw) as connection:
+            built = {**before, **{name: Built(codes[name], "", "") for name in dirty}}
+            rows = fingerprints.rows_of_views(connection, manifest, codes, built)
+            now = fingerprints.fingerprints(manifest, codes, streams, rows)
+            kept = {name: Built(codes[name], now[name], _kept(found[name])) for name in dirty}
+            fingerprints.remember(connection, kept)
+    return outcomes
+
+
+def _opened(warehouse: Path, raw: str) -> duckdb.DuckDBPyConnection:
+    """As dbt opens it: views read the raw zone."""
+    connection = opened(warehouse, memory_limit(os.environ.get(VARIABLE)))
+    open_raw_root(connection, raw)
+    return connection
+
+
+def _wanted(manifest: Manifest, only: Collection[str] | None) -> list[str]:
+    left_out = os.environ.get(LEFT_OUT, "").split()
+    return [
+        name
+        for name in fingerprints.in_order(manifest)
+        if manifest["nodes"][name]["resource_type"] not in left_out and (only is None or name in only)
+    ]
+
+
+def _run(
+    project: Project, names: Collection[str], *, is_all: bool, force: bool, progress: Progress
+) -> Iterable[Outcome]:
+    """dbt over the named nodes."""
+    if not names:
+        return
+    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+    from dbt.cli.main import dbtRunner
+
+    done = 0
+
+    def hear(event: Any) -> None:
+        nonlocal done
+        if event.info.name == "NodeFinished":
+            done += 1
+            progress(done, len(names))
+
+    nodes = project.manifest["nodes"]
+    chosen = [] if is_all else ["--indirect-selection", "empty", "--select", *sorted(nodes[n]["name"] for n in names)]
+    arguments = [
+        "build", "--quiet", "--no-write-json", "--no-use-colors", "--project-dir", str(project.folder), "--profiles-dir",
+        str(project.folder), "--target-path", str(project.target), "--log-path", str(project.target),
+        *project.variables, *(["--full-refresh"] if force else []), *chosen,
+    ]  # fmt: skip
+    try:
+        answer = dbtRunner(callbacks=[hear]).invoke(arguments)
+    finally:  # an open warehouse is closed to every other process
+        DuckDBConnectionManager.close_all_connections()
+    results = getattr(answer.result, "results", None)
+    if results is None:
+        raise DbtStopped(str(answer.exception or "it gave no reason"))
+    for result in results:
+        if result.node.unique_id in names:
+            yield Outcome(
+                result.node.unique_id,
+                str(result.status),
+                result.failures,
+                result.message or "",
+                round(result.execution_time, 3),
+            )
+
+
+def _kept(outcome: Outcome) -> str:
+    return json.dumps({"status": outcome.status, "failures": outcome.failures, "message": outcome.message})
+
+
+def _as_before(name: str, built: Built) -> Outcome:
+    return replace(Outcome(name, **json.loads(built.result)), is_built=False)
