@@ -300,7 +300,7 @@ class Stream:
     source: str
     name: str
     domain: Literal[
-        "web", "visitors", "sessions", "crm", "orders", "ads", "costs", "rates", "survey", "social", "config"
+        "web", "visitors", "sessions", "crm", "orders", "ads", "costs", "rates", "survey", "social", "email", "config"
     ]  # fmt: skip
     kind: Literal["report", "record", "snapshot"]
     key: tuple[str, ...]

@@ -1,4 +1,4 @@
-{# Shapes of reach: what search engines show, and who follows the company. #}
+{# Shapes of reach: what search engines show, who follows the company, and what came of its e-mails. #}
 {% macro reach_shapes() -%}
     {{ return({
         'search_days': shape(
@@ -24,6 +24,21 @@
                 ['is_exact', 'boolean', "followers is not rounded by the network."],
                 ['followers_gained', 'bigint', "Who began to follow on this day; null where the network does not say."],
                 ['followers_lost', 'bigint', "Who stopped; null where the network does not say."],
+            ],
+        ),
+        'email_days': shape(
+            "Grain: date_day, account_id, platform, campaign_id. E-mail campaigns under the day on which they were sent, with what came of them until now.",
+            ['day', 'date_day', 'account_id'] + [
+                ['platform', 'string', "Tool that sent it."],
+                ['campaign_id', 'string', "Id of the campaign at the tool; its name where a file has no id."],
+                ['campaign_name', 'string', "Its name in the tool."],
+                ['emails_sent', 'bigint', "E-mails that were sent, those that bounced included."],
+                ['emails_delivered', 'bigint', "Those that did not bounce; null where the tool does not say."],
+                ['unique_opens', 'bigint', "Recipients whose e-mail was opened, by themselves or by a proxy of their mail program."],
+                ['unique_opens_less_proxies', 'bigint', "Recipients who opened it, less those whose proxy did; null where the tool does not tell."],
+                ['unique_clicks', 'bigint', "Recipients who clicked."],
+                ['unsubscribes', 'bigint', "Recipients who left the list by it."],
+                ['complaints', 'bigint', "Recipients who called it spam."],
             ],
         ),
     }) }}

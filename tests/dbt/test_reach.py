@@ -185,3 +185,39 @@ def test_followers_of_every_network_reach_the_mart(house: House) -> None:
             (*whose, "2026-03-04", first + 30, is_exact, 30 if is_exact else None),
         ]
     assert found == sorted(expected, key=lambda row: (row[1], row[4]))
+
+
+def test_email_campaigns_of_any_tool_stand_in_one_mart(house: House) -> None:
+    """Delivered is what did not bounce; what a tool does not say is null, and never 0."""
+    sent = {
+        "send_date": "2026-03-01", "id": "c1", "campaign_title": "March", "emails_sent": 1000, "hard_bounces": 6,
+        "soft_bounces": 9, "unique_opens": 400, "proxy_excluded_unique_opens": 210, "unique_subscriber_clicks": 60,
+        "unique_clicks": 66, "unsubscribed": 4, "abuse_reports": 1,
+    }  # fmt: skip
+    house.put(
+        "mailchimp/campaigns",
+        [
+            {"account_id": "a", **sent, "syntax_errors": 2},
+            {"account_id": "b", **sent, "proxy_excluded_unique_opens": None},  # an older account
+        ],
+    )
+    house.put(
+        "files/email_campaigns",
+        [
+            {"account_id": "other", "date": "2026-03-02", "campaign": "A", "emails_sent": 10, "bounces": 1, "unique_clicks": 2},
+            {"account_id": "other", "date": "2026-03-02", "campaign": "A", "emails_sent": 20, "bounces": 0, "unique_clicks": 3,
+             "_copy": 2, "_line": 2},  # its second list
+            {"account_id": "other", "date": "2026-03-02", "campaign_id": "7", "campaign": "B", "platform": "Sendy",
+             "emails_sent": 5, "emails_delivered": 4, "_line": 3},
+        ],
+    )  # fmt: skip
+    house.build("fct_email_campaigns")
+    assert table(
+        house,
+        "select * exclude (date_day) from marts.fct_email_campaigns order by date_day, account_id, campaign_id desc",
+    ) == [
+        ("mailchimp", "a", "mailchimp", "c1", "March", 1000, 983, 400, 210, 60, 4, 1),
+        ("mailchimp", "b", "mailchimp", "c1", "March", 1000, 985, 400, None, 60, 4, 1),
+        ("files", "other", "other", "A", "A", 30, 29, None, None, 5, None, None),
+        ("files", "other", "sendy", "7", "B", 5, 4, None, None, None, None, None),
+    ]

@@ -20,6 +20,7 @@ SHIPPED = {
     "roas", "roi_revenue", "romi", "mer", "drr", "cpmql", "cpsql", "cost_per_opportunity", "revenue_per_customer",
     "impressions", "clicks", "ctr", "cpc", "cpm", "platform_cpa", "platform_roas",
     "purchase_frequency", "repeat_purchase_rate",
+    "email_delivery_rate", "email_open_rate", "email_click_rate", "email_unsubscribe_rate",
 }  # fmt: skip
 
 
@@ -38,10 +39,12 @@ def test_the_catalogue_agrees_with_the_reference(manifest: Path, shared_dir: Pat
         "cac_media_accrual": {**expected["cac_media"], "tier": "extended"},
     }
     expected |= seen_twice
-    # what every ad platform shows is in no catalogue of the reference: its direction is common knowledge
+    # what every ad platform and every mailer shows is in no catalogue of the reference: its direction is common knowledge
     for kpi_id, unit, direction in [
         ("impressions", "count", "higher"), ("clicks", "count", "higher"), ("ctr", "%", "higher"), ("cpc", "money", "lower"),
         ("cpm", "money", "lower"), ("platform_cpa", "money", "lower"), ("platform_roas", "x", "higher"),
+        ("email_delivery_rate", "%", "higher"), ("email_open_rate", "%", "higher"), ("email_click_rate", "%", "higher"),
+        ("email_unsubscribe_rate", "%", "lower"),
     ]:  # fmt: skip
         timing = "lagging" if kpi_id == "platform_roas" else "leading"
         expected[kpi_id] = {

@@ -148,6 +148,9 @@ def test_columns_that_no_source_maps_are_no_data(warehouse: Warehouse, covered: 
         ],
         "ads.impressions": ["impressions", "cpm", "ctr"],
         "ads.clicks": ["clicks", "cpc"],
+        "mail.opens": ["email_open_rate"],
+        "mail.clicks": ["email_click_rate"],
+        "mail.unsubscribes": ["email_unsubscribe_rate"],
         "cost": ["marketing_spend_loaded", "cpl_loaded", "cac_loaded"],
     }
     for stream, subjects in USUAL.items():

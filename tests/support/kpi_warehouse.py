@@ -65,6 +65,10 @@ TABLES = {
         f"date_day date, platform varchar, {CUTS}, impressions bigint, clicks bigint, cost decimal(24, 6), is_rate_missing boolean, "
         "platform_conversions decimal(24, 6), platform_conversions_value_native decimal(24, 6), platform_conversions_value decimal(24, 6)"
     ),
+    "marts.fct_email_campaigns": (
+        "date_day date, platform varchar, emails_sent bigint, emails_delivered bigint, unique_opens_less_proxies bigint, "
+        "unique_clicks bigint, unsubscribes bigint"
+    ),
     "marts.fct_attribution": (
         f"conversion_type varchar, conversion_id varchar, model varchar, is_default_model boolean, is_amount_known boolean, {CUTS}, motion varchar, "
         "touch_date date, conversion_date date, credit decimal(18, 12), revenue decimal(24, 6), gross_margin decimal(24, 6), is_new_customer boolean, "
@@ -85,6 +89,7 @@ USUAL = {
     "hubspot/contacts": ("leads", "mql", "sal", "sql", "won"),
     "hubspot/deals": ("deals", "deals.creation", "deals.close", "orders", "orders.amount"),
     "google_ads/campaign_performance": ("media", "cost", "ads", "ads.impressions", "ads.clicks", "ad_conversions"),
+    "mailchimp/campaigns": ("mail", "mail.deliveries", "mail.opens", "mail.clicks", "mail.unsubscribes"),
     "config/ledger": ("media", "cost"),
     "fx/rates": ("rates",),
 }

@@ -164,4 +164,18 @@ def _count_visitors(warehouse: Warehouse, draw: random.Random) -> None:
             )
 
 
-_FILL = {"web": _web, "crm": _crm, "deals": _deals, "orders": _orders, "costs": _costs, "ads": _ads}
+def _mail(warehouse: Warehouse, draw: random.Random, month: int, odd: bool) -> None:
+    why = draw.choice(("no bounces", "none delivered", "no opens", "no clicks")) if odd else ""
+    warehouse.add(
+        "marts.fct_email_campaigns",
+        date_day=_day(draw, month),
+        platform=draw.choice(("mailchimp", "mailer")),
+        emails_sent=draw.randint(1, 900),
+        emails_delivered={"no bounces": None, "none delivered": 0}.get(why, draw.randint(1, 900)),
+        unique_opens_less_proxies=None if why == "no opens" else draw.randint(0, 90),
+        unique_clicks=None if why == "no clicks" else draw.randint(0, 30),
+        unsubscribes=draw.randint(0, 3),
+    )
+
+
+_FILL = {"web": _web, "crm": _crm, "deals": _deals, "orders": _orders, "costs": _costs, "ads": _ads, "mail": _mail}

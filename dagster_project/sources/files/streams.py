@@ -32,6 +32,21 @@ _LINE = ("line_id", "start_date", "end_date", "cost_type", "motion", "channel", 
 _STAGES = get_args(Stage)[1:]  # a row is a lead by being there
 _COST_TYPES, _MOTIONS, _GRAINS = get_args(CostType), get_args(Motion), get_args(Grain)
 
+_AD = (
+    "platform", "campaign_id", "campaign_name", "channel_type", "ad_group_id", "ad_group_name", "ad_id", "ad_name", "source",
+    "medium", "channel",
+)  # fmt: skip
+_MAIL_COUNTS = (
+    "emails_sent", "emails_delivered", "bounces", "unique_opens", "unique_opens_less_proxies", "unique_clicks", "unsubscribes",
+    "complaints",
+)  # fmt: skip
+_MAIL_FEEDS = {
+    "mail.deliveries": ("emails_delivered", "bounces"),
+    "mail.opens": ("unique_opens_less_proxies",),
+    "mail.clicks": ("unique_clicks",),
+    "mail.unsubscribes": ("unsubscribes",),
+}
+
 FILE_STREAMS: dict[str, FileStream] = {
     stream.name: stream
     for stream in (
@@ -188,17 +203,7 @@ FILE_STREAMS: dict[str, FileStream] = {
             "date",
             {
                 "date": DAY,
-                "platform": TEXT,
-                "campaign_id": TEXT,
-                "campaign_name": TEXT,
-                "channel_type": TEXT,
-                "ad_group_id": TEXT,
-                "ad_group_name": TEXT,
-                "ad_id": TEXT,
-                "ad_name": TEXT,
-                "source": TEXT,
-                "medium": TEXT,
-                "channel": TEXT,
+                **dict.fromkeys(_AD, TEXT),
                 "impressions": INTEGER,
                 "clicks": INTEGER,
                 "cost": MONEY,
@@ -207,21 +212,7 @@ FILE_STREAMS: dict[str, FileStream] = {
                 "conversions_value": DOUBLE,
             },
             "Ad cost by day and whatever of platform, campaign, ad group and ad the file has.",
-            replaces_by=(
-                "date",
-                "platform",
-                "campaign_id",
-                "campaign_name",
-                "channel_type",
-                "ad_group_id",
-                "ad_group_name",
-                "ad_id",
-                "ad_name",
-                "source",
-                "medium",
-                "channel",
-                "currency_code",
-            ),
+            replaces_by=("date", *_AD, "currency_code"),
             labels={
                 "campaign_name": "campaign_id",
                 "channel_type": "campaign_id",
@@ -286,6 +277,24 @@ FILE_STREAMS: dict[str, FileStream] = {
             required=("email_hash", "clicked_at"),
             settles_after_days=30,  # mailers drop clicks of robots afterwards
             informs=("leads", "orders"),  # touches
+        ),
+        FileStream(
+            "email_campaigns",
+            "email",
+            "report",
+            "date",
+            {
+                "date": DAY,
+                **dict.fromkeys(("campaign_id", "campaign", "platform"), TEXT),
+                **dict.fromkeys(_MAIL_COUNTS, INTEGER),
+            },
+            "One row per e-mail campaign, under the day on which it was sent, with what came of it until the file was written.",
+            replaces_by=("date", "campaign_id", "campaign", "platform"),
+            labels={"campaign": "campaign_id"},
+            sums=_MAIL_COUNTS,
+            required=("date", "emails_sent"),
+            settles_after_days=30,  # opens and clicks go on
+            feeds={"mail": (), **_MAIL_FEEDS},
         ),
         FileStream(
             "other_costs",

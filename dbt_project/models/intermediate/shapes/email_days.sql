@@ -1,0 +1,1 @@
+{{ every_source('email_days') }}
