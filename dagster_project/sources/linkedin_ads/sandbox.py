@@ -42,7 +42,6 @@ METRICS = {
     "externalWebsiteConversions", "externalWebsitePostClickConversions", "externalWebsitePostViewConversions",
     "conversionValueInLocalCurrency", "dateRange", "pivotValues", "approximateMemberReach", "videoCompletions",
 }  # fmt: skip
-FORM_SHARE = 3  # each third lead comes by a form on the network, the others on the website
 
 
 def error(status: int, message: str, code: str, number: int = 0) -> dict[str, Any]:
@@ -230,7 +229,7 @@ def _listed(text: str) -> list[str]:
 
 def _rows_of(day: AdDay, pivots: Sequence[str]) -> list[dict[str, Any]]:
     """Rows of an ad and day: one, or one for each rule where conversions are told apart."""
-    by_form = day.leads // FORM_SHARE
+    by_form = day.leads if day.day.day % 2 else 0  # on odd days leads come by forms on the network, else on the website
     on_site = {LEAD_RULE: (day.leads - by_form, 0), SALE_RULE: (day.sales, day.sales_cents)}
     urns = {
         "CREATIVE": f"urn:li:sponsoredCreative:{day.ad.id}",

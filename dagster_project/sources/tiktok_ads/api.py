@@ -92,8 +92,8 @@ class Tiktok:
             yield data["list"]
 
     def _info(self, data: Row) -> Row:
+        """Its page_info; empty where it does not say which page of how many it is."""
         info = data.get("page_info")
-        is_whole = (
-            isinstance(info, dict) and isinstance(info.get("page"), int) and isinstance(info.get("total_page"), int)
-        )
-        return info if is_whole else {}
+        if not isinstance(info, dict) or not all(isinstance(info.get(name), int) for name in ("page", "total_page")):
+            return {}
+        return info
