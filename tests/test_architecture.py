@@ -164,7 +164,7 @@ VENDORS_WORDS = (
     "default_channel", "channel_group",
 )  # fmt: skip
 # Sources whose names are everyday words, a sign ("clicks x price"), or sites that visits of the company come from.
-NO_VENDOR = {"config", "files", "fx", "x", "youtube"}
+NO_VENDOR = {"config", "files", "fx", "stripe", "x", "youtube"}
 # Tags and click ids are facts of a visit, whoever coined them: they stand in the address on which it landed.
 FACTS_OF_A_VISIT = ("utm_source=hs_email",)
 
