@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import pyarrow as pa
@@ -36,14 +36,15 @@ def records_of(
 ) -> list[dict[str, Json]]:
     """The records of a page's rows, with their account; a row that has not the shape of one is told and left out.
 
-    `make` raises AttributeError, KeyError, TypeError or ValueError for such a row. Raises DriftError where no row has the shape.
+    `make` raises AttributeError, KeyError, TypeError, ValueError or ArithmeticError for such a row. Raises DriftError where no
+    row has the shape.
     """
     records: list[dict[str, Json]] = []
     odd = 0
     for row in rows:
         try:
             records += [{**record, "account_id": account_id} for record in make(row)]
-        except (AttributeError, KeyError, TypeError, ValueError):
+        except (AttributeError, KeyError, TypeError, ValueError, ArithmeticError):
             odd += 1
             why = f"a row of account {account_id} has not the shape of one"
             if odd == len(rows) >= RETYPED_FROM:
@@ -55,7 +56,8 @@ def records_of(
 
 
 def first_of_each(records: Iterable[dict[str, Json]], key: Sequence[str], seen: set[tuple[Json, ...]]) -> list[Any]:
-    """The records that no page before had; `seen` remembers them. One whose key is not whole is odd, and left to be told."""
+    """The records that no page before had; `seen` remembers them. A row that is being counted moves between pages, and comes
+    twice with other figures: the first one stands. One whose key is not whole is odd, and left to be told."""
     new = []
     for record in records:
         is_of = tuple(record.get(name) for name in key)
@@ -63,6 +65,23 @@ def first_of_each(records: Iterable[dict[str, Json]], key: Sequence[str], seen: 
             new.append(record)
         if None not in is_of:
             seen.add(is_of)
+    return new
+
+
+def told_apart(stream: Stream, records: Iterable[dict[str, Json]], tally: Tally) -> list[dict[str, Json]]:
+    """The records of an answer that has no pages, each once. Two of one key that say different things cannot both be kept:
+    the second is told."""
+    kept: dict[tuple[Json, ...], dict[str, Json]] = {}
+    new = []
+    for record in records:
+        is_of = tuple(record.get(name) for name in stream.key)
+        if None in is_of or is_of not in kept:
+            new.append(record)
+            kept.setdefault(is_of, record)
+        elif kept[is_of] != record:
+            named = ", ".join(map(str, is_of))
+            days = {day for day in (record.get(stream.day),) if isinstance(day, date)}
+            tally.bad_row(f"{stream.id}: a second row of {named}, with other figures", days=days)
     return new
 
 

@@ -23,7 +23,7 @@ from dagster_project.wire.columns import to_table
 from dagster_project.wire.contract import AuthError, Page, Stream, Tally, VendorError, Window, schema
 from dagster_project.wire.http import Json
 from dagster_project.wire.json_cells import MOMENT
-from dagster_project.wire.report_rows import Make, first_of_each, halves, parts, records_of, within
+from dagster_project.wire.report_rows import Make, first_of_each, halves, parts, records_of, told_apart, within
 from dagster_project.wire.rest import each_account
 from dagster_project.wire.source import Source
 
@@ -74,7 +74,7 @@ def sweep_ads(settings: LinkedinAdsSettings, tally: Tally) -> Iterator[Page]:
                 number = record["campaign_id"]
                 if record["link"] and settings.rules.tracking_parameters and number in campaigns:
                     if number not in tags:
-                        tags[number] = linkedin.tracking(number)
+                        tags[number] = _tracking(linkedin, number, tally)
                     record["address"] = made.with_tags(
                         record["link"], made.tags_of(tags[number], _macros(record, account_id))
                     )
@@ -109,7 +109,7 @@ def _read(
         for part in parts(window, QUESTION_DAYS):
             for asked, rows in _cut(linkedin, account_id, part, pivots, fields):
                 records = records_of(stream, rows, make(currency), account_id, tally)
-                if records := first_of_each(records, stream.key, set()):
+                if records := told_apart(stream, records, tally):
                     table = to_table(stream, records, required=_REQUIRED[stream.name], tally=tally)
                     yield Page(within(stream, asked, table), {"time_zone": "UTC", "currency_code": currency})
 
@@ -153,6 +153,14 @@ def _posts(linkedin: Linkedin, creatives: list[Row], tally: Tally) -> dict[str, 
         return linkedin.posts(list(dict.fromkeys(shown)))
     except AuthError:
         tally.note("where sponsored posts lead is not known: the token needs r_organization_social, too")
+        return {}
+
+
+def _tracking(linkedin: Linkedin, campaign_id: str, tally: Tally) -> Row:
+    try:
+        return linkedin.tracking(campaign_id)
+    except AuthError:
+        tally.note("the tags that LinkedIn appends to links are not known: the token may not read tracking parameters")
         return {}
 
 

@@ -18,11 +18,16 @@ SOURCE = "linkedin_ads"
 SIGN_IN = "sign in anew as a person who sees the ad accounts, and put the token in LINKEDIN_ADS_REFRESH_TOKEN"
 # "The data request limit has been exceeded. More than 45 million metric values were requested in a 5-minute window."
 DATA_LIMIT_WAIT_SECONDS = 330.0
+THROTTLED_WAIT_SECONDS = 60.0  # no header says how long; the shortest limit that messages name is a minute's
 _ACCOUNT = re.compile(r"(?:adAccounts/|sponsoredAccount:)(\d+)")
 
 
 class TooLongAnAddress(Exception):
     """414: the query has to be sent as a body."""
+
+
+class Unknown(ConfigError):
+    """404."""
 
 
 class Answers:
@@ -49,7 +54,7 @@ class Answers:
             return Verdict(error=AuthError(f"{who}LinkedIn refuses: {said}; {mend}", **self.where))
         if status == 404:
             mend = "correct LINKEDIN_ADS_ACCOUNT_ID"
-            return Verdict(error=ConfigError(f"{who}LinkedIn does not know it: {said}; {mend}", **self.where))
+            return Verdict(error=Unknown(f"{who}LinkedIn does not know it: {said}; {mend}", **self.where))
         if status == 426:
             mend = "set LINKEDIN_ADS_API_VERSION to a month that is served"
             return Verdict(error=ConfigError(f"{said}; {mend}", **self.where))
@@ -57,18 +62,14 @@ class Answers:
             return self._throttled(said)
         return Verdict(error=VendorError(f"{who}{said}", **self.where))
 
-    def _throttled(self, said: str) -> Verdict | None:
-        if "45 million metric values" in said:
-            later = QuotaError(said, retry_after_seconds=DATA_LIMIT_WAIT_SECONDS, **self.where)
-            return Verdict(wait_seconds=DATA_LIMIT_WAIT_SECONDS, error=later)
+    def _throttled(self, said: str) -> Verdict:
         if " DAY " in said:
             again = "It returns at midnight UTC; what was loaded before is untouched"
-            return Verdict(
-                error=QuotaError(
-                    f"the quota of the day is used up: {said} {again}", retry_after_seconds=None, **self.where
-                )
-            )
-        return None
+            used_up = f"the quota of the day is used up: {said} {again}"
+            return Verdict(error=QuotaError(used_up, retry_after_seconds=None, **self.where))
+        wait = DATA_LIMIT_WAIT_SECONDS if "45 million metric values" in said else THROTTLED_WAIT_SECONDS
+        later = f"{said} Run again later; what was loaded before is untouched"
+        return Verdict(wait_seconds=wait, error=QuotaError(later, retry_after_seconds=wait, **self.where))
 
 
 def judge_token(response: requests.Response) -> Verdict | None:

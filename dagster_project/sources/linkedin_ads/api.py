@@ -13,8 +13,8 @@ from datetime import date
 from typing import TYPE_CHECKING, Self
 from urllib.parse import quote
 
-from dagster_project.sources.linkedin_ads.answers import SOURCE, Answers, TooLongAnAddress, judge_token
-from dagster_project.wire.contract import ConfigError, Tally, VendorError, Window
+from dagster_project.sources.linkedin_ads.answers import SOURCE, Answers, TooLongAnAddress, Unknown, judge_token
+from dagster_project.wire.contract import Tally, VendorError, Window
 from dagster_project.wire.http import Http, Json
 from dagster_project.wire.oauth import Bearer, refresh_grant, shared_token
 from dagster_project.wire.pacing import shared_pacer
@@ -105,7 +105,7 @@ class Linkedin:
         urn = quote(f"urn:li:sponsoredCampaign:{campaign_id}", safe="")
         try:
             return self._get(f"adTrackingParameters/(adEntity:(sponsoredCampaign:{urn}))")
-        except ConfigError:  # a 404: there are none
+        except Unknown:  # there are none
             return {}
 
     # ---- calls -------------------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from dagster_project.sources.pinterest_ads.settings import RULES, PinterestAdsSe
 from dagster_project.wire.columns import to_table
 from dagster_project.wire.contract import Page, Stream, Tally, Window, schema
 from dagster_project.wire.http import Json
-from dagster_project.wire.report_rows import first_of_each, parts, records_of, within
+from dagster_project.wire.report_rows import first_of_each, parts, records_of, told_apart, within
 from dagster_project.wire.rest import each_account
 from dagster_project.wire.source import Source
 
@@ -47,7 +47,7 @@ def read_ad_performance(settings: PinterestAdsSettings, window: Window, tally: T
                 account_id,
                 tally,
             )
-            if records := first_of_each(records, AD_PERFORMANCE.key, set()):
+            if records := told_apart(AD_PERFORMANCE, records, tally):
                 table = to_table(AD_PERFORMANCE, records, required=("currency", "spend"), tally=tally)
                 yield Page(within(AD_PERFORMANCE, part, table), {"time_zone": zone, "currency_code": currency})
 

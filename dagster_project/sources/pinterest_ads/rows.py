@@ -39,8 +39,7 @@ def performance(row: Row, conversions: Sequence[str], currency: Json) -> dict[st
         **{amount_of(name): value for name, value in worth.items()},
     }
     record["conversions"] = sum(int(_count(row.get(f"TOTAL_{kind}"))) for kind in conversions)
-    valued = [Decimal(worth[WORTH[kind]] or 0) for kind in conversions if kind in WORTH]
-    record["conversions_value"] = str(sum(valued, Decimal(0))) if valued else None
+    record["conversions_value"] = _sum([worth[WORTH[kind]] for kind in conversions if kind in WORTH])
     return record
 
 
@@ -68,6 +67,17 @@ def _count(value: Json) -> Json:
     if value is None:
         return 0
     return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _sum(values: Sequence[Json]) -> Json:
+    """None of no values; where one of them is no number, that one, so that the column's reader says so."""
+    total = Decimal(0)
+    for value in values:
+        try:
+            total += Decimal(str(value or 0))
+        except InvalidOperation:
+            return value
+    return str(total) if values else None
 
 
 def _units(value: Json) -> Json:

@@ -88,8 +88,12 @@ class Tiktok:
             info = self._info(data)
             return int(info["page"]) >= int(info["total_page"])
 
+        given, promised = 0, 0
         for data in numbered_pages(ask, count(1), is_last, what=f"GET {at}", where=self.answers.where):
+            given, promised = given + len(data["list"]), int(self._info(data).get("total_number") or 0)
             yield data["list"]
+        if given < promised:
+            raise VendorError(f"GET {at} gave {given} rows and says that there are {promised}", **self.answers.where)
 
     def _info(self, data: Row) -> Row:
         """Its page_info; empty where it does not say which page of how many it is."""

@@ -309,7 +309,7 @@ def test_recorded_refusals_say_what_to_do(shared_dir: Path, scripted: ScriptedSe
         read(DAYS, at(scripted), DAY)
     answers(scripted, Reply(said["throttle_429"], 429), {"elements": [row("1")]})
     table, tally = read(DAYS, at(scripted), DAY)
-    assert (table.num_rows, tally.retries) == (1, 1)
+    assert (table.num_rows, tally.retries, 60 in waits) == (1, 1, True)
 
 
 def test_the_limit_of_values_is_told_with_its_five_minutes(scripted: ScriptedServer, waits: list[float]) -> None:
@@ -357,6 +357,33 @@ def test_without_the_right_to_posts_their_links_are_missing_and_told(scripted: S
     table, tally = read(ADS, at(scripted))
     assert table["link"].to_pylist() == [None, "https://x.example/"]
     assert tally.notes == ["where sponsored posts lead is not known: the token needs r_organization_social, too"]
+
+
+def test_without_the_right_to_tags_links_have_none_and_that_is_told(scripted: ScriptedServer) -> None:
+    ad = {
+        "id": "urn:li:sponsoredCreative:1",
+        "campaign": "urn:li:sponsoredCampaign:5",
+        "lastModifiedAt": 1,
+        "content": {"textAd": {"landingPage": "https://x.example/"}},
+    }
+    paths: dict[str, Any] = {"/creatives": {"elements": [ad]}, "/adCampaigns": {"elements": [{"id": 5}]}}
+    tags = "sponsoredCampaign%3A5))"
+    answers(scripted, paths={**paths, tags: Reply({"message": "Not enough permissions"}, 403)})
+    table, tally = read(ADS, at(scripted))
+    assert table["address"].to_pylist() == ["https://x.example/"]
+    assert tally.notes == [
+        "the tags that LinkedIn appends to links are not known: the token may not read tracking parameters"
+    ]
+    answers(scripted, paths={**paths, tags: Reply({"message": "Not Found"}, 404)})
+    table, tally = read(ADS, at(scripted))
+    assert (table["address"].to_pylist(), tally.notes) == (["https://x.example/"], [])
+
+
+def test_two_rows_of_one_ad_and_day_are_told(scripted: ScriptedServer) -> None:
+    answers(scripted, {"elements": [row("1"), row("1"), row("1", clicks=5), row("2")]})
+    table, tally = read(DAYS, at(scripted), DAY)
+    assert table["clicks"].to_pylist() == [4, 4]
+    assert tally.bad_rows == ["linkedin_ads/ad_performance: a second row of 1, 2026-11-20, 1, with other figures"]
 
 
 def test_an_answer_that_may_be_cut_is_asked_for_in_halves(scripted: ScriptedServer) -> None:

@@ -382,6 +382,15 @@ def test_an_odd_row_is_told_and_the_others_are_kept(scripted: ScriptedServer, od
     assert tally.bad_row_count == 1
 
 
+def test_a_worth_that_is_no_number_is_told_and_its_row_is_kept(scripted: ScriptedServer) -> None:
+    answers(
+        scripted, file=[{"1": [row("1", TOTAL_CHECKOUT=1, TOTAL_CHECKOUT_VALUE_IN_MICRO_DOLLAR="a lot"), row("2")]}]
+    )
+    table, tally = read(DAYS, at(scripted), DAY)
+    assert table["spend"].to_pylist() == [Decimal("1.25")] * 2
+    assert (tally.bad_row_count, tally.bad_cell_count) == (0, 2)
+
+
 @pytest.mark.parametrize("odd", ODD)
 def test_rows_that_are_all_odd_are_a_change_of_the_vendors(scripted: ScriptedServer, odd: Any) -> None:
     rows = [{**odd, "AD_ID": str(n)} if isinstance(odd, dict) and odd["AD_ID"] else odd for n in range(3)]

@@ -313,6 +313,14 @@ def test_a_row_that_comes_on_two_pages_counts_once(scripted: ScriptedServer) -> 
     assert read(DAYS, at(scripted), DAY)[0]["ad_id"].to_pylist() == ["1", "2", "3"]
 
 
+def test_a_page_that_lost_some_of_its_rows_is_an_error(scripted: ScriptedServer) -> None:
+    short = listed(row("1"), row("2"))
+    short["data"]["page_info"]["total_number"] = 4
+    answers(scripted, short)
+    with pytest.raises(VendorError, match="gave 2 rows and says that there are 4"):
+        read(DAYS, at(scripted), DAY)
+
+
 def test_a_page_that_comes_again_and_again_is_an_error(scripted: ScriptedServer) -> None:
     answers(scripted, listed(row("1"), of=3))
     with pytest.raises(VendorError, match="again and again"):
