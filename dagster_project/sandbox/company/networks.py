@@ -95,7 +95,7 @@ _PLANS = {
     ),
     "pins": (
         ("sales", "Counters & shelves", None, (("Interiors", (("Pin A", False, 700, 45), ("Pin B", True, 500, 40))),)),
-        ("leads", "Shop openers", date(2026, 8, 31), (("Openers", (("Pin C", False, 600, 60),)),)),
+        ("leads", "New owners", date(2026, 8, 31), (("Openers", (("Pin C", False, 600, 60),)),)),
     ),
     "second_search": (
         ("sales", "Marke DE", None, (("Brand exact", (("Brand A", False, 300, 60),)),)),
