@@ -37,6 +37,7 @@ from dagster_project.rules.kinds import (
     Transition,
     Weekday,
 )
+from dagster_project.rules.surveys import Surveys
 
 
 class _Strict(BaseModel):
@@ -308,6 +309,7 @@ class Config(_Strict):
     ledger: tuple[LedgerLine, ...] = ()
     targets: tuple[Target, ...] = ()
     exchange_rates: ExchangeRates = ExchangeRates()
+    surveys: Surveys = Surveys()
     reading: Reading = Reading()
     schedule: Schedule = Schedule()
     _own: dict[str, Any] = PrivateAttr(default_factory=dict)

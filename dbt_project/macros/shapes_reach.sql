@@ -15,6 +15,19 @@
                 ['is_final', 'boolean', "The engine does not call the day incomplete."],
             ],
         ),
+        'survey_answers': shape(
+            "Grain: account_id, response_id, question_id. Answers of one respondent to one question of a survey.",
+            ['account_id', 'email_hash', 'ga_client_id', 'utm_source', 'utm_medium', 'utm_campaign', 'utm_term', 'utm_content'] + [
+                ['form_id', 'string', "Form by its id at the source."],
+                ['response_id', 'string', "Who answered, by the source's id of the response."],
+                ['question_id', 'string', "Question by its id at the source."],
+                ['question_ref', 'string', "Reference that the company gave to the question."],
+                ['question', 'string', "The question as it is asked; null where the source does not say."],
+                ['answered_at', 'moment', "When it was answered."],
+                ['answer_number', 'double', "The answer where it is a number."],
+                ['answer_text', 'string', "What was chosen, several with ';' between, or typed; typed only where the question means something."],
+            ],
+        ),
         'followers': shape(
             "Grain: date_day, network, account_id. Followers as they were counted on the day itself, and who came and went.",
             ['day', 'date_day', 'account_id'] + [

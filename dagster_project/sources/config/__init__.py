@@ -17,6 +17,7 @@ import pyarrow as pa
 from dagster_project.channel_names import spelled
 from dagster_project.rules import Config
 from dagster_project.rules.kinds import CONVERSIONS, GRAINS, TRANSITIONS
+from dagster_project.sources.config import surveys
 from dagster_project.sources.config.descriptions import ABOUT, COLUMNS
 from dagster_project.wire.contract import Page, Part, Stream, Tally, schema
 from dagster_project.wire.ledger import COST_LINES, TARGETS
@@ -369,6 +370,13 @@ STREAMS: tuple[Stream, ...] = (
         {"event_name": _TEXT},
         "One row per goal; none = every key event is one.",
         informs=("goals",),
+    ),
+    _stream(
+        "survey_questions",
+        lambda settings: surveys.questions(settings.config.surveys),
+        ("position",),
+        surveys.QUESTIONS,
+        "One row per question of a survey that means something.",
     ),
 )
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pytest
 import yaml
 
 from dagster_project.raw.zone import RawZone
@@ -15,8 +16,9 @@ from dagster_project.settings import Settings, load_settings
 from dagster_project.sources.config import STREAMS
 from dagster_project.sources.files.streams import FILE_STREAMS
 from dagster_project.wire import Tally
+from dagster_project.wire.variables import SettingsError
 
-ANNOUNCED = "settings stage_map own_channels channel_rules source_aliases campaign_aliases self_reported_aliases ledger targets gross_margins platform_motions goals"
+ANNOUNCED = "settings stage_map own_channels channel_rules source_aliases campaign_aliases self_reported_aliases ledger targets gross_margins platform_motions goals survey_questions"
 
 
 def loaded(folder: Path, **rules: Any) -> Settings:
@@ -201,3 +203,22 @@ def test_a_day_later_the_rules_are_still_filed_in_one_place(tmp_path: Path) -> N
         stamp = datetime(2026, 10, day, tzinfo=UTC)
         zone.replace_all(stream, pages, extracted_at=stamp, checked_on=stamp.date())
     assert len(zone.extracted_days(stream)) == 1
+
+
+def test_questions_of_surveys_in_their_order(tmp_path: Path) -> None:
+    questions = [
+        {"question": " NPS main ", "kind": "nps", "form": "abc"},
+        {"question": "again", "kind": "loyalty", "scale": [1, 5]},
+    ]
+    found = rows(loaded(tmp_path, surveys={"questions": questions}), "survey_questions")
+    assert [(r["position"], r["question"], r["form"], r["kind"], r["scale_low"], r["scale_high"]) for r in found] == [
+        (1, "NPS main", "abc", "nps", None, None),
+        (2, "again", None, "loyalty", 1.0, 5.0),
+    ]
+    for wrong, said in (
+        ({"question": "again", "kind": "loyalty"}, "needs its scale"),
+        ({"question": "q", "kind": "nps", "scale": [0, 10]}, "scale is for the kind loyalty"),
+        ({"question": " ", "kind": "nps"}, "question is empty"),
+    ):
+        with pytest.raises(SettingsError, match=said):
+            loaded(tmp_path, surveys={"questions": [wrong]})

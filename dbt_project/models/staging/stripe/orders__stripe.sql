@@ -59,13 +59,18 @@ of_charges as (
         movements.*,
         -- a charge that failed after it had come is taken back under its own id
         case
-            when movements.is_refund then coalesce(refunds.charge_id, disputes.charge_id, charges.id)
+            when movements.is_refund then coalesce(refunds.charge_id, disputes.charge_id, charged.source_id)
             else movements.source_id
         end as charge_id
     from movements
     left join refunds on movements.account_id = refunds.account_id and movements.source_id = refunds.id
     left join disputes on movements.account_id = disputes.account_id and movements.source_id = disputes.id
-    left join charges on movements.account_id = charges.account_id and movements.source_id = charges.id
+    left join movements as charged
+        on
+            movements.account_id = charged.account_id
+            and movements.source_id = charged.source_id
+            and movements.currency_code = charged.currency_code
+            and not charged.is_refund
 
 ),
 

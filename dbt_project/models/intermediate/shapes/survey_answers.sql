@@ -1,0 +1,1 @@
+{{ every_source('survey_answers') }}
