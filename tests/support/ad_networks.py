@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -13,9 +15,17 @@ from dagster_project.sandbox.company import networks
 from dagster_project.wire.contract import Stream, Tally, Window
 
 
-def read_all(stream: Stream, settings: Any, window: Window) -> tuple[pa.Table, Tally]:
-    """All rows, in the order of their key; each page is as the stream declares it."""
-    tally = Tally()
+class Stuck:
+    """A body that does not come for a second, however often it is asked for."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        time.sleep(1)
+        yield b"{}"
+
+
+def read_all(stream: Stream, settings: Any, window: Window, seconds: float = math.inf) -> tuple[pa.Table, Tally]:
+    """All rows, in the order of their key; each page is as the stream declares it. `seconds`: how long the read may last."""
+    tally = Tally(until=time.monotonic() + seconds)
     pages = list(stream.read(settings, window, tally) if stream.read else stream.sweep(settings, tally))  # type: ignore[misc]
     for page in pages:
         assert page.rows.schema.equals(stream.schema)
