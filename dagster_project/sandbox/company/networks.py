@@ -1,8 +1,8 @@
 """The company's smaller ad accounts: ads on networks beside the big one, and what each did by day.
 
-Accounts in Berlin time and euros: on a social network, a professional one, one of short videos, one of pins, and a second
-search engine. They are drawn apart from the rest of the company, whose visits do not come from here: what a network claims stands
-beside the company's own count, as it does in life. Nothing here knows a vendor's field names.
+Accounts in Berlin time and euros: on two social networks, a professional one, one of short videos, one of pins, one of short
+texts, and two more search engines. They are drawn apart from the rest of the company, whose visits do not come from here: what
+a network claims stands beside the company's own count, as it does in life. Nothing here knows a vendor's field names.
 """
 
 from __future__ import annotations
@@ -100,6 +100,19 @@ _PLANS = {
     "second_search": (
         ("sales", "Marke DE", None, (("Brand exact", (("Brand A", False, 300, 60),)),)),
         ("sales", "Rechnung & Kasse", None, (("Generic", (("Generic A", False, 900, 180), ("Generic B", False, 600, 190))),)),
+    ),
+    "third_search": (
+        ("sales", "Brand UK", None, (("Brand", (("Brand B", False, 1_200, 55),)), ("Till", (("Till A", False, 450, 140),)))),
+        ("leads", "Invoice UK", date(2026, 8, 31), (("Invoice", (("Invoice A", False, 500, 160),)),)),
+        ("sales", "Everything", None, (("Everything", (("Mix", True, 700, 90),)),)),
+    ),
+    "second_social": (
+        ("sales", "Kasse | Feed", None, (("Shops", (("Feed A", False, 600, 50), ("Clip D", True, 500, 45))),)),
+        ("leads", "Kasse | Form", date(2026, 9, 10), (("Cafes", (("Feed B", False, 400, 65),)),)),
+    ),
+    "microblog": (
+        ("sales", "Launch UK", None, (("Followers", (("Post C", False, 900, 60), ("Video B", True, 450, 70))),)),
+        ("views", "Voices", date(2026, 9, 17), (("All", (("Post D", False, 300, 60),)),)),
     ),
 }  # fmt: skip
 

@@ -1,0 +1,32 @@
+"""What the columns of Microsoft Advertising hold: `column` of any stream."""
+
+ABOUT = "Microsoft Advertising: reports by campaign, ad and goal. Money in the account's currency; days are UTC."
+COLUMNS = {
+    "date": "Report day, UTC.",
+    "currency_code": "Currency of spend and revenue.",
+    "campaign_id": "Campaign id.",
+    "campaign_name": "Campaign name on the day of extraction.",
+    "campaign_type": "Search & content, Audience, Shopping, Performance Max and so on.",
+    "ad_group_id": "Ad group id.",
+    "ad_group_name": "Ad group name.",
+    "ad_id": "Ad id.",
+    "ad_title": "Title of the ad; null where it is put together of several.",
+    "final_url": "Final URL, the first of several.",
+    "tracking_template": "Template that the final URL is put into.",
+    "final_url_suffix": "What is appended to the final URL.",
+    "custom_parameters": "Values of the template's own parameters.",
+    "address": "Where the ad leads: final URL, template and suffix with what is known of the ad; macros of the click still in it.",
+    "impressions": "Impressions.",
+    "clicks": "Clicks.",
+    "spend": "Cost in the account's currency.",
+    "video_views": "Views of its video of two seconds.",
+    "campaign_performance.conversions": "Conversions of the goals that bidding counts.",
+    "campaign_performance.revenue": "What the account says they are worth.",
+    "ad_performance.conversions": "Conversions of the goals that bidding counts.",
+    "ad_performance.revenue": "What the account says they are worth.",
+    "goal": "Name of the goal.",
+    "goal_type": "Url, Event, OfflineConversion, InStoreTransaction and so on.",
+    "ad_conversions.conversions": "Conversions of this goal, whether bidding counts it or not.",
+    "ad_conversions.revenue": "What the account says they are worth.",
+    "account_id": "Account id.",
+}
