@@ -111,9 +111,18 @@ def read(text: bytes, report: Report, stream: Stream, account_id: str, window: W
     columns: dict[str, pa.Array | Cells] = {**cells, "_extra": _extra(found, unknown)}
     if "final_url" in cells:
         columns["address"] = _addresses(cells)
+    for name in ("goal", "goal_type"):  # what belongs to none stands under an empty name
+        if name in cells:
+            columns[name] = Cells(pc.fill_null(cells[name].values, ""))
     table = columns_to_table(stream, columns, required=_required(report), tally=tally)
     _check(table, stream, account_id, window)
-    return table
+    return table if report is not GOALS else _reached(table)
+
+
+def _reached(table: pa.Table) -> pa.Table:
+    """Without goals that nobody reached."""
+    happened = pc.or_(*(pc.fill_null(pc.not_equal(table[name], 0), False) for name in ("conversions", "revenue")))
+    return table.filter(happened)
 
 
 def _required(report: Report) -> tuple[str, ...]:

@@ -464,6 +464,24 @@ def test_an_ad_whose_link_was_changed_is_one_row(scripted: ScriptedServer, waits
     assert (row["clicks"], row["spend"], row["address"]) == (5, Decimal("3.75"), "https://a.example/")
 
 
+def test_what_belongs_to_no_goal_is_kept_and_what_nobody_reached_is_not(
+    scripted: ScriptedServer, waits: list[float]
+) -> None:
+    names = list(reports.GOALS.columns)
+    line = dict.fromkeys(names, "7") | {
+        "TimePeriod": "2026-11-20", "AccountId": "1", "CurrencyCode": "USD", "Goal": "", "GoalType": "",
+        "AllConversionsQualified": "1.50", "AllRevenue": "0",
+    }  # fmt: skip
+    lines = [line, {**line, "AdId": "8", "AllConversionsQualified": "0"}, {**line, "AdId": "9", "Goal": "Call"}]
+    as_text = [",".join(f'"{each[name]}"' for name in names) for each in lines]
+    scripted.rule(service(scripted, text(*as_text, header=",".join(names))))
+    table, tally = read(GOALS, at(scripted), DAY)
+    assert list(zip(*(table[name].to_pylist() for name in ("ad_id", "goal", "conversions")), strict=True)) == [
+        ("7", "", Decimal("1.5")), ("9", "Call", Decimal("1.5")),
+    ]  # fmt: skip
+    assert tally.bad_row_count == 0
+
+
 @pytest.mark.parametrize(
     ("template", "suffix", "custom", "wanted"),
     [  # lpurl and suffix as the guide on tracking has them

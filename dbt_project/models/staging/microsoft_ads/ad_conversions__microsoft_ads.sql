@@ -1,4 +1,5 @@
--- Grain: date_day, account_id, campaign_id, ad_group_id, ad_id, goal, goal_type.
+-- Grain: date_day, account_id, campaign_id, ad_group_id, ad_id, goal, goal_type. Revenue is 0 where nobody has said what a goal
+-- is worth.
 {% call as_shape('ad_conversions') %}
 select
     'microsoft_ads' as platform,
@@ -9,8 +10,8 @@ select
     campaign_id,
     ad_group_id,
     ad_id,
-    goal as conversion_type,
+    nullif(goal, '') as conversion_type,
     {{ money('conversions') }} as conversions,
-    {{ money('revenue') }} as value_native
+    nullif({{ money('revenue') }}, 0) as value_native
 from {{ source('raw_microsoft_ads', 'ad_conversions') }}
 {% endcall %}
