@@ -81,7 +81,8 @@ def judge_sign_in(response: requests.Response) -> Verdict | None:
     if response.status_code not in (400, 401, 403, 404):
         return None
     code, said = error_of(response)
-    if response.status_code == 403 and "limit" in code.lower():
+    # the limit is a 403 whose body is not documented; another agency's client is one with a code of its own
+    if response.status_code == 403 and code != "access_denied":
         raise TokensUsedUp(said)
     mend = "are VK_ADS_CLIENT_ID and VK_ADS_CLIENT_SECRET right, and the names of VK_ADS_AGENCY_CLIENT_NAME clients of theirs?"
     return Verdict(error=AuthError(f"VK gives no token: {said}; {mend}", source=SOURCE))

@@ -73,7 +73,12 @@ class VkAds:
         found: dict[str, Row] = {}
 
         def ask(offset: str | None) -> Row:
-            asked = {"fields": LISTS[name], "_status__in": STATUSES, "limit": PAGE, "offset": int(offset or 0)}
+            asked: dict[str, str | int] = {
+                "fields": LISTS[name],
+                "_status__in": STATUSES,
+                "limit": PAGE,
+                "offset": int(offset or 0),
+            }
             return {**self._get(f"/api/v2/{name}.json", asked), "_offset": int(offset or 0)}
 
         def following(answer: Row) -> str | None:

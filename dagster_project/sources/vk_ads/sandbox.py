@@ -189,7 +189,7 @@ class Api:
         found = {(day.ad.id, day.day): day for day in shown if first <= day.day <= last}
         types = asked.get("conversion_type", "postclick").split(",")
         metrics = asked.get("metrics", "base").split(",")
-        items = []
+        items: list[dict[str, Any]] = []
         for each in ids:
             rows = []
             for number in range(days):

@@ -196,6 +196,7 @@ def _rows(name: str, ads: tuple[NetworkAd, ...], request: Request, today: date) 
     found: dict[str, dict[str, Any]] = {}
     for ad in ads:
         is_over = ad.campaign.ended is not None and ad.campaign.ended <= today
+        row: dict[str, Any]
         if name == "campaigns":
             row = {"id": short(ad.campaign.id), "name": ad.campaign.name, "funding_instrument_id": INSTRUMENT}
         elif name == "line_items":

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, SecretStr, model_validator
 
 from dagster_project.wire.source import OwnRules
 from dagster_project.wire.variables import CommaList, Given, HostAddress, SourceSettings, variable
 
+# As X calls them, without `conversion_` (docs.x.com/x-ads-api/analytics, WEB_CONVERSION).
+ConversionType = Literal[
+    "purchases", "sign_ups", "site_visits", "downloads", "custom", "add_to_carts", "checkouts_initiated", "content_views",
+    "payment_info_additions", "add_to_wishlists", "searches", "landing_page_views", "subscriptions",
+]  # fmt: skip
+
 
 class XAdsRules(BaseModel):
-    """`conversions`: the types that make up `platform_conversions`, as X calls them without `conversion_`: purchases,
-    sign_ups, downloads, custom, subscriptions …"""
+    """`conversions`: the types that make up `platform_conversions`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    conversions: tuple[str, ...] = ("purchases", "sign_ups")
+    conversions: tuple[ConversionType, ...] = ("purchases", "sign_ups")
 
 
 RULES = OwnRules("sources.x_ads", XAdsRules, XAdsRules())

@@ -201,6 +201,11 @@ def test_an_address_is_no_account(sandbox: Sandbox) -> None:
         settings(sandbox.env, X_ADS_ACCOUNT_ID="@kontorra")
 
 
+def test_a_type_of_conversion_that_x_does_not_have_is_refused() -> None:
+    with pytest.raises(ValueError, match="'purchases', 'sign_ups'"):
+        XAdsRules(conversions=("purchase",))  # type: ignore[arg-type]
+
+
 # ---- faults ------------------------------------------------------------------------------------------------
 
 
