@@ -20,6 +20,7 @@ from dagster_project.sources.microsoft_ads.reports import Report
 from dagster_project.sources.microsoft_ads.settings import MicrosoftAdsSettings
 from dagster_project.wire.contract import Page, Stream, Tally, Window, schema
 from dagster_project.wire.merging import merged
+from dagster_project.wire.report_rows import parts
 from dagster_project.wire.rest import each_account
 from dagster_project.wire.source import Source
 
@@ -59,7 +60,7 @@ def _read(
     stream: Stream, report: Report, settings: MicrosoftAdsSettings, window: Window, tally: Tally
 ) -> Iterator[Page]:
     def of_account(account_id: str) -> Iterator[Page]:
-        for part in _parts(window):
+        for part in parts(window, REPORT_DAYS):
             text = microsoft.report(account_id, report.kind, list(report.columns), part)
             if text is None:
                 continue
@@ -76,14 +77,6 @@ def _one_row_a_key(rows: pa.Table, stream: Stream) -> pa.Table:
     whole = rows.group_by(rows.column_names, use_threads=False).aggregate([])  # the same row twice is one
     figures = ("impressions", "clicks", "spend", "video_views", "conversions", "revenue")
     return merged(whole, stream.key, sums=[name for name in figures if name in rows.column_names], averages={})
-
-
-def _parts(window: Window) -> Iterator[Window]:
-    start = window.start
-    while start < window.end:
-        end = min(window.end, start + timedelta(days=REPORT_DAYS))
-        yield Window(start, end)
-        start = end
 
 
 CAMPAIGN_PERFORMANCE = Stream(

@@ -19,7 +19,8 @@ from dagster_project.sources.vk_ads.descriptions import ABOUT, COLUMNS
 from dagster_project.sources.vk_ads.rows import Account
 from dagster_project.sources.vk_ads.settings import RULES, VkAdsSettings
 from dagster_project.wire.columns import RETYPED_FROM, to_table
-from dagster_project.wire.contract import DriftError, Page, Stream, Tally, VendorError, Window, schema
+from dagster_project.wire.contract import DriftError, Page, Stream, Tally, Window, schema
+from dagster_project.wire.report_rows import parts, told_apart, within
 from dagster_project.wire.rest import each_account
 from dagster_project.wire.source import Source
 
@@ -74,13 +75,15 @@ def _read(
 
     def of_account(vk: VkAds, account_id: str, currency: str) -> Iterator[Page]:
         account = Account(account_id, currency, *(vk.listed(name) for name in ("ad_plans", "ad_groups", "banners")))
-        for part in _parts(window):
+        for part in parts(window, REPORT_DAYS):
             for items in vk.by_day(what, list(account.ads), part, asked):
                 records = [
                     {**each, "attribution": attribution} for each in _records(stream, vk, items, account, make, tally)
                 ]
-                if records and (table := _table(stream, vk, records, part, tally)).num_rows:
-                    yield Page(table, {"currency_code": currency})
+                if records := told_apart(stream, records, tally):
+                    table = to_table(stream, records, required=_REQUIRED[stream.name], tally=tally)
+                    if table.num_rows:
+                        yield Page(within(stream, part, table), {"currency_code": currency})
 
     def of_client(client: str) -> Iterator[Page]:
         with VkAds(settings, stream.name, tally, client) as vk:
@@ -111,22 +114,6 @@ def _records(
                 raise DriftError(why, **vk.where) from None
             tally.bad_row(f"{stream.id}: {why}")
     return records
-
-
-def _table(stream: Stream, vk: VkAds, records: list[dict[str, Any]], window: Window, tally: Tally) -> pa.Table:
-    table = to_table(stream, records, required=_REQUIRED[stream.name], tally=tally)
-    for day in table["date"].unique().to_pylist():
-        if day not in window:
-            raise VendorError(f"{vk.who}: asked for {window}, got rows of {day}", **vk.where)
-    return table.group_by(table.column_names, use_threads=False).aggregate([])  # the same row twice is one
-
-
-def _parts(window: Window) -> Iterator[Window]:
-    start = window.start
-    while start < window.end:
-        end = min(window.end, start + timedelta(days=REPORT_DAYS))
-        yield Window(start, end)
-        start = end
 
 
 _REQUIRED = {"ad_performance": ("currency_code", "shows", "spent"), "ad_conversions": ("conversions",)}

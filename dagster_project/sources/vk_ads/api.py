@@ -71,6 +71,7 @@ class VkAds:
     def listed(self, name: str) -> dict[str, Row]:
         """All objects of a list by their id; one that came on two pages counts once. Odd ones are told."""
         found: dict[str, Row] = {}
+        given, promised = 0, 0
 
         def ask(offset: str | None) -> Row:
             asked: dict[str, str | int] = {
@@ -86,11 +87,14 @@ class VkAds:
             return str(reached) if answer["items"] and reached < int(answer.get("count") or 0) else None
 
         for answer in cursor_pages(ask, following, what=f"{self.who}: the list {name}", where=self.where):
+            given, promised = given + len(answer["items"]), int(answer.get("count") or 0)
             for row in self._items(answer, name):
                 if isinstance(row, dict) and row.get("id"):
                     found.setdefault(str(row["id"]), row)
                 else:
                     self._tally.bad_row(f"{SOURCE}: {self.who}: a row of {name} has no id")
+        if given < promised:
+            raise VendorError(f"{self.who}: {name} gave {given} rows and says that there are {promised}", **self.where)
         return found
 
     def by_day(self, what: str, ids: Sequence[str], window: Window, asked: Mapping[str, str]) -> Iterator[list[Row]]:

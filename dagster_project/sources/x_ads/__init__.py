@@ -7,7 +7,7 @@ tweet. The wire is in `api`, signatures in `login`, what arrays become in `rows`
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 
 import pyarrow as pa
@@ -20,6 +20,7 @@ from dagster_project.sources.x_ads.rows import Account
 from dagster_project.sources.x_ads.settings import RULES, XAdsSettings
 from dagster_project.wire.columns import RETYPED_FROM, to_table
 from dagster_project.wire.contract import DriftError, Page, Stream, Tally, Window, schema
+from dagster_project.wire.report_rows import parts, told_apart
 from dagster_project.wire.rest import each_account
 from dagster_project.wire.source import Source
 
@@ -56,7 +57,7 @@ def _read(
     def of_account(account_id: str) -> Iterator[Page]:
         zone = x.zone(account_id)
         account: Account | None = None
-        for part in _parts(window):
+        for part in parts(window, REPORT_DAYS):
             active = x.active(account_id, part, zone)
             if active and account is None:  # an account that showed nothing needs no lists
                 account = _account(x, account_id, with_links=stream is AD_PERFORMANCE)
@@ -64,8 +65,10 @@ def _read(
                 continue
             for placement, file in x.figures(account_id, _batches(active), part, zone, groups):
                 records = _records(stream, x, file, part, account, placement, make, tally)
-                if records and (table := _table(stream, records, tally)).num_rows:
-                    yield Page(table, {"time_zone": zone.key})
+                if records := told_apart(stream, records, tally):
+                    table = to_table(stream, records, required=("currency_code",), tally=tally)
+                    if table.num_rows:
+                        yield Page(table, {"time_zone": zone.key})
 
     with XAds(settings, stream.name, tally) as x:
         yield from each_account(settings.accounts, of_account, tally)
@@ -105,13 +108,10 @@ def _records(
             **x.where,
         )
     records: list[dict[str, Any]] = []
-    odd, seen = 0, set()
+    odd = 0
     for item in items:
         try:
-            ad_id = item["id"]
-            if ad_id not in seen:
-                records += list(make(item, days, account, placement))
-            seen.add(ad_id)
+            records += list(make(item, days, account, placement))
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             odd += 1
             what = f"has no field {error}" if isinstance(error, KeyError) else f"has not the shape of one: {error}"
@@ -120,18 +120,6 @@ def _records(
                 raise DriftError(why, **x.where) from None
             tally.bad_row(f"{stream.id}: {why}")
     return records
-
-
-def _table(stream: Stream, records: list[dict[str, Any]], tally: Tally) -> pa.Table:
-    return to_table(stream, records, required=("currency_code",), tally=tally)
-
-
-def _parts(window: Window) -> Iterator[Window]:
-    start = window.start
-    while start < window.end:
-        end = min(window.end, start + timedelta(days=REPORT_DAYS))
-        yield Window(start, end)
-        start = end
 
 
 _TEXT, _COUNT = pa.string(), pa.int64()

@@ -435,6 +435,19 @@ def test_days_that_nobody_asked_for_are_no_rows(scripted: ScriptedServer) -> Non
         read(ADS, at(scripted), Window.of_day(date(2026, 11, 21)))
 
 
+def test_a_list_that_lost_rows_is_an_error(scripted: ScriptedServer) -> None:
+    page = Reply({"count": 5, "offset": 0, "items": []})
+    scripted.rule(service({"items": []}, lists={**LISTS, "banners": page}))
+    with pytest.raises(VendorError, match="banners gave 0 rows and says that there are 5"):
+        read(ADS, at(scripted), DAY)
+
+
+def test_two_rows_of_an_ad_and_day_with_other_figures_are_told(scripted: ScriptedServer) -> None:
+    scripted.rule(service({"items": [item(1), item(1), item(1, spent="1.00")]}))
+    table, tally = read(ADS, at(scripted), DAY)
+    assert (table["spent"].to_pylist(), tally.bad_row_count) == ([Decimal("307.44")], 1)
+
+
 def test_an_account_without_a_currency_is_no_guess(scripted: ScriptedServer) -> None:
     scripted.rule(service({"items": [item(1)]}, user={"id": 7}))
     with pytest.raises(DriftError, match="set VK_ADS_CURRENCY"):

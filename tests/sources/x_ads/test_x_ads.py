@@ -459,6 +459,13 @@ def test_ads_that_are_all_odd_are_a_change_of_the_vendors(scripted: ScriptedServ
         read(ADS, at(scripted), DAYS)
 
 
+def test_two_rows_of_an_ad_and_day_with_other_figures_are_told(scripted: ScriptedServer) -> None:
+    once = item("2r0wxw")
+    scripted.rule(service(scripted, file(once, once, item("2r0wxw", clicks=[9, 0]))))
+    table, tally = read(ADS, at(scripted), DAYS)
+    assert (table["clicks"].to_pylist(), tally.bad_row_count) == ([3], 1)
+
+
 def test_figures_of_other_days_are_no_rows(scripted: ScriptedServer) -> None:
     scripted.rule(service(scripted, file(item("2r0wxw"), length=3)))
     with pytest.raises(DriftError, match="figures of 2 days were asked for"):
