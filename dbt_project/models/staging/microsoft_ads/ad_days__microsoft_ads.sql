@@ -3,7 +3,7 @@
 {%- set columns = [
     'day', 'account_id', 'campaign_id', 'currency_code', 'impressions', 'clicks', 'video_views',
 ] %}
-{%- set kinds = "case lower(campaign_type) when 'search & content' then 'search' when 'dynamic search' then 'dynamicsearchads' else lower(replace(campaign_type, ' ', '')) end" %}
+{%- set kinds = "case lower(campaign_type) when 'search & content' then 'search' when 'dynamic search' then 'search' when 'audience' then 'display' else lower(campaign_type) end" %}
 {% call as_shape('ad_days') %}
 select
     'microsoft_ads' as platform,
