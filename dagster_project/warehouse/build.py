@@ -1,7 +1,8 @@
 """One dbt build of a warehouse, in this process: only what changed (fingerprints.py), and what came of every node.
 
-dbt gets its folders and its variables from the caller, and is asked for nodes by name. Of what is not built again the
-last result stands: a test that passed over the same rows passes.
+dbt gets its folders and its variables from the caller, and is asked for nodes by name. Plain tests follow when it has
+built, a statement a table (table_tests.py). Of what is not built again the last result stands: a test that passed over
+the same rows passes.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any
 import duckdb
 
 from dagster_project.memory import VARIABLE, memory_limit
-from dagster_project.warehouse import fingerprints
+from dagster_project.warehouse import fingerprints, table_tests
 from dagster_project.warehouse.connections import opened
 from dagster_project.warehouse.extensions import open_raw_root
 from dagster_project.warehouse.fingerprints import Built, Manifest
@@ -85,10 +86,15 @@ def build(
         there = fingerprints.relations(connection)
         dirty = set(wanted) if only is not None else fingerprints.dirty(manifest, wanted, now, before, there)
         fingerprints.forget(connection, dirty)
-    is_all = only is None and dirty == set(wanted)
-    found = {o.node: o for o in _run(project, dirty, is_all=is_all, force=force, progress=progress)}
-    for name in dirty - set(found):
+    plain = table_tests.queries(manifest, [name for name in wanted if name in dirty])
+    asked = dirty - set(plain)
+    found = {o.node: o for o in _run(project, asked, total=len(dirty), force=force, progress=progress)}
+    for name in asked - set(found):
         found[name] = Outcome(name, "error", message="dbt was asked for it and gave no result")
+    if plain:
+        with _opened(warehouse, raw) as connection:
+            found.update({o.node: o for o in _tested(project, connection, plain, found)})
+        progress(len(dirty), len(dirty))
     outcomes = [found[name] if name in found else _as_before(name, before[name]) for name in wanted]
     if only is None and dirty and all(outcome.is_good for outcome in outcomes):
         with _opened(warehouse, raw) as connection:
@@ -116,9 +122,7 @@ def _wanted(manifest: Manifest, only: Collection[str] | None) -> list[str]:
     ]
 
 
-def _run(
-    project: Project, names: Collection[str], *, is_all: bool, force: bool, progress: Progress
-) -> Iterable[Outcome]:
+def _run(project: Project, names: Collection[str], *, total: int, force: bool, progress: Progress) -> Iterable[Outcome]:
     """dbt over the named nodes."""
     if not names:
         return
@@ -131,10 +135,10 @@ def _run(
         nonlocal done
         if event.info.name == "NodeFinished":
             done += 1
-            progress(done, len(names))
+            progress(done, total)
 
     nodes = project.manifest["nodes"]
-    chosen = [] if is_all else ["--indirect-selection", "empty", "--select", *sorted(nodes[n]["name"] for n in names)]
+    chosen = ["--indirect-selection", "empty", "--select", *sorted(nodes[n]["name"] for n in names)]
     arguments = [
         "build", "--quiet", "--no-write-json", "--no-use-colors", "--project-dir", str(project.folder), "--profiles-dir",
         str(project.folder), "--target-path", str(project.target), "--log-path", str(project.target),
@@ -156,6 +160,29 @@ def _run(
                 result.message or "",
                 round(result.execution_time, 3),
             )
+
+
+def _tested(
+    project: Project, connection: duckdb.DuckDBPyConnection, plain: Mapping[str, str], built: Mapping[str, Outcome]
+) -> Iterable[Outcome]:
+    """What came of the plain tests, in dbt's words. Those of a table that was not built are skipped, as dbt does it."""
+    nodes = project.manifest["nodes"]
+    asked = {}
+    for name, query in plain.items():
+        if all(built[parent].is_good for parent in nodes[name]["depends_on"]["nodes"] if parent in built):
+            asked[name] = query
+        else:
+            yield Outcome(name, "skipped")
+    for name, failures in table_tests.counted(connection, project.manifest, asked).items():
+        if not isinstance(failures, int):
+            yield Outcome(name, "error", message=str(failures))
+        elif failures == 0:
+            yield Outcome(name, "pass", 0)
+        else:
+            shown = project.target / "compiled" / nodes[name]["path"]
+            shown.parent.mkdir(parents=True, exist_ok=True)
+            shown.write_text(plain[name] + "\n")
+            yield Outcome(name, "fail", failures, f"Got {failures} results, configured to fail if != 0")
 
 
 def _kept(outcome: Outcome) -> str:
