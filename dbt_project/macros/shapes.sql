@@ -114,13 +114,6 @@
     {{ return(found) }}
 {%- endmacro %}
 
-{# Columns of a shape that a select has nothing for; of a whole model `as_shape` finds them itself. #}
-{% macro not_given(shape, columns) -%}
-    {%- for column in columns %}
-    cast(null as {{ shape_type(shapes()[shape].columns[column][0]) }}) as {{ column }}{{ ',' if not loop.last }}
-    {%- endfor %}
-{%- endmacro %}
-
 {# Columns that several shapes share. #}
 {% macro shared_shape_columns() -%}
     {{ return({

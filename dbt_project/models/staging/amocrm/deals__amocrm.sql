@@ -70,6 +70,7 @@ states as (
 
 )
 
+{% call as_shape('deals') %}
 select
     'amocrm:' || account_id || ':' || id as deal_key,
     id as crm_deal_id,
@@ -97,6 +98,6 @@ select
     {{ known('states.utm_medium') }} as utm_medium,
     {{ known('states.utm_campaign') }} as utm_campaign,
     {{ known('states.utm_term') }} as utm_term,
-    {{ known('states.utm_content') }} as utm_content,
-    {{ not_given('deals', ['named_lead_id', 'named_lead_ids', 'email_hash', 'phone_hash', 'channel', 'account_id']) }}
+    {{ known('states.utm_content') }} as utm_content
 from states
+{% endcall %}

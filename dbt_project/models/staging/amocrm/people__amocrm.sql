@@ -94,6 +94,7 @@ renamed as (
 
 )
 
+{% call as_shape('people') %}
 select
     'amocrm:' || key as record_key,
     id as crm_record_id,
@@ -120,6 +121,6 @@ select
     {{ known('renamed.ym_client_id') }} as ym_client_id,
     country,
     self_reported_source,
-    placeholder_ids,
-    {{ not_given('people', ['account_id', 'first_url', 'last_url', 'landing_page', 'device', 'crm_source', 'form']) }}
+    placeholder_ids
 from renamed
+{% endcall %}

@@ -12,6 +12,7 @@ countries as (
 
 )
 
+{% call as_shape('people') %}
 select
     'bitrix24:' || people.record_key as record_key,
     people.record_id as crm_record_id,
@@ -40,7 +41,7 @@ select
     coalesce(countries.country, case when length(trim(people.country)) = 2 then upper(trim(people.country)) end) as country,
     people.self_reported_source,
     people.placeholder_ids,
-    nullif(trim(people.source_id), '') as crm_source,
-    {{ not_given('people', ['account_id', 'first_url', 'last_url', 'landing_page', 'device', 'form']) }}
+    nullif(trim(people.source_id), '') as crm_source
 from people
 left join countries on lower(trim(people.country)) = countries.country_name
+{% endcall %}

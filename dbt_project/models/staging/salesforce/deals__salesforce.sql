@@ -56,6 +56,7 @@ states as (
 
 )
 
+{% call as_shape('deals') %}
 select
     'salesforce:' || states.opportunity_id as deal_key,
     states.opportunity_id as crm_deal_id,
@@ -80,10 +81,7 @@ select
     'salesforce:' || states.owner_id as owner_id,
     'salesforce:' || states.refund_of_opportunity_id as refund_of_deal_key,
     'salesforce:company:' || states.company_id as company_key,
-    states.order_id,
-    {{ not_given('deals', [
-        'account_id', 'named_lead_id', 'named_lead_ids', 'email_hash', 'phone_hash', 'channel', 'utm_source', 'utm_medium',
-        'utm_campaign', 'utm_term', 'utm_content',
-    ]) }}
+    states.order_id
 from states
 cross join time_zone
+{% endcall %}

@@ -11,6 +11,7 @@ merged as (
 
 )
 
+{% call as_shape('people') %}
 select
     'salesforce:' || people.record_id as record_key,
     people.record_id as crm_record_id,
@@ -21,7 +22,6 @@ select
     people.created_at,
     false as created_at_is_day,
     people.email_hash,
-    {{ not_given('people', ['further_email_hashes']) }},
     people.phone_hash,
     -- a converted lead is nobody's work any more: its contact's owner counts
     'salesforce:' || coalesce(contacts.owner_id, people.owner_id) as owner_id,
@@ -38,7 +38,6 @@ select
     {{ known('people.ym_client_id') }} as ym_client_id,
     people.first_url,
     people.last_url,
-    {{ not_given('people', ['account_id', 'landing_page', 'device', 'form']) }},
     people.lead_source as crm_source,
     people.country,
     people.self_reported_source,
@@ -46,3 +45,4 @@ select
 from people
 inner join merged on people.record_id = merged.record_id
 left join people as contacts on merged.last_id = contacts.record_id
+{% endcall %}

@@ -20,6 +20,7 @@ ads as (
 
 )
 
+{% call as_shape('ad_days') %}
 select
     'yandex_direct' as platform,
     false as has_campaign_totals,
@@ -43,7 +44,7 @@ select
     days.clicks,
     {{ money('days.cost') }} as cost_native,
     {{ money('days.conversions') }} as platform_conversions,
-    {{ money('days.revenue') }} as platform_conversions_value_native,
-    {{ not_given('ad_days', ['ad_name', 'vendor_source', 'vendor_medium', 'channel', 'video_views']) }}
+    {{ money('days.revenue') }} as platform_conversions_value_native
 from days
 left join ads on days.account_id = ads.account_id and days.ad_id = ads.ad_id
+{% endcall %}

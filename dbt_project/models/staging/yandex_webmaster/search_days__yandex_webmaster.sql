@@ -1,6 +1,7 @@
 -- Grain: date_day, account_id, cut, query, page, device. The three questions are the three cuts; Yandex names no countries.
 {%- set cuts = {'total': 'totals', 'query': 'queries', 'page': 'pages'} %}
 {%- for cut, table in cuts.items() %}
+{% call as_shape('search_days') %}
 select
     'yandex' as engine,
     'web' as search_type,
@@ -10,13 +11,13 @@ select
     account_id,
     {{ 'query' if cut == 'query' else 'cast(null as string)' }} as query,
     {{ 'page' if cut == 'page' else 'cast(null as string)' }} as page,
-    {{ not_given('search_days', ['country']) }},
     {{ normalise_device('device') }} as device,
     shows as impressions,
     clicks,
     {{ money('position * shows') }} as position_sum,
     true as is_final
 from {{ source('raw_yandex_webmaster', table) }}
+{% endcall %}
 {%- if not loop.last %}
 
 union all
