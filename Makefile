@@ -26,6 +26,7 @@ ui: $(READY)            ## Dagster on 127.0.0.1:3000
 	@$(BIN)/funnelhouse ui
 
 docs: $(READY)          ## write the generated pages anew
+	@$(BIN)/python -m dagster_project.reading.pages docs
 	@$(PARSE)
 	@$(BIN)/python -m dagster_project.reading.pages docs dbt_project/target
 

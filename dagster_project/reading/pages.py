@@ -134,6 +134,10 @@ def raw_tables(staging: Path) -> dict[Path, str]:
     return {staging / source.name / f"_{source.name}__sources.yml": sources_yml(source) for source in described}
 
 
-if __name__ == "__main__":
-    for path, text in generated(Path(sys.argv[1]), Path(sys.argv[2])).items():
+if __name__ == "__main__":  # <docs> [<dbt's target>]; without the target only what dbt reads, before it parses
+    docs_folder, *targets = map(Path, sys.argv[1:])
+    staging_folder = docs_folder.parent / "dbt_project" / "models" / "staging"
+    pages = generated(docs_folder, targets[0]) if targets else raw_tables(staging_folder)
+    for path, text in pages.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
