@@ -15,7 +15,7 @@ import dagster as dg
 from dagster_project import ingest, sources
 from dagster_project.defs.metadata import DATA_TEAM, fields_of, made_by
 from dagster_project.defs.resources import Installation, Reporter
-from dagster_project.defs.shared import BACKFILL_TAG, DAILY, MODE_TAG, SHRINK_TAG, SOURCES_TAG, window_of
+from dagster_project.defs.shared import BACKFILL_TAG, DAILY, MODE_TAG, NEWEST_DAY, SHRINK_TAG, SOURCES_TAG, window_of
 from dagster_project.raw import index as raw_index
 from dagster_project.reading.raw_tables import said_of
 from dagster_project.sources import all_sources, all_streams
@@ -73,6 +73,7 @@ def _checks(streams: list[Stream]) -> list[dg.AssetCheckSpec]:
 
 _DAILY_STREAMS = [s for group in all_streams().values() for s in group if s.read is not None]
 _LISTED_STREAMS = [s for group in all_streams().values() for s in group if s.read is None]
+WITH_DAYS = frozenset(raw_key(stream) for stream in _DAILY_STREAMS)
 
 
 @dg.multi_asset(
@@ -224,7 +225,10 @@ def metadata(outcome: ingest.Outcome, stored_rows: int) -> dict[str, Any]:
     specs=[
         dg.AssetSpec(
             dg.AssetKey(["raw_meta", name]),
-            deps=[raw_key(s) for s in (*_LISTED_STREAMS, *_DAILY_STREAMS)],
+            deps=[
+                *(dg.AssetDep(raw_key(stream)) for stream in _LISTED_STREAMS),
+                *(dg.AssetDep(raw_key(stream), partition_mapping=NEWEST_DAY) for stream in _DAILY_STREAMS),
+            ],
             description=description,
             group_name="raw_meta",
             kinds={"python", "parquet"},

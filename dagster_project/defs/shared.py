@@ -13,6 +13,9 @@ from dagster_project.wire import FIRST_DAY, Window
 dbt_project = DbtProject(project_dir=DBT_FOLDER)
 
 DAILY = dg.DailyPartitionsDefinition(start_date=FIRST_DAY.isoformat(), timezone="UTC", end_offset=0)
+# What a step without days asks of a stream's days. Dagster's usual answer, all of them, lists six thousand days for each
+# stream that a step depends on, at every run.
+NEWEST_DAY = dg.LastPartitionMapping()
 WRITER_POOL = "duckdb_writer"  # on every step that opens the warehouse; its limit is 1 (dagster.yaml)
 
 MODE_TAG = "funnelhouse/mode"  # refresh | deep | sweep | backfill; a run without it is a backfill of its partitions

@@ -14,12 +14,13 @@ from typing import Any
 
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, dbt_assets
-from dagster_dbt.asset_utils import get_asset_check_key_for_test
+from dagster_dbt.asset_utils import DAGSTER_DBT_UNIQUE_ID_METADATA_KEY
 
 from dagster_project import ingest
+from dagster_project.defs.ingest import WITH_DAYS
 from dagster_project.defs.metadata import DATA_TEAM, column_schema, team
 from dagster_project.defs.resources import Installation, Reporter
-from dagster_project.defs.shared import REBUILD_TAG, WRITER_POOL, dbt_project
+from dagster_project.defs.shared import NEWEST_DAY, REBUILD_TAG, WRITER_POOL, dbt_project
 from dagster_project.raw.zone import RawZone
 from dagster_project.runs import errors as run_errors
 from dagster_project.warehouse import build as warehouse_build
@@ -51,6 +52,12 @@ class LayerTranslator(DagsterDbtTranslator):
         said = {"group": config.get("group"), "access": config.get("access")}
         return {**super().get_tags(dbt_resource_props), **{name: value for name, value in said.items() if value}}
 
+    def get_partition_mapping(
+        self, dbt_resource_props: Mapping[str, Any], dbt_parent_resource_props: Mapping[str, Any]
+    ) -> dg.PartitionMapping | None:
+        parent = self.get_asset_key(dbt_parent_resource_props)
+        return NEWEST_DAY if parent in WITH_DAYS else None
+
     def get_metadata(self, dbt_resource_props: Mapping[str, Any]) -> Mapping[str, Any]:
         """With the columns of a model that gives a shape: they stand with the shape, not in the model's YAML."""
         columns = shapes(dbt_project.project_dir).get(dbt_resource_props["name"].partition("__")[0])
@@ -80,7 +87,7 @@ def dbt_build(
         zone = installation.raw_zone(settings)
         parsed = ensure_manifest(settings.dbt_environment(), ingest.sources_in_graph(settings, zone))
         manifest = json.loads(parsed.manifest.read_bytes())
-        keys = _keys(manifest)
+        keys = _keys(dbt_build)
         folder = _begin(settings.home, context.run.run_id, parsed.manifest)
         try:
             outcomes = warehouse_build.build(
@@ -114,15 +121,11 @@ def _stored(zone: RawZone, sources: Collection[str] | None) -> dict[str, str]:
 Keys = dict[str, dg.AssetKey | dg.AssetCheckKey]
 
 
-def _keys(manifest: Mapping[str, Any]) -> Keys:
-    """What dbt's nodes are to Dagster."""
-    keys: Keys = {}
-    for name, node in manifest["nodes"].items():
-        if node["resource_type"] in ("model", "seed"):
-            keys[name] = TRANSLATOR.get_asset_key(node)
-        elif check := get_asset_check_key_for_test(manifest, TRANSLATOR, name, dbt_project):
-            keys[name] = check
-    return keys
+def _keys(assets: dg.AssetsDefinition) -> Keys:
+    """What dbt's nodes are to Dagster. From the definitions: asked for each node again, the translator takes seconds."""
+    return {
+        spec.metadata[DAGSTER_DBT_UNIQUE_ID_METADATA_KEY]: spec.key for spec in (*assets.specs, *assets.check_specs)
+    }
 
 
 def _only(context: dg.AssetExecutionContext, keys: Keys) -> set[str] | None:
