@@ -123,9 +123,11 @@ Keys = dict[str, dg.AssetKey | dg.AssetCheckKey]
 
 def _keys(assets: dg.AssetsDefinition) -> Keys:
     """What dbt's nodes are to Dagster. From the definitions: asked for each node again, the translator takes seconds."""
-    return {
-        spec.metadata[DAGSTER_DBT_UNIQUE_ID_METADATA_KEY]: spec.key for spec in (*assets.specs, *assets.check_specs)
+    tables = {spec.metadata[DAGSTER_DBT_UNIQUE_ID_METADATA_KEY]: spec.key for spec in assets.specs}
+    checks = {
+        spec.metadata[DAGSTER_DBT_UNIQUE_ID_METADATA_KEY]: spec.key for spec in assets.check_specs if spec.metadata
     }
+    return {**tables, **checks}
 
 
 def _only(context: dg.AssetExecutionContext, keys: Keys) -> set[str] | None:

@@ -55,26 +55,26 @@ def _query(manifest: Manifest, test: Mapping[str, Any]) -> str | None:
     table = manifest["nodes"].get(test.get("attached_node") or "")
     if kind != "test" or not about or not table or not _is_plain(test["config"]):
         return None
-    arguments = {key: value for key, value in about["kwargs"].items() if key != "model"}
     relation = _relation(table)
-    match about["name"], arguments:
-        case "not_null", {"column_name": column, **rest} if not rest:
+    arguments = {key: value for key, value in about["kwargs"].items() if key != "model"}
+    match about["name"], sorted(arguments), arguments:
+        case "not_null", ["column_name"], {"column_name": column}:
             return f"select {column} from {relation} where {column} is null"
-        case "unique", {"column_name": column, **rest} if not rest:
+        case "unique", ["column_name"], {"column_name": column}:
             return f"select {column} from {relation} where {column} is not null group by all having count(*) > 1"
-        case "unique_grain", {"columns": columns, **rest} if not rest:
+        case "unique_grain", ["columns"], {"columns": columns}:
             listed = ", ".join(columns)
             return f"select {listed} from {relation} group by {listed} having count(*) > 1"
-        case "accepted_values", {"column_name": column, "values": values, **rest} if not rest:
+        case "accepted_values", ["column_name", "values"], {"column_name": column, "values": values}:
             listed = ", ".join(f"'{value}'" for value in values)  # as dbt quotes them
             return f"select distinct {column} from {relation} where {column} not in ({listed})"
-        case "relationships", {"column_name": column, "to": to, "field": field, **rest} if not rest:
+        case "relationships", ["column_name", "field", "to"], {"column_name": column, "field": field, "to": to}:
             parent = _referred(manifest, test, to)
             return parent and (
                 f"select child.{column} from {relation} as child left join {parent} as parent "
                 f"on child.{column} = parent.{field} where child.{column} is not null and parent.{field} is null"
             )
-        case "one_row", rest if not rest:
+        case "one_row", [], _:
             return f"select count(*) from {relation} having count(*) != 1"
     return None
 
