@@ -282,15 +282,15 @@ def _store(
         "checked_on": settings.today,
         "commit_lock": commit_lock,
         "asked_from": reading.asked_from,
+        "read_accounts": tally.read_accounts,
+        "unread_accounts": tally.unread_accounts,
+        "failed_accounts": tally.failed_accounts,
     }
     if reading.window is not None:
         written = zone.replace_days(
             stream,
             reading.days,
             counted,
-            read_accounts=tally.read_accounts,
-            unread_accounts=tally.unread_accounts,
-            failed_accounts=tally.failed_accounts,
             **stamps,
         )
         for account in sorted(set(written.quality.get("unread_accounts", ())) - tally.unread_accounts):

@@ -152,12 +152,16 @@ class RawZone(Days):
         checked_on: date,
         allow_shrink: bool = False,
         commit_lock: CommitLock = contextlib.nullcontext,
+        read_accounts: Collection[str] = (),
+        unread_accounts: Collection[str] = (),
+        failed_accounts: Collection[str] = (),
         asked_from: date | None = None,
         parts: Callable[[], Iterable[Any] | None] = lambda: None,
     ) -> Written:
         """Make the whole stream hold exactly the rows of `pages` (a sweep). `asked_from`: as for replace_days.
 
-        `parts`, asked after the last page, are what the parts of the listing feed and cover; None: as declared.
+        Of accounts that could not be read (`unread_accounts`, `failed_accounts`; looked at after the last page) what is
+        stored stays, and the stream does not count as listed where one failed. `parts`, asked after the last page, are what the parts of the listing feed and cover; None: as declared.
 
         Days are written newest first: a record only ever moves to a later day, so a sweep that is killed
         leaves every record in at least one file, and staging keeps the newest version.
@@ -165,7 +169,11 @@ class RawZone(Days):
         """
         with Collected(stream) as collected:
             collected.add_all(pages)
-            before, now = self._keys(stream), collected.keys()
+            failed = {*failed_accounts} - {*read_accounts}
+            unread = failed | {*unread_accounts}
+            at = stream.key.index(ACCOUNT) if ACCOUNT in stream.key else None
+            before = {key for key in self._keys(stream) if at is None or key[at] not in unread}
+            now = collected.keys()
             lost = len(before - now)
             if lost > SHRINK_LIMIT * len(before) and not allow_shrink:
                 raise ShrinkRefused(
@@ -176,15 +184,9 @@ class RawZone(Days):
             days = sorted(collected.days | set(self._stored_days(stream)))
             with commit_lock():
                 return self._commit(
-                    stream,
-                    days,
-                    collected,
-                    extracted_at,
-                    checked_on,
-                    is_listing=True,
-                    asked_from=asked_from,
-                    parts=parts(),
-                )
+                    stream, days, collected, extracted_at, checked_on, unread_accounts=unread, failed_accounts=failed,
+                    is_listing=True, asked_from=asked_from, parts=parts(),
+                )  # fmt: skip
 
     def write_index(self, streams: Iterable[tuple[Any, bool]]) -> dict[str, int]:
         """Write `days`, `streams`, `subjects` and `refusals` to `_meta`, over all `(stream, is_on)`: what dbt knows of the
@@ -247,7 +249,7 @@ class RawZone(Days):
                 unread = {*unread_accounts, *kept.column(ACCOUNT).to_pylist()}
             else:
                 unread = set(unread_accounts)
-            if unread:
+            if unread and not is_listing:  # of a listing the stream says that it failed: its days hold what they held
                 quality["unread_accounts"] = sorted(unread)
             # who asks for a day again may do so because its file is damaged: equal hashes are not enough then
             before = ledger.get(day)
@@ -264,13 +266,9 @@ class RawZone(Days):
                 file = files[day]
                 written.rows += file.rows
                 written.quality = worst_of([written.quality, file.quality])
-                checked = (
-                    checked_on
-                    if not failed_accounts
-                    else ledger[day]["checked_on"]
-                    if day in ledger
-                    else min(day, checked_on)
-                )
+                checked = checked_on
+                if failed_accounts:
+                    checked = ledger[day]["checked_on"] if day in ledger else min(day, checked_on)
                 if file.is_unchanged:
                     before = ledger[day]
                     ledger[day] = before | {"checked_on": max(before["checked_on"], checked)}
@@ -296,7 +294,8 @@ class RawZone(Days):
         moment = extracted_at.astimezone(UTC).isoformat()
         state = self._status(stream)
         status: dict[str, Any] = {"last_attempt_at": moment, "last_ok_at": moment, "checked_on": checked_on.isoformat()}
-        status |= {"listed_on": checked_on.isoformat() if is_listing else state.get("listed_on")}
+        is_listed = is_listing and not failed_accounts
+        status |= {"listed_on": checked_on.isoformat() if is_listed else state.get("listed_on")}
         asked = [text for text in (state.get("asked_from"), asked_from and asked_from.isoformat()) if text]
         status |= {"asked_from": min(asked, default=None)}
         known = None if is_listing else state.get("begins_at")

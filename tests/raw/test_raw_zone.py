@@ -38,8 +38,8 @@ def report(*rows: tuple[date, str, int], **quality: object) -> Page:
     return Page(pa.Table.from_pylist(records, schema=REPORT.schema), quality)
 
 
-def record(*rows: tuple[str, datetime, str]) -> Page:
-    records = [{"id": i, "lastmodifieddate": t, "stage": s, "account_id": "1", "_extra": None} for i, t, s in rows]
+def record(*rows: tuple[str, datetime, str], account: str = "1") -> Page:
+    records = [{"id": i, "lastmodifieddate": t, "stage": s, "account_id": account, "_extra": None} for i, t, s in rows]
     return Page(pa.Table.from_pylist(records, schema=RECORD.schema))
 
 
@@ -236,6 +236,38 @@ def test_a_sweep_replaces_everything_and_refuses_to_lose_a_fifth(zone: RawZone) 
     assert zone.read_day(RECORD, DAY).num_rows == 8
     zone.replace_all(RECORD, [], allow_shrink=True, **stamps)  # type: ignore[arg-type]
     assert zone.read_day(RECORD, DAY).num_rows == 0
+
+
+@happens(
+    "one account of several is denied in a sweep",
+    "what is stored of it stays; the others are swept, and asked again soon",
+)
+@pytest.mark.parametrize("of_2", [2, 9])
+def test_a_sweep_keeps_what_is_stored_of_an_account_that_failed(zone: RawZone, of_2: int) -> None:
+    """Also where it holds so little that losing it would be no reason to refuse, or so much that it would be one."""
+    at, later = datetime(2026, 2, 3, 8, tzinfo=UTC), datetime(2026, 2, 5, 8, tzinfo=UTC)
+    stamps = {"extracted_at": NOW, "checked_on": NOW.date()}
+    both = [
+        record(*((str(i), at, "lead") for i in range(10))),
+        record(*((str(i), at, "lead") for i in range(of_2)), account="2"),
+    ]
+    zone.replace_all(RECORD, both, read_accounts={"1", "2"}, **stamps)  # type: ignore[arg-type]
+    # a page of account 2 came before it was denied; 9 of account 1 was deleted, 8 changed
+    part = [
+        record(("0", at, "won"), account="2"),
+        record(*((str(i), at, "lead") for i in range(8)), ("8", later, "won")),
+    ]
+    tomorrow = {"extracted_at": NOW + timedelta(days=1), "checked_on": NOW.date() + timedelta(days=1)}
+    zone.replace_all(RECORD, part, read_accounts={"1"}, unread_accounts={"2"}, failed_accounts={"2"}, **tomorrow)  # type: ignore[arg-type]
+    rows = zone.read_day(RECORD, DAY)
+    found = sorted(zip(*(rows.column(name).to_pylist() for name in ("account_id", "id", "stage")), strict=True))
+    assert found == [("1", str(i), "lead") for i in range(8)] + [("2", str(i), "lead") for i in range(of_2)]
+    assert zone.read_day(RECORD, later.date()).column("id").to_pylist() == ["8"]
+    assert zone.listed_on(RECORD) == NOW.date()
+    zone.replace_all(RECORD, part[1:], read_accounts={"1", "2"}, allow_shrink=True, **tomorrow)  # type: ignore[arg-type]
+    assert set(zone.read_day(RECORD, DAY).column("account_id").to_pylist()) == {"1"}, (
+        "an account without records has none"
+    )
 
 
 def test_quality_is_the_worst_of_the_pages_of_a_day_and_reaches_the_index(zone: RawZone) -> None:
