@@ -45,7 +45,7 @@ class Outcome:
 
 
 class DbtStopped(Exception):
-    """dbt ended before its first node; the message is its own."""
+    """dbt ended before its first node, or could not begin; the message is its own, or DuckDB's."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,10 @@ def build(
 
 def _opened(warehouse: Path, raw: str) -> duckdb.DuckDBPyConnection:
     """As dbt opens it: views read the raw zone."""
-    connection = opened(warehouse, memory_limit(os.environ.get(VARIABLE)))
+    try:
+        connection = opened(warehouse, memory_limit(os.environ.get(VARIABLE)))
+    except duckdb.Error as error:  # no warehouse, or a damaged one
+        raise DbtStopped(str(error)) from error
     open_raw_root(connection, raw)
     return connection
 
