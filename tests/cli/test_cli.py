@@ -130,7 +130,7 @@ def test_a_deep_pass_that_ends_red_does_not_spare_the_sweep(
 ) -> None:
     modes: list[str] = []
 
-    def run(_settings: object, mode: str, *_: object) -> None:
+    def run(_settings: object, mode: str, *_: object, **_how: object) -> None:
         modes.append(mode)
         if mode == "deep":
             raise Stop("1 streams could not be read")
