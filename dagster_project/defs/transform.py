@@ -104,10 +104,12 @@ def dbt_build(
         finally:
             _end(folder, parsed.manifest)
     yield from _events(outcomes, manifest, keys)
-    results = [
-        {"unique_id": o.node, "status": o.status, "message": o.message, "failures": o.failures} for o in outcomes
+    bad = [
+        {"unique_id": o.node, "status": o.status, "message": o.message, "failures": o.failures}
+        for o in outcomes
+        if not o.is_good
     ]
-    if reason := run_errors.why_nodes_failed(results, folder, settings.warehouse_path, parsed.manifest):
+    if bad and (reason := run_errors.why_nodes_failed(bad, folder, settings.warehouse_path, parsed.manifest)):
         raise dg.Failure(reason, allow_retries=False)
 
 

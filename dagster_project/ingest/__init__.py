@@ -287,12 +287,7 @@ def _store(
         "failed_accounts": tally.failed_accounts,
     }
     if reading.window is not None:
-        written = zone.replace_days(
-            stream,
-            reading.days,
-            counted,
-            **stamps,
-        )
+        written = zone.replace_days(stream, reading.days, counted, **stamps)
         for account in sorted(set(written.quality.get("unread_accounts", ())) - tally.unread_accounts):
             tally.note(f"account {account} is no longer among those that are read; what is stored of it stays")
     else:

@@ -161,7 +161,8 @@ class RawZone(Days):
         """Make the whole stream hold exactly the rows of `pages` (a sweep). `asked_from`: as for replace_days.
 
         Of accounts that could not be read (`unread_accounts`, `failed_accounts`; looked at after the last page) what is
-        stored stays, and the stream does not count as listed where one failed. `parts`, asked after the last page, are what the parts of the listing feed and cover; None: as declared.
+        stored stays, and the stream does not count as listed where one failed. `parts`, asked after the last page, are
+        what the parts of the listing feed and cover; None: as declared.
 
         Days are written newest first: a record only ever moves to a later day, so a sweep that is killed
         leaves every record in at least one file, and staging keeps the newest version.

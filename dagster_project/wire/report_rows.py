@@ -32,9 +32,9 @@ def halves(window: Window) -> tuple[Window, Window]:
 
 
 def records_of(
-    stream: Stream, rows: Sequence[Json], make: Make, account_id: str, tally: Tally
+    stream: Stream, rows: Sequence[Json], make: Make, account_id: str, tally: Tally, *, what: str = "a row"
 ) -> list[dict[str, Json]]:
-    """The records of a page's rows, with their account; a row that has not the shape of one is told and left out.
+    """The records of a page's rows, with their account; a row that has not the shape of one is told and left out, as `what`.
 
     `make` raises AttributeError, KeyError, TypeError, ValueError or ArithmeticError for such a row. Raises DriftError where no
     row has the shape.
@@ -44,9 +44,10 @@ def records_of(
     for row in rows:
         try:
             records += [{**record, "account_id": account_id} for record in make(row)]
-        except (AttributeError, KeyError, TypeError, ValueError, ArithmeticError):
+        except (AttributeError, KeyError, TypeError, ValueError, ArithmeticError) as error:
             odd += 1
-            why = f"a row of account {account_id} has not the shape of one"
+            lacks = f"has no field {error}" if isinstance(error, KeyError) else "has not the shape of one"
+            why = f"{what} of account {account_id} {lacks}"
             if odd == len(rows) >= RETYPED_FROM:
                 raise DriftError(
                     f"no row has the shape of one: {why}", source=stream.source, stream=stream.name

@@ -91,3 +91,17 @@
     {%- endfor %},
     {{ url_problems(url) }} as tag_problems
 {%- endmacro %}
+
+{# Text as it stands in a query string: what would end a value or begin another one is percent-encoded. #}
+{% macro as_query_text(value, space='%20') -%}
+    replace(replace(replace(replace(replace({{ value }}, '%', '%25'), '&', '%26'), '#', '%23'), '+', '%2B'), ' ', '{{ space }}')
+{%- endmacro %}
+
+{# An address with its placeholders filled in, as the platform does it at a click. `values`: placeholder -> SQL of its text. #}
+{% macro filled_address(address, values) -%}
+    {%- set filled = namespace(sql=address) -%}
+    {%- for placeholder, value in values.items() -%}
+        {%- set filled.sql = "replace(" ~ filled.sql ~ ", '" ~ placeholder ~ "', coalesce(" ~ value ~ ", ''))" -%}
+    {%- endfor -%}
+    {{ filled.sql }}
+{%- endmacro %}

@@ -32,17 +32,23 @@ def test_parts_are_the_window_without_gaps() -> None:
     assert [str(half) for half in halves(MARCH)] == ["2026-03-01..2026-03-15", "2026-03-16..2026-03-31"]
 
 
-@pytest.mark.parametrize("odd", [5, {}, {"ad": None, "clicks": "x"}, {"ad": "2", "clicks": "x"}])
-def test_an_odd_row_is_told_and_a_page_of_them_is_drift(odd: Any) -> None:
+SHAPELESS = "has not the shape of one"
+
+
+@pytest.mark.parametrize(
+    ("odd", "why"),
+    [(5, SHAPELESS), ({}, "has no field 'ad'"), ({"ad": None, "clicks": "x"}, SHAPELESS), ({"ad": "2", "clicks": "x"}, SHAPELESS)],
+)  # fmt: skip
+def test_an_odd_row_is_told_and_a_page_of_them_is_drift(odd: Any, why: str) -> None:
     def make(row: Any) -> list[dict[str, Any]]:
         return [{"ad": row["ad"], "clicks": int(row["clicks"])}]
 
     tally = Tally()
     good = {"ad": "1", "clicks": "4"}
     assert records_of(STREAM, [good, odd], make, "a", tally) == [{"ad": "1", "clicks": 4, "account_id": "a"}]
-    assert tally.bad_rows == ["toy/days: a row of account a has not the shape of one"]
+    assert tally.bad_rows == [f"toy/days: a row of account a {why}"]
     with pytest.raises(DriftError, match="toy/days: no row has the shape of one"):
-        records_of(STREAM, [odd] * 3, make, "a", tally)
+        records_of(STREAM, [odd] * 3, make, "a", tally, what="an ad")
 
 
 def test_of_rows_on_two_pages_the_first_stands() -> None:

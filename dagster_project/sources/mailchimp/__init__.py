@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import count
 
@@ -67,20 +68,16 @@ class MailchimpSettings(SourceSettings):
 
 def read_campaigns(settings: MailchimpSettings, window: Window, tally: Tally) -> Iterator[Page]:
     """Grain: day of sending, campaign."""
-    opened: dict[str, Http] = {}
-    try:
+    with ExitStack() as stack:
+        opened: dict[str, Http] = {}
         for number, key in enumerate(_each(settings.api_keys), 1):
             login = HTTPBasicAuth("funnelhouse", key)
-            http = Http(NAME, settings.address(key), tally, auth=login, judge=_judge)
+            http = stack.enter_context(Http(NAME, settings.address(key), tally, auth=login, judge=_judge))
             try:
                 opened[_account_of(http)] = http
             except SourceError as error:  # whose account it is, is not known then
-                http.__exit__()
                 tally.fail_account(f"of key {number}", error)
         yield from each_account(list(opened), lambda account: _reports(opened[account], account, window, tally), tally)
-    finally:
-        for http in opened.values():
-            http.__exit__()
 
 
 def _each(keys: SecretStr) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date, timedelta
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
@@ -18,9 +19,9 @@ from dagster_project.sources.vk_ads.api import Row, VkAds
 from dagster_project.sources.vk_ads.descriptions import ABOUT, COLUMNS
 from dagster_project.sources.vk_ads.rows import Account
 from dagster_project.sources.vk_ads.settings import RULES, VkAdsSettings
-from dagster_project.wire.columns import RETYPED_FROM, to_table
-from dagster_project.wire.contract import DriftError, Page, Stream, Tally, Window, schema
-from dagster_project.wire.report_rows import parts, told_apart, within
+from dagster_project.wire.columns import to_table
+from dagster_project.wire.contract import Page, Stream, Tally, Window, schema
+from dagster_project.wire.report_rows import parts, records_of, told_apart, within
 from dagster_project.wire.rest import each_account
 from dagster_project.wire.source import Source
 
@@ -77,9 +78,10 @@ def _read(
         account = Account(account_id, currency, *(vk.listed(name) for name in ("ad_plans", "ad_groups", "banners")))
         for part in parts(window, REPORT_DAYS):
             for items in vk.by_day(what, list(account.ads), part, asked):
-                records = [
-                    {**each, "attribution": attribution} for each in _records(stream, vk, items, account, make, tally)
-                ]
+                made = records_of(
+                    stream, items, partial(make, account=account), account_id, tally, what="an ad in the figures"
+                )
+                records = [{**each, "attribution": attribution} for each in made]
                 if records := told_apart(stream, records, tally):
                     table = to_table(stream, records, required=_REQUIRED[stream.name], tally=tally)
                     if table.num_rows:
@@ -95,25 +97,6 @@ def _read(
     with VkAds(settings, stream.name, tally) as vk:
         account_id, currency = vk.account()
         yield from each_account([account_id], lambda _: of_account(vk, account_id, currency), tally)
-
-
-def _records(
-    stream: Stream, vk: VkAds, items: list[Row], account: Account, make: Make, tally: Tally
-) -> list[dict[str, Any]]:
-    """The records of an answer; an ad that has not the shape of one is told and left out."""
-    records: list[dict[str, Any]] = []
-    odd = 0
-    for item in items:
-        try:
-            records += list(make(item, account))
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            odd += 1
-            what = f"have no field {error}" if isinstance(error, KeyError) else "have not the shape of such"
-            why = f"{vk.who}: the figures of an ad {what}"
-            if odd == len(items) >= RETYPED_FROM:
-                raise DriftError(why, **vk.where) from None
-            tally.bad_row(f"{stream.id}: {why}")
-    return records
 
 
 _REQUIRED = {"ad_performance": ("currency_code", "shows", "spent"), "ad_conversions": ("conversions",)}

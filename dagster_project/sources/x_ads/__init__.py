@@ -18,9 +18,9 @@ from dagster_project.sources.x_ads.api import MOST_IDS, Batch, Row, XAds
 from dagster_project.sources.x_ads.descriptions import ABOUT, COLUMNS
 from dagster_project.sources.x_ads.rows import Account
 from dagster_project.sources.x_ads.settings import RULES, XAdsSettings
-from dagster_project.wire.columns import RETYPED_FROM, to_table
+from dagster_project.wire.columns import to_table
 from dagster_project.wire.contract import DriftError, Page, Stream, Tally, Window, schema
-from dagster_project.wire.report_rows import parts, told_apart
+from dagster_project.wire.report_rows import parts, records_of, told_apart
 from dagster_project.wire.rest import each_account
 from dagster_project.wire.source import Source
 
@@ -107,19 +107,14 @@ def _records(
             "begin at the midnight of the account's timezone?",
             **x.where,
         )
-    records: list[dict[str, Any]] = []
-    odd = 0
-    for item in items:
-        try:
-            records += list(make(item, days, account, placement))
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            odd += 1
-            what = f"has no field {error}" if isinstance(error, KeyError) else f"has not the shape of one: {error}"
-            why = f"account {account.id}: an ad in the figures of {window} {what}"
-            if odd == len(items) >= RETYPED_FROM:
-                raise DriftError(why, **x.where) from None
-            tally.bad_row(f"{stream.id}: {why}")
-    return records
+    return records_of(
+        stream,
+        items,
+        lambda item: make(item, days, account, placement),
+        account.id,
+        tally,
+        what=f"an ad in the figures of {window}",
+    )
 
 
 _TEXT, _COUNT = pa.string(), pa.int64()

@@ -454,7 +454,8 @@ def test_an_odd_ad_is_told_and_the_others_are_kept(scripted: ScriptedServer, odd
 def test_ads_that_are_all_odd_are_a_change_of_the_vendors(scripted: ScriptedServer, odd: Any) -> None:
     scripted.rule(service(scripted, file(*({**odd, "id": each["id"]} for each in LISTS["promoted_tweets"]))))
     with pytest.raises(
-        DriftError, match="x_ads/ad_performance: account 18ce54d4x5t: an ad in the figures of 2026-11-01"
+        DriftError,
+        match=r"no row has the shape of one: an ad in the figures of 2026-11-01\.\.2026-11-02 of account 18ce54d4x5t",
     ):
         read(ADS, at(scripted), DAYS)
 

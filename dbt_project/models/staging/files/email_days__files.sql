@@ -30,7 +30,8 @@ select
     campaign_id,
     max(campaign_name) as campaign_name,
     {%- for name in counts %}
-    sum({{ name }}) as {{ name }}{{ ',' if not loop.last }}
+    -- a row that does not say makes the campaign's count unknown: a part of it would pass for the whole
+    case when count({{ name }}) = count(*) then sum({{ name }}) end as {{ name }}{{ ',' if not loop.last }}
     {%- endfor %}
 from renamed
 group by day, date_day, account_id, platform, campaign_id

@@ -1,12 +1,12 @@
 -- Grain: date_day, account_id, ad_id, placement. Each ad's row on what Meta shows it on is a row of its own source.
 {%- set placements = {'facebook': 'fb', 'instagram': 'ig', 'threads': 'th', 'messenger': 'msg', 'audience_network': 'an'} %}
 {%- set macros = {
-    'campaign.id': 'days.campaign_id',
-    'adset.id': 'days.adset_id',
-    'ad.id': 'days.ad_id',
-    'campaign.name': 'ads.campaign_name',
-    'adset.name': 'ads.ad_group_name',
-    'ad.name': 'ads.ad_name',
+    '{{campaign.id}}': 'days.campaign_id',
+    '{{adset.id}}': 'days.adset_id',
+    '{{ad.id}}': 'days.ad_id',
+    '{{campaign.name}}': as_query_text('ads.campaign_name', space='+'),
+    '{{adset.name}}': as_query_text('ads.ad_group_name', space='+'),
+    '{{ad.name}}': as_query_text('ads.ad_name', space='+'),
 } %}
 with days as (
 
@@ -24,15 +24,7 @@ filled as (
 
     select
         days.*,
-        {% set address = namespace(sql='ads.address') -%}
-        {%- for macro, value in macros.items() -%}
-        {%- set written = value -%}
-        {%- if macro.endswith('.name') -%}
-            {%- set written = "replace(replace(replace(replace(replace(" ~ value ~ ", '%', '%25'), '&', '%26'), '#', '%23'), '+', '%2B'), ' ', '+')" -%}
-        {%- endif -%}
-        {%- set address.sql = "replace(" ~ address.sql ~ ", '{{" ~ macro ~ "}}', coalesce(" ~ written ~ ", ''))" -%}
-        {%- endfor -%}
-        {{ address.sql }} as address,
+        {{ filled_address('ads.address', macros) }} as address,
         case days.publisher_platform
             {%- for placement, short in placements.items() %}
             when '{{ placement }}' then '{{ short }}'

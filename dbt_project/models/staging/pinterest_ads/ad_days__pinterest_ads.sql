@@ -1,10 +1,9 @@
 -- Grain: date_day, account_id, ad_id.
-{%- set names = "replace(replace(replace(replace(replace({}, '%', '%25'), '&', '%26'), '#', '%23'), '+', '%2B'), ' ', '%20')" %}
 {%- set macros = {
     '{campaignid}': 'days.campaign_id',
-    '{campaignname}': names.format('days.campaign_name'),
+    '{campaignname}': as_query_text('days.campaign_name'),
     '{adgroupid}': 'days.ad_group_id',
-    '{adgroupname}': names.format('days.ad_group_name'),
+    '{adgroupname}': as_query_text('days.ad_group_name'),
     '{adid}': 'days.ad_id',
 } %}
 with days as (
@@ -23,11 +22,7 @@ filled as (
 
     select
         days.*,
-        {% set address = namespace(sql='ads.address') -%}
-        {%- for macro, value in macros.items() -%}
-        {%- set address.sql = "replace(" ~ address.sql ~ ", '" ~ macro ~ "', coalesce(" ~ value ~ ", ''))" -%}
-        {%- endfor -%}
-        {{ address.sql }} as address,
+        {{ filled_address('ads.address', macros) }} as address,
         ads.ad_name as listed_name
     from days
     left join ads on days.account_id = ads.account_id and days.ad_id = ads.ad_id

@@ -1,12 +1,11 @@
 -- Grain: date_day, account_id, ad_id.
-{%- set names = "replace(replace(replace(replace(replace({}, '%', '%25'), '&', '%26'), '#', '%23'), '+', '%2B'), ' ', '%20')" %}
 {%- set macros = {
     '__CAMPAIGN_ID__': 'days.campaign_id',
-    '__CAMPAIGN_NAME__': names.format('coalesce(days.campaign_name, ads.campaign_name)'),
+    '__CAMPAIGN_NAME__': as_query_text('coalesce(days.campaign_name, ads.campaign_name)'),
     '__AID__': 'days.adgroup_id',
-    '__AID_NAME__': names.format('coalesce(days.adgroup_name, ads.ad_group_name)'),
+    '__AID_NAME__': as_query_text('coalesce(days.adgroup_name, ads.ad_group_name)'),
     '__CID__': 'days.ad_id',
-    '__CID_NAME__': names.format('coalesce(days.ad_name, ads.ad_name)'),
+    '__CID_NAME__': as_query_text('coalesce(days.ad_name, ads.ad_name)'),
 } %}
 with days as (
 
@@ -24,11 +23,7 @@ filled as (
 
     select
         days.*,
-        {% set address = namespace(sql='ads.address') -%}
-        {%- for macro, value in macros.items() -%}
-        {%- set address.sql = "replace(" ~ address.sql ~ ", '" ~ macro ~ "', coalesce(" ~ value ~ ", ''))" -%}
-        {%- endfor -%}
-        {{ address.sql }} as address
+        {{ filled_address('ads.address', macros) }} as address
     from days
     left join ads on days.account_id = ads.account_id and days.ad_id = ads.ad_id
 

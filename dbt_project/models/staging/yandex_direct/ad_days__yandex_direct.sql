@@ -1,8 +1,7 @@
 -- Grain: date_day, account_id, campaign_id, ad_id, ad_network_type. A campaign of the wizard shows no ads: it is one row.
-{%- set names = "replace(replace(replace(replace(replace({}, '%', '%25'), '&', '%26'), '#', '%23'), '+', '%2B'), ' ', '%20')" %}
 {%- set macros = {
     '{campaign_id}': 'days.campaign_id',
-    '{campaign_name}': names.format('coalesce(days.campaign_name, ads.campaign_name)'),
+    '{campaign_name}': as_query_text('coalesce(days.campaign_name, ads.campaign_name)'),
     '{gbid}': 'days.ad_group_id',
     '{ad_id}': 'days.ad_id',
     '{banner_id}': 'days.ad_id',
@@ -35,11 +34,7 @@ select
     nullif(days.ad_group_id, '--') as ad_group_id,
     {{ known('days.ad_group_name') }} as ad_group_name,
     nullif(days.ad_id, '--') as ad_id,
-    {% set address = namespace(sql='ads.address') -%}
-    {%- for macro, value in macros.items() -%}
-    {%- set address.sql = "replace(" ~ address.sql ~ ", '" ~ macro ~ "', coalesce(" ~ value ~ ", ''))" -%}
-    {%- endfor -%}
-    {{ address.sql }} as final_url,
+    {{ filled_address('ads.address', macros) }} as final_url,
     days.impressions,
     days.clicks,
     {{ money('days.cost') }} as cost_native,
