@@ -7,7 +7,7 @@ only what is left goes through Python, once for each distinct value (`values`). 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from datetime import date
 from decimal import Decimal
 
@@ -24,7 +24,12 @@ Record = Mapping[str, Json]
 
 
 def to_table(
-    stream: Stream, records: Sequence[Record], *, required: Sequence[str] = (), tally: Tally | None = None
+    stream: Stream,
+    records: Sequence[Record],
+    *,
+    required: Sequence[str] = (),
+    tally: Tally | None = None,
+    odd: Mapping[int, str] | None = None,
 ) -> pa.Table:
     """The records as a table with exactly the stream's declared columns; one record is one dict with their names.
 
@@ -36,12 +41,21 @@ def to_table(
         None if record.keys() <= declared else extra_of({name: record[name] for name in record.keys() - declared})
         for record in records
     ]
-    return columns_to_table(stream, columns, required=required, tally=tally)
+    return columns_to_table(stream, columns, required=required, tally=tally, odd=odd)
 
 
 def extra_of(unknown: Record) -> str | None:
     """What stands in `_extra` of a record with these undeclared fields."""
     return json.dumps(unknown, sort_keys=True, ensure_ascii=False, default=str) if unknown else None
+
+
+def undeclared(record: Record, known: Set[str]) -> dict[str, Json]:
+    """Fields that nobody declared: a truth value or small number as it is, of others only their kind: it may be a name."""
+    return {
+        name: value if value is None or isinstance(value, bool) or (isinstance(value, int) and abs(value) < 10**6)
+        else f"({type(value).__name__})"
+        for name, value in record.items() if name not in known
+    }  # fmt: skip
 
 
 def columns_to_table(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from dagster_project.sources.amocrm.api import Amocrm, Record
 from dagster_project.sources.amocrm.settings import AmocrmFields
+from dagster_project.wire.columns import undeclared
 from dagster_project.wire.contract import ConfigError, schema
 from dagster_project.wire.http import Json
 from dagster_project.wire.identity import hash_email, hash_phone, redact_addresses, redact_answer, redact_text
@@ -143,7 +144,7 @@ def contact_row(contact: Record, own: OwnFields, account_id: str, key: bytes) ->
     row["self_reported_source"] = redact_answer(own.values(contact).get("self_reported_source"))
     row |= {"email_hash": distinct[0] if distinct else None, "further_email_hashes": distinct[1:] or None}
     row |= {"phone_hash": phones[0] if phones else None}
-    return row | _undeclared(contact, _OF_A_CONTACT)
+    return row | undeclared(contact, _OF_A_CONTACT)
 
 
 def lead_row(lead: Record, own: OwnFields, account_id: str, currency: str) -> Record:
@@ -156,7 +157,7 @@ def lead_row(lead: Record, own: OwnFields, account_id: str, currency: str) -> Re
     row["currency"] = values.get("currency") or currency
     people = _dicts(_embedded(lead).get("contacts"))
     row["contacts"] = [{"id": str(each.get("id")), "is_main": each.get("is_main") is True} for each in people]
-    return row | _undeclared(lead, _OF_A_LEAD)
+    return row | undeclared(lead, _OF_A_LEAD)
 
 
 def event_row(event: Record, own: OwnFields, account_id: str) -> Record:
@@ -231,12 +232,3 @@ def _text_of(given: Any) -> str | None:
         str(value["value"]) for value in _dicts((given or {}).get("values")) if value.get("value") not in (None, "")
     ]
     return ";".join(texts) or None
-
-
-def _undeclared(record: Record, known: Set[str]) -> Record:
-    """Fields that nobody declared: a truth value or small number as it is, of others only their kind: it may be a name."""
-    return {
-        name: value if value is None or isinstance(value, bool) or (isinstance(value, int) and abs(value) < 10**6)
-        else f"({type(value).__name__})"
-        for name, value in record.items() if name not in known
-    }  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from dagster_project.sources.pipedrive.api import SOURCE, Pipedrive, Record
 from dagster_project.sources.pipedrive.settings import PipedriveFields
+from dagster_project.wire.columns import undeclared
 from dagster_project.wire.contract import ConfigError, DriftError, schema
 from dagster_project.wire.http import Json
 from dagster_project.wire.identity import hash_email, hash_phone, redact_addresses, redact_answer, redact_text
@@ -150,7 +151,7 @@ def person_row(person: Record, own: OwnFields, domain: str, key: bytes, history:
     row["self_reported_source"] = redact_answer(own.value(person, "self_reported_source"))
     row |= {"email_hash": distinct[0] if distinct else None, "further_email_hashes": distinct[1:] or None}
     row |= {"phone_hash": phones[0] if phones else None, "stage_history": history, "account_id": domain}
-    return row | _undeclared(person, _OF_A_PERSON)
+    return row | undeclared(person, _OF_A_PERSON)
 
 
 def deal_row(deal: Record, own: OwnFields, domain: str, history: list[Record] | None) -> Record:
@@ -161,7 +162,7 @@ def deal_row(deal: Record, own: OwnFields, domain: str, history: list[Record] | 
     row |= {name: redact_addresses(own.value(deal, name)) for name in DEAL_FIELDS}
     row["product"] = redact_text(own.value(deal, "product"))
     row |= {"stage_history": history, "account_id": domain}
-    return row | _undeclared(deal, _OF_A_DEAL)
+    return row | undeclared(deal, _OF_A_DEAL)
 
 
 def user_row(user: Record, domain: str, key: bytes) -> Record:
@@ -195,12 +196,3 @@ def _values(record: Record, *names: str) -> list[str]:
 def _id(value: Json) -> Json:
     """An id; v1 puts it into an object."""
     return value.get("value", value.get("id")) if isinstance(value, dict) else value
-
-
-def _undeclared(record: Record, known: Set[str]) -> Record:
-    """Fields that nobody declared: a truth value or small number as it is, of others only their kind: it may be a name."""
-    return {
-        name: value if value is None or isinstance(value, bool) or (isinstance(value, int) and abs(value) < 10**6)
-        else f"({type(value).__name__})"
-        for name, value in record.items() if name not in known
-    }  # fmt: skip

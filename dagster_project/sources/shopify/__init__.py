@@ -20,7 +20,7 @@ from dagster_project.sources.shopify.api import SOURCE as NAME
 from dagster_project.sources.shopify.descriptions import ABOUT, COLUMNS
 from dagster_project.sources.shopify.rows import ORDERS_SCHEMA, REQUIRED, OddOrder, order_row, total_of
 from dagster_project.sources.shopify.settings import RULES, ShopifySettings
-from dagster_project.wire.columns import columns_to_table, extra_of
+from dagster_project.wire.columns import to_table
 from dagster_project.wire.contract import AuthError, Page, Stream, Tally, Window
 from dagster_project.wire.http import Json
 from dagster_project.wire.rest import each_account
@@ -88,10 +88,7 @@ def _page(
         rows.append(row)
     if not rows:
         return None
-    declared = set(ORDERS.schema.names)
-    columns = {name: [row.get(name) for row in rows] for name in ORDERS.schema.names}
-    columns["_extra"] = [extra_of({name: row[name] for name in row.keys() - declared}) for row in rows]
-    table = columns_to_table(ORDERS, columns, required=REQUIRED, tally=tally, odd=odd)
+    table = to_table(ORDERS, rows, required=REQUIRED, tally=tally, odd=odd)
     return Page(table) if table.num_rows else None
 
 

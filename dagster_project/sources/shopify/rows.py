@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
 from typing import Any
 
 import pyarrow as pa
 
+from dagster_project.wire.columns import undeclared
 from dagster_project.wire.contract import schema
 from dagster_project.wire.http import Json
 from dagster_project.wire.identity import hash_email, redact_addresses, redact_url
@@ -85,7 +86,7 @@ def order_row(order: Mapping[str, Json], shop: str, key: bytes) -> dict[str, Jso
     }
     for ours, theirs in VISITS.items():
         row |= _visit(ours, _object(journey, theirs))
-    return row | _undeclared(order, _KNOWN)
+    return row | undeclared(order, _KNOWN)
 
 
 def _visit(name: str, visit: Mapping[str, Json]) -> dict[str, Json]:
@@ -163,12 +164,3 @@ def _tag(holder: Mapping[str, Json], name: str) -> str | None:
 def _last_part(gid: Json) -> str | None:
     """gid://shopify/Order/5001001 -> 5001001"""
     return str(gid).rpartition("/")[2] if gid else None
-
-
-def _undeclared(record: Mapping[str, Json], known: Set[str]) -> dict[str, Json]:
-    """Fields that nobody declared: a truth value or small number as it is, of others only their kind: it may be a name."""
-    return {
-        name: value if value is None or isinstance(value, bool) or (isinstance(value, int) and abs(value) < 10**6)
-        else f"({type(value).__name__})"
-        for name, value in record.items() if name not in known
-    }  # fmt: skip

@@ -27,7 +27,7 @@ from dagster_project.sources.stripe.rows import (
     refund_row,
 )
 from dagster_project.sources.stripe.settings import RULES, StripeMetadata, StripeSettings
-from dagster_project.wire.columns import columns_to_table, extra_of
+from dagster_project.wire.columns import to_table
 from dagster_project.wire.contract import ConfigError, Page, Stream, Tally, Window
 from dagster_project.wire.http import Json
 from dagster_project.wire.rest import each_account
@@ -81,10 +81,7 @@ def _page(
         rows.append(found)
     if not rows:
         return None
-    declared = set(stream.schema.names)
-    columns = {name: [each.get(name) for each in rows] for name in stream.schema.names}
-    columns["_extra"] = [extra_of({name: each[name] for name in each.keys() - declared}) for each in rows]
-    table = columns_to_table(stream, columns, required=_REQUIRED[stream.name], tally=stripe.tally, odd=odd)
+    table = to_table(stream, rows, required=_REQUIRED[stream.name], tally=stripe.tally, odd=odd)
     return Page(table) if table.num_rows else None
 
 

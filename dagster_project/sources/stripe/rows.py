@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from dagster_project.sources.stripe.settings import StripeMetadata
+from dagster_project.wire.columns import undeclared
 from dagster_project.wire.contract import schema
 from dagster_project.wire.http import Json
 from dagster_project.wire.identity import hash_email, redact_addresses, redact_text
@@ -83,7 +84,7 @@ def balance_row(record: Mapping[str, Json], account: str, metadata: StripeMetada
     }
     row |= {name: _moment(record, name) for name in ("created", "available_on")}
     row |= {"source_id": _id(record.get("source")), "account_id": account}
-    return row | _amounts(record, "amount", "fee", "net") | _undeclared(record, _OF_A_BALANCE)
+    return row | _amounts(record, "amount", "fee", "net") | undeclared(record, _OF_A_BALANCE)
 
 
 def charge_row(record: Mapping[str, Json], account: str, metadata: StripeMetadata, key: bytes) -> dict[str, Json]:
@@ -159,12 +160,3 @@ def _id(value: Json) -> str | None:
 def _object(record: Mapping[str, Json], name: str) -> Mapping[str, Any]:
     found = record.get(name)
     return found if isinstance(found, dict) else {}
-
-
-def _undeclared(record: Mapping[str, Json], known: Set[str]) -> dict[str, Json]:
-    """Fields that nobody declared: a truth value or small number as it is, of others only their kind: it may be a name."""
-    return {
-        name: value if value is None or isinstance(value, bool) or (isinstance(value, int) and abs(value) < 10**6)
-        else f"({type(value).__name__})"
-        for name, value in record.items() if name not in known
-    }  # fmt: skip

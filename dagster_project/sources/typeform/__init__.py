@@ -16,7 +16,7 @@ import requests
 from pydantic import SecretStr
 
 from dagster_project.sources.typeform.descriptions import ABOUT, COLUMNS
-from dagster_project.wire.columns import columns_to_table, extra_of
+from dagster_project.wire.columns import to_table
 from dagster_project.wire.contract import AuthError, ConfigError, DriftError, Page, Stream, Tally, Window, schema
 from dagster_project.wire.http import Http, Json, Verdict, start_of
 from dagster_project.wire.identity import hash_email, redact_addresses, redact_answer
@@ -181,9 +181,7 @@ def _page(
             )
     if not rows:
         return None
-    columns = {name: [row.get(name) for row in rows] for name in ANSWERS.schema.names}
-    columns["_extra"] = [extra_of({n: row[n] for n in row.keys() - set(ANSWERS.schema.names)}) for row in rows]
-    table = columns_to_table(ANSWERS, columns, tally=tally, odd=odd)
+    table = to_table(ANSWERS, rows, tally=tally, odd=odd)
     return Page(table) if table.num_rows else None
 
 

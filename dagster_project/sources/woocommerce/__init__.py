@@ -14,7 +14,7 @@ from dagster_project.sources.woocommerce.api import WooCommerce, name_of
 from dagster_project.sources.woocommerce.descriptions import ABOUT, COLUMNS
 from dagster_project.sources.woocommerce.rows import ORDERS_SCHEMA, REQUIRED, OddOrder, has_refunds, order_row
 from dagster_project.sources.woocommerce.settings import WooCommerceSettings
-from dagster_project.wire.columns import columns_to_table, extra_of
+from dagster_project.wire.columns import to_table
 from dagster_project.wire.contract import Page, Stream, Tally, Window
 from dagster_project.wire.http import Json
 from dagster_project.wire.json_cells import UNREADABLE, instant
@@ -32,10 +32,8 @@ def read_orders(settings: WooCommerceSettings, window: Window, tally: Tally) -> 
 
 
 def sweep_orders(settings: WooCommerceSettings, tally: Tally) -> Iterator[Page]:
-    """As `read_orders`, all there are. A listing takes the place of all that is stored, so each site has to answer."""
+    """As `read_orders`, all there are."""
     yield from _read(settings, None, tally)
-    for error in tally.failed_accounts.values():
-        raise error
 
 
 def _read(settings: WooCommerceSettings, window: Window | None, tally: Tally) -> Iterator[Page]:
@@ -86,10 +84,7 @@ def _page(
         rows.append(row)
     if not rows:
         return None
-    declared = set(ORDERS.schema.names)
-    columns = {name: [row.get(name) for row in rows] for name in ORDERS.schema.names}
-    columns["_extra"] = [extra_of({name: row[name] for name in row.keys() - declared}) for row in rows]
-    table = columns_to_table(ORDERS, columns, required=REQUIRED, tally=site.tally, odd=odd)
+    table = to_table(ORDERS, rows, required=REQUIRED, tally=site.tally, odd=odd)
     return Page(table) if table.num_rows else None
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from dagster_project.wire.columns import undeclared
 from dagster_project.wire.contract import schema
 from dagster_project.wire.http import Json
 from dagster_project.wire.identity import hash_email, hash_phone, redact_addresses, redact_url
@@ -82,11 +83,7 @@ def order_row(order: Mapping[str, Json], refunds: Sequence[Json], site: str, key
     }
     row |= {tag: redact_addresses(came.get(tag)) for tag in TAGS}
     row |= {ours: redact_url(came.get(theirs)) for ours, theirs in URLS.items()}
-    return row | {
-        name: value if value is None or isinstance(value, bool) or (isinstance(value, int) and abs(value) < 10**6)
-        else f"({type(value).__name__})"
-        for name, value in order.items() if name not in _KNOWN
-    }  # fmt: skip
+    return row | undeclared(order, _KNOWN)
 
 
 def _refunds(order: Mapping[str, Json], given: Sequence[Json]) -> list[dict[str, Json]]:
