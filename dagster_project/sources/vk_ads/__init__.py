@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date, timedelta
-from functools import partial
 from typing import Any
 
 import pyarrow as pa
@@ -79,7 +78,7 @@ def _read(
         for part in parts(window, REPORT_DAYS):
             for items in vk.by_day(what, list(account.ads), part, asked):
                 made = records_of(
-                    stream, items, partial(make, account=account), account_id, tally, what="an ad in the figures"
+                    stream, items, lambda item: make(item, account), account_id, tally, what="an ad in the figures"
                 )
                 records = [{**each, "attribution": attribution} for each in made]
                 if records := told_apart(stream, records, tally):
