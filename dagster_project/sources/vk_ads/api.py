@@ -16,6 +16,7 @@ from dagster_project.wire.contract import DriftError, Tally, VendorError, Window
 from dagster_project.wire.http import Http, Json
 from dagster_project.wire.oauth import Bearer
 from dagster_project.wire.pacing import shared_pacer
+from dagster_project.wire.report_rows import halves
 from dagster_project.wire.rest import cursor_pages
 
 if TYPE_CHECKING:
@@ -114,8 +115,7 @@ class VkAds:
             if len(days) == len(ids) == 1:
                 raise VendorError(f"{self.who}: a single ad and day is too much: {too_much}", **self.where) from None
         if len(days) > 1:
-            middle = days[len(days) // 2]
-            for half in (Window(window.start, middle), Window(middle, window.end)):
+            for half in halves(window):
                 yield from self._cut(what, ids, half, asked)
         else:
             for some in (ids[: len(ids) // 2], ids[len(ids) // 2 :]):
