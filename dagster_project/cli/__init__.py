@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import signal
-import subprocess
 import sys
 import threading
 import uuid
@@ -349,38 +347,9 @@ def sandbox(
 @app.command()
 def ui(port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 3000) -> None:
     """Dagster's web page on 127.0.0.1: assets, runs, schedules, backfills. For the demo its sandbox runs beside it."""
-    from dagster_project.cli import demo_home
-    from dagster_project.settings import load_settings
+    from dagster_project.cli.dagster_page import serve
 
-    found = demo_home.found(Path.cwd())
-    if found is None:
-        _serve_dagster(load_settings(), port)
-        return
-    from dagster_project.sandbox import DEMO_CONFIG, DEMO_TODAY, serve_apart
-
-    home = Path(found["FUNNELHOUSE_HOME"])
-    with (
-        serve_apart(DEMO_TODAY) as variables,
-        demo_home.environment(home, {**variables(), "FUNNELHOUSE_CONFIG": str(DEMO_CONFIG)}),
-    ):
-        err.print(f"(the demo, in {_shown(home)}, with its sandbox: nothing else was loaded here)")
-        _serve_dagster(load_settings(), port)
-
-
-def _serve_dagster(settings: Settings, port: int) -> None:
-    from dagster_project.runs import instance
-    from dagster_project.warehouse.project import PROJECT_FOLDER, ensure_manifest
-
-    instance.open_instance(settings.home).dispose()
-    ensure_manifest(settings.dbt_environment())
-    # a script's shell has what it starts in the background ignore Ctrl-C; Dagster would then ignore SIGTERM as well
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    dagster = str(Path(sys.executable).with_name("dagster"))
-    command = [dagster, "dev", "-w", "workspace.yaml", "-h", "127.0.0.1", "-p", str(port)]
-    page = subprocess.Popen(command, cwd=PROJECT_FOLDER)
-    signal.signal(signal.SIGTERM, lambda *_: page.terminate())
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches Dagster too, which ends by itself
-    sys.exit(page.wait())
+    serve(port, lambda said: err.print(said))
 
 
 def _settings_to_look_at() -> Settings:
