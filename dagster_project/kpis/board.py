@@ -51,7 +51,7 @@ def _dim_row(catalogue: Catalogue, kpi: Kpi, currency: str, shown_model: str, st
         "numerator": kpi.made_of.numerator.metric,
         "denominator": kpi.made_of.denominator.metric if kpi.made_of.denominator else None,
         "additivity": kpi.additivity,
-        "change": "difference" if kpi.unit in ("rate", "percent") else "relative",
+        "change": "difference" if kpi.unit in ("rate", "percent", "points") else "relative",
         "dimensions": ", ".join(kpi.dimensions),
         "model_dimensions": ", ".join(kpi.model_cuts or []) or None,
         "default_model": shown_model if kpi.model_cuts else None,

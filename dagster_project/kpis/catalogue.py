@@ -16,7 +16,7 @@ NO_MODEL = "none"
 REQUIRED = ("tier", "unit", "direction", "timing", "owner", "grain", "version", "additivity", "formula", "cuts")
 META = (
     *REQUIRED, "numerator", "denominator", "without_spend", "headline", "model_cuts", "attributed", "interval", "sample", "total",
-    "immature_until", "mature_after",
+    "immature_until", "mature_after", "squares",
 )  # fmt: skip
 
 
@@ -103,12 +103,22 @@ class Line:
     formula: Formula
     without_spend: Part | None
     maturity: Part | None
+    squares: Part | None
     is_counted_per_period: bool
 
     @property
     def measures(self) -> set[str]:
         of = self.formula
-        parts = (of.value, of.reason, of.numerator, of.denominator, of.sample, self.without_spend, self.maturity)
+        parts = (
+            of.value,
+            of.reason,
+            of.numerator,
+            of.denominator,
+            of.sample,
+            self.without_spend,
+            self.maturity,
+            self.squares,
+        )
         return {name for part in parts if part for name in part.measures}
 
     @property
@@ -122,7 +132,8 @@ class Kpi:
     """One KPI of the catalogue; fields as in kpi.dim_kpi.
 
     `attributed`: how it is answered in the cuts that need an attribution model, where that is another metric.
-    `without_spend`: what stands as the numerator of a member that nothing was spent on.
+    `without_spend`: what stands as the numerator of a member that nothing was spent on. `squares`: of a mean with an interval,
+    the sum of the squares of what its numerator is the sum of.
     """
 
     id: str
@@ -132,6 +143,7 @@ class Kpi:
     attributed: Formula | None
     without_spend: Part | None
     maturity: Part | None
+    squares: Part | None
     meta: Mapping[str, Any] = field(repr=False)
 
     def __getattr__(self, key: str) -> Any:
@@ -190,6 +202,7 @@ class Catalogue:
             formula=formula,
             without_spend=without_spend,
             maturity=kpi.maturity,
+            squares=kpi.squares,
             is_counted_per_period=any(self.measures[m].is_counted_per_period for m in formula.numerator.measures),
         )
         self._check_cut(line)

@@ -32,7 +32,7 @@ def create_definitions(
 ) -> None:
     """Make `kpi_definitions`, what a row must know of its KPI; `days_of_setting` holds the maturity settings."""
     columns = dict.fromkeys(("kpi_id", "kind", "unit", "direction", "version"), "varchar")
-    columns |= dict.fromkeys(("adds_up", "has_interval"), "boolean")
+    columns |= dict.fromkeys(("adds_up", "is_rate_with_interval", "is_mean_with_interval"), "boolean")
     columns |= {"mature_after_days": "integer"}
     rows = [
         (
@@ -43,6 +43,7 @@ def create_definitions(
             str(kpi.version),
             kpi.additivity == "additive",
             kpi.interval == "wilson",
+            kpi.interval == "mean",
             days_of_setting[kpi.mature_after["setting"]] if kpi.mature_after else None,
         )
         for kpi in catalogue.kpis.values()

@@ -19,12 +19,12 @@ OF_METRICS = ("numerator", "denominator", "without_spend", "attributed")  # meta
 REASON = "{}_reason"  # the metric that says why another one has no value
 ALLOWED = {
     "tier": ("core", "extended"),
-    "unit": ("count", "money", "rate", "percent", "multiple", "days", "orders/customer"),
+    "unit": ("count", "money", "rate", "percent", "multiple", "days", "orders/customer", "points"),
     "direction": ("higher", "lower", "context"),
     "timing": ("leading", "lagging"),
     "grain": ("day", "week", "month", "quarter", "year"),
     "additivity": ("additive", "distinct", "median", "ratio", "cohort"),
-    "interval": ("wilson",),
+    "interval": ("wilson", "mean"),
 }
 
 
@@ -123,6 +123,7 @@ class Reader:
             attributed=self.formula(meta["attributed"], meta["unit"]) if meta.get("attributed") else None,
             without_spend=self.part(meta["without_spend"]) if meta.get("without_spend") else None,
             maturity=Part.of(self._measures[maturity]) if maturity else None,
+            squares=self.part(meta["squares"]) if meta.get("squares") else None,
             meta=meta,
         )
 
@@ -174,7 +175,10 @@ def _check_meta(name: str, meta: Mapping[str, Any], measures: Mapping[str, Measu
     for key, allowed in ALLOWED.items():
         if meta.get(key) is not None and meta[key] not in allowed:
             raise CatalogueError(f"KPI {name}: meta key {key!r} is {meta[key]!r}; allowed: {', '.join(allowed)}")
-    _must_be_measure(meta.get("sample"), measures, f"KPI {name}: meta key 'sample'")
+    for key in ("sample", "squares"):
+        _must_be_measure(meta.get(key), measures, f"KPI {name}: meta key {key!r}")
+    if (meta.get("interval") == "mean") != bool(meta.get("squares")):
+        raise CatalogueError(f"KPI {name}: meta keys 'interval: mean' and 'squares' belong together")
     window = (meta.get("immature_until") or {}).get("metric")
     _must_be_measure(window, measures, f"KPI {name}: meta key 'immature_until'")
 

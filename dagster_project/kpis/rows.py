@@ -57,9 +57,9 @@ def rows_sql(lines: Sequence[Line]) -> str:
             now_value as value,
             now_reason as reason,
             case when {_HAS_DATA} then cast(round(sample) as bigint) end as sample_size,
-            coalesce({_HAS_DATA} and sample < case unit when 'rate' then 30 else 10 end, false) as low_n,
-            {_wilson("-")} as ci_low,
-            {_wilson("+")} as ci_high,
+            coalesce({_HAS_DATA} and sample < case when unit in ('rate', 'points') then 30 else 10 end, false) as low_n,
+            {_interval("-")} as ci_low,
+            {_interval("+")} as ci_high,
             is_final,
             is_complete,
             is_mature,
@@ -96,6 +96,7 @@ def _parts(line: Line) -> str:
     columns += [
         f"{_sql(formula.sample, 'now') if formula.sample else 'null::double'} as sample",
         f"{_maturity(line)} as immature_until_days",
+        f"cast({_sql(line.squares, 'now')} as double) as squares",
         f"{'now__quality' if line.is_counted_per_period else 'null::varchar'} as row_quality",
     ]
     where = f"attribution_model {'<>' if line.has_model else '='} '{NO_MODEL}'"
@@ -140,16 +141,21 @@ def _value(which: str) -> str:
 
 
 def _change(which: str) -> str:
-    return f"""case when unit in ('rate', 'percent') then now_value - {which}_value
+    return f"""case when unit in ('rate', 'percent', 'points') then now_value - {which}_value
         when {which}_value <> 0 then (now_value - {which}_value) / abs({which}_value) end"""
 
 
-def _wilson(sign: str) -> str:
-    """Wilson score interval (Wilson, JASA 22 (1927) 209-212), for k of n."""
+def _interval(sign: str) -> str:
+    """Wilson score interval (Wilson, JASA 22 (1927) 209-212), for k of n; of a mean the normal one, from the spread of the
+    answers themselves. Few answers that happen to agree have no spread: below 30 a mean has no interval."""
     k, n, z2 = "now_numerator_shown", "now_denominator_shown", Z_95 * Z_95
     spread = f"{Z_95} * sqrt(greatest({k} * ({n} - {k}) / {n}, 0) + {z2 / 4})"
     end = f"({k} + {z2 / 2} {sign} {spread}) / ({n} + {z2})"
-    return f"case when has_interval and now_reason is null then least(greatest({end}, 0), 1) end"
+    mean = f"now_value {sign} {Z_95} * sqrt(greatest(squares / {n} - now_value * now_value, 0) / {n})"
+    return f"""case
+        when now_reason is not null then null
+        when is_rate_with_interval then least(greatest({end}, 0), 1)
+        when is_mean_with_interval and {n} >= 30 then {mean} end"""
 
 
 _HAS_DATA = "now_reason is distinct from 'no_data'"

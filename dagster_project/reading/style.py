@@ -18,7 +18,7 @@ MARKS = {
     "+": "running: the period is not over",
     "?": "incomplete: days, or one source of several, are missing",
     "*": "not final: a source may still restate it",
-    "~": "few cases: fewer than 30 in the denominator of a rate, fewer than 10 of anything else",
+    "~": "few cases: fewer than 30 in the denominator of a rate or a score, fewer than 10 of anything else",
 }
 
 
@@ -87,7 +87,7 @@ def number(value: float | None, unit: str) -> str:
         return f"{value:,.2f}" if abs(value) < 1000 else f"{value:,.0f}"
     if unit == "multiple":
         return f"{value:,.2f}"
-    if unit == "days":
+    if unit in ("days", "points"):
         return f"{value:,.1f}"
     return plain(value)
 
@@ -110,6 +110,8 @@ def change(row: Mapping[str, Any], name: str, unit: str) -> str:
     value = row[name]
     if value is None:
         return ""
+    if unit == "points":
+        return f"{value:+.1f}"
     return f"{value * 100:+.1f} pp" if unit in ("rate", "percent") else f"{value:+.0%}"
 
 

@@ -30,6 +30,7 @@ SUBJECTS = {
     "mail.opens": "who opened them, less what proxies of mail programs opened",
     "mail.clicks": "who clicked in them",
     "mail.unsubscribes": "who left the list by them",
+    "surveys": "answers to surveys",
     "rates": "exchange rates",
     "margins": "gross margins",
     "goals": "key events",

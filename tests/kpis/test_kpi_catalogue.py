@@ -21,6 +21,7 @@ SHIPPED = {
     "impressions", "clicks", "ctr", "cpc", "cpm", "platform_cpa", "platform_roas",
     "purchase_frequency", "repeat_purchase_rate",
     "email_delivery_rate", "email_open_rate", "email_click_rate", "email_unsubscribe_rate",
+    "nps", "awareness_unaided", "awareness_aided", "loyalty_index",
 }  # fmt: skip
 
 

@@ -69,6 +69,10 @@ TABLES = {
         "date_day date, platform varchar, emails_sent bigint, emails_delivered bigint, unique_opens_less_proxies bigint, "
         "unique_clicks bigint, unsubscribes bigint"
     ),
+    "marts.fct_survey_answers": (
+        "answer_date date, source_system varchar, account_id varchar, form_id varchar, response_id varchar, kind varchar, "
+        "answer_text varchar, nps_group varchar, loyalty_points double, names_brand boolean"
+    ),
     "marts.fct_attribution": (
         f"conversion_type varchar, conversion_id varchar, model varchar, is_default_model boolean, is_amount_known boolean, {CUTS}, motion varchar, "
         "touch_date date, conversion_date date, credit decimal(18, 12), revenue decimal(24, 6), gross_margin decimal(24, 6), is_new_customer boolean, "
@@ -90,6 +94,7 @@ USUAL = {
     "hubspot/deals": ("deals", "deals.creation", "deals.close", "orders", "orders.amount"),
     "google_ads/campaign_performance": ("media", "cost", "ads", "ads.impressions", "ads.clicks", "ad_conversions"),
     "mailchimp/campaigns": ("mail", "mail.deliveries", "mail.opens", "mail.clicks", "mail.unsubscribes"),
+    "typeform/answers": ("surveys",),
     "config/ledger": ("media", "cost"),
     "fx/rates": ("rates",),
 }

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from datetime import date
+from functools import partial
 
 from tests.support.kpi_warehouse import Warehouse
 
@@ -178,4 +179,30 @@ def _mail(warehouse: Warehouse, draw: random.Random, month: int, odd: bool) -> N
     )
 
 
-_FILL = {"web": _web, "crm": _crm, "deals": _deals, "orders": _orders, "costs": _costs, "ads": _ads, "mail": _mail}
+def _surveys(warehouse: Warehouse, draw: random.Random, month: int, odd: bool) -> None:
+    """A respondent with several answers; odd: nobody has said what the brand is, and no score is inside of its scale."""
+    who = {
+        "answer_date": _day(draw, month),
+        "source_system": "typeform",
+        "account_id": "f",
+        "form_id": draw.choice("fg"),
+    }
+    who["response_id"] = f"{month}-{draw.random()}"
+    add = partial(warehouse.add, "marts.fct_survey_answers", **who)
+    add(kind="nps", nps_group=None if odd else draw.choice(("promoter", "passive", "detractor")))
+    for item in range(draw.randint(1, 3)):
+        add(kind="loyalty", loyalty_points=None if odd and item else draw.choice((0.0, 25.0, 100.0)))
+    for kind in ("awareness_unaided", "awareness_aided", "awareness_aided"):
+        add(kind=kind, answer_text="shops", names_brand=None if odd else draw.random() < 0.5)
+
+
+_FILL = {
+    "web": _web,
+    "crm": _crm,
+    "deals": _deals,
+    "orders": _orders,
+    "costs": _costs,
+    "ads": _ads,
+    "mail": _mail,
+    "surveys": _surveys,
+}

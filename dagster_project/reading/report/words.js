@@ -20,7 +20,7 @@ function numberText(value, unit) {
   if (unit === "rate" || unit === "percent") return plainNumber(value * 100, 1);
   if (unit === "money") return plainNumber(value, Math.abs(value) < 1000 ? 2 : 0);
   if (unit === "multiple") return plainNumber(value, 2);
-  if (unit === "days") return plainNumber(value, 1);
+  if (unit === "days" || unit === "points") return plainNumber(value, 1);
   return plainNumber(value, Number.isInteger(value) ? 0 : 2);
 }
 
@@ -40,6 +40,7 @@ function changeText(kpi, change) {
   if (change === null || change === undefined) return "";
   const sign = change > 0 ? "+" : change < 0 ? "−" : "±", size = Math.abs(change);
   if (kpi.unit === "rate" || kpi.unit === "percent") return `${sign}${plainNumber(size * 100, 1)}\u00a0${t("points")}`;
+  if (kpi.unit === "points") return `${sign}${plainNumber(size, 1)}`;
   return `${sign}${plainNumber(size * 100, 0)}%`;
 }
 

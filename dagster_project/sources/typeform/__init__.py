@@ -269,6 +269,7 @@ ANSWERS = Stream(
     deep_restate_days=DEEP_RESTATE_DAYS,
     final_after_days=FINAL_AFTER_DAYS,
     begins="submitted_at",
+    feeds=("surveys",),
     read=read_answers,
     description="A row for each answer of a completed response.",
 )
