@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 
+from dagster_project.cli import looking
+from dagster_project.cli.consoles import err, out, shown
 from dagster_project.cli.ending import Stop, Told
 
 if TYPE_CHECKING:  # what is heavy is loaded by the verb that needs it: a mistyped verb is answered at once
@@ -28,8 +29,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Funnelhouse: the marketing and sales KPI warehouse that a company runs itself.",
 )
-WIDTH = None if sys.stdout.isatty() else 130  # a log or a pipe has no width of its own
-out, err = Console(highlight=False, width=WIDTH), Console(stderr=True, highlight=False)
 
 Source = Annotated[list[str] | None, typer.Option("--source", help="Only this source; may be repeated.")]
 AllowShrink = Annotated[bool, typer.Option(help="Accept a sweep that loses more than 20 % of the stored ids.")]
@@ -192,7 +191,7 @@ def _run(
     if result.error:
         raise Stop(f"nothing was published, readers see what they saw before. {result.error}")
     seconds = (datetime.now() - started).total_seconds()
-    out.print(f"{mode} of {window} done in {seconds:.0f} s; published to {_shown(settings.published_folder)}")
+    out.print(f"{mode} of {window} done in {seconds:.0f} s; published to {shown(settings.published_folder)}")
     problems = [result.postgres] if result.postgres else []
     if result.failed:
         problems.append(f"{len(result.failed)} streams could not be read; what depends on them is marked stale")
@@ -261,35 +260,8 @@ def verify(
     out.print("marts and KPI tables are those that a rebuild from the raw zone gives")
 
 
-@app.command()
-def show(
-    kpi: Annotated[str, typer.Argument(help="A KPI id, such as cpl; see `funnelhouse show list`.")],
-    by: Annotated[str, typer.Option(help="Cut: channel, campaign, device, sales_rep …")] = "total",
-    grain: Annotated[str | None, typer.Option(help="day, week, month, quarter or year; else the KPI's own.")] = None,
-    periods: Annotated[int, typer.Option(min=1, help="How many periods, newest first.")] = 6,
-    end: Annotated[
-        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Only periods that began by this day.")
-    ] = None,
-    model: Annotated[str | None, typer.Option(help="Attribution model, where the KPI has one.")] = None,
-) -> None:
-    """One KPI over time, from the published copy; `list` shows the catalogue."""
-    from dagster_project.reading import kpi_table
-
-    settings, last = _settings_to_look_at(), end.date() if end else None
-    out.print(kpi_table(settings, kpi, by=by, grain=grain, periods=periods, model=model, end=last))
-
-
-@app.command()
-def explain(
-    kpi: Annotated[str, typer.Argument(help="A KPI id.")],
-    period: Annotated[str, typer.Option(help="2026-09-14, 2026-W38, 2026-09, 2026-Q3 (FY2026-Q3: fiscal) or 2026.")],
-    by: Annotated[str | None, typer.Option(help="Show the parts of this cut: channel, campaign, sales_rep …")] = None,
-    model: Annotated[str | None, typer.Option(help="Attribution model, where the KPI has one.")] = None,
-) -> None:
-    """One value: formula, numerator and denominator, its parts, and the source days it rests on."""
-    from dagster_project.reading import explanation
-
-    out.print(explanation(_settings_to_look_at(), kpi, period, by=by, model=model))
+for verb in looking.VERBS:
+    app.command()(verb)
 
 
 @app.command()
@@ -317,8 +289,8 @@ def demo(
             out.print(f"The sandbox plays GA4, HubSpot, Google Ads and the ECB on loopback; today is {settings.today}.")
             _run(settings, "backfill", Window(HISTORY_START, settings.today), None)
             out.print(scoreboard(settings))
-            where = _shown(settings.published_folder)
-    is_elsewhere = f" (FUNNELHOUSE_HOME={_shown(folder)})" if home else ""
+            where = shown(settings.published_folder)
+    is_elsewhere = f" (FUNNELHOUSE_HOME={shown(folder)})" if home else ""
     out.print(f"""
 Look further{is_elsewhere}:
   {where}/report.html                     the report: open it in a browser
@@ -350,19 +322,3 @@ def ui(port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 3000) -> 
     from dagster_project.cli.dagster_page import serve
 
     serve(port, lambda said: err.print(said))
-
-
-def _settings_to_look_at() -> Settings:
-    """The settings of this folder; where nothing was loaded yet and the demo has run, those of the demo."""
-    from dagster_project.cli import demo_home
-    from dagster_project.settings import load_settings
-
-    found = demo_home.found(Path.cwd())
-    if found is None:
-        return load_settings()
-    err.print(f"(the demo's tables, in {_shown(Path(found['FUNNELHOUSE_HOME']))}: nothing else was loaded here)")
-    return load_settings(found)
-
-
-def _shown(path: Path) -> str:
-    return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)
