@@ -43,16 +43,17 @@ class Measure:
     needs: tuple[str, ...]
     quality_of: tuple[str, ...]
     by_model: str | None = None
+    is_snapshot: bool = False  # a state: of a period its last (or first) one counts
 
     @property
     def adds_up(self) -> bool:
-        """Days may be put together into any period; a distinct count or a median must be asked for each period."""
-        return self.aggregation in ("sum", "min", "max")
+        """Days may be put together into any period; a distinct count, a median or a state must be asked for each period."""
+        return self.aggregation in ("sum", "min", "max") and not self.is_snapshot
 
     @property
     def is_count(self) -> bool:
-        """Nothing to count is 0, where the days were extracted; there is no median or first name of nothing."""
-        return self.aggregation not in ("min", "max", "median")
+        """Nothing to count is 0, where the days were extracted; there is no median, first name or state of nothing."""
+        return self.aggregation not in ("min", "max", "median") and not self.is_snapshot
 
     @property
     def is_credit(self) -> bool:

@@ -74,7 +74,7 @@ CATALOGUE_COLUMNS = {
     "formula": ("varchar", "The formula in words."),
     "numerator": ("varchar", "Metric of the semantic layer; the KPI itself for counts and amounts."),
     "denominator": ("varchar", "Metric of the semantic layer; null where there is none."),
-    "additivity": ("varchar", "additive, distinct, median, ratio (of sums) or cohort (ratio by day of entry)."),
+    "additivity": ("varchar", "additive, distinct, median, snapshot (the state at the end), ratio (of sums) or cohort (ratio by day of entry)."),
     "change": ("varchar", "What previous_change is: difference or relative."),
     "dimensions": ("varchar", "Dimensions that have rows, separated by commas."),
     "model_dimensions": ("varchar", "Those of them with one row per attribution model."),

@@ -19,11 +19,11 @@ OF_METRICS = ("numerator", "denominator", "without_spend", "attributed")  # meta
 REASON = "{}_reason"  # the metric that says why another one has no value
 ALLOWED = {
     "tier": ("core", "extended"),
-    "unit": ("count", "money", "rate", "percent", "multiple", "days", "orders/customer", "points"),
+    "unit": ("count", "money", "rate", "percent", "multiple", "days", "orders/customer", "points", "position"),
     "direction": ("higher", "lower", "context"),
     "timing": ("leading", "lagging"),
     "grain": ("day", "week", "month", "quarter", "year"),
-    "additivity": ("additive", "distinct", "median", "ratio", "cohort"),
+    "additivity": ("additive", "distinct", "median", "snapshot", "ratio", "cohort"),
     "interval": ("wilson", "mean"),
 }
 
@@ -81,6 +81,7 @@ def _measures(content: Mapping[str, Any]) -> dict[str, Measure]:
             entities=frozenset(e["name"] for e in [*model["entities"], *model["dimensions"]]),
             **sources,
             by_model=meta.get("by_model"),
+            is_snapshot=bool(measure.get("non_additive_dimension")),
         )
     for known in measures.values():
         _must_be_measure(known.by_model, measures, f"metric {known.name}: meta key 'by_model'")

@@ -87,7 +87,7 @@ def number(value: float | None, unit: str) -> str:
         return f"{value:,.2f}" if abs(value) < 1000 else f"{value:,.0f}"
     if unit == "multiple":
         return f"{value:,.2f}"
-    if unit in ("days", "points"):
+    if unit in ("days", "points", "position"):
         return f"{value:,.1f}"
     return plain(value)
 

@@ -34,6 +34,7 @@ def followers_stream(
         restate_days=0,  # there is no other moment than now
         deep_restate_days=0,
         is_on=is_on,
+        feeds=("followers",),
         read=read,
         description=description,
     )

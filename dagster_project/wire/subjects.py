@@ -31,6 +31,8 @@ SUBJECTS = {
     "mail.clicks": "who clicked in them",
     "mail.unsubscribes": "who left the list by them",
     "surveys": "answers to surveys",
+    "followers": "followers of the company's accounts in social networks",
+    "search": "results of search engines",
     "rates": "exchange rates",
     "margins": "gross margins",
     "goals": "key events",

@@ -54,6 +54,15 @@ def test_questions_are_what_the_company_says_that_they_are(house: House, waits: 
         read = [row for page in typeform.read_answers(settings, window, Tally()) for row in page.rows.to_pylist()]
         answered = answers_as_of(sandbox.company, sandbox.clock.now())
     house.put("typeform/answers", [*read, *HAND])
+    from_file = {"account_id": "spring", "answered_at": "2026-03-03T08:00:00"}
+    house.put(
+        "files/survey_answers",
+        [
+            {**from_file, "response_id": "1", "question_id": "nps-main", "answer_number": 6},
+            {**from_file, "response_id": "1", "question_id": "shops", "question": "Which shops do you know?",
+             "answer_text": "Till; Kontorra", "form": "street"},
+        ],
+    )  # fmt: skip
     house.rules(RULES)
     house.build("fct_survey_answers")
 
@@ -99,6 +108,10 @@ def test_questions_are_what_the_company_says_that_they_are(house: House, waits: 
         ("n9", "nps", "promoter", None, None),
         ("typed", "other", None, None, None),
     ]
+    files = house.rows(
+        "select form_id, kind, nps_group, names_brand from marts.fct_survey_answers where source_system = 'files' order by 1"
+    )
+    assert files == [("spring", "nps", "detractor", None), ("street", "awareness_unaided", None, True)]
     assert house.rows("select distinct answer_date from marts.fct_survey_answers where account_id = 'hand'") == [
         (date(2026, 3, 1) + timedelta(days=1),)  # 23:30 UTC is the next day in Berlin
     ]

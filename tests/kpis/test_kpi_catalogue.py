@@ -22,6 +22,7 @@ SHIPPED = {
     "purchase_frequency", "repeat_purchase_rate",
     "email_delivery_rate", "email_open_rate", "email_click_rate", "email_unsubscribe_rate",
     "nps", "awareness_unaided", "awareness_aided", "loyalty_index",
+    "followers", "follower_growth_rate", "search_clicks", "search_impressions", "search_position", "branded_search_share",
 }  # fmt: skip
 
 
@@ -45,7 +46,8 @@ def test_the_catalogue_agrees_with_the_reference(manifest: Path, shared_dir: Pat
         ("impressions", "count", "higher"), ("clicks", "count", "higher"), ("ctr", "%", "higher"), ("cpc", "money", "lower"),
         ("cpm", "money", "lower"), ("platform_cpa", "money", "lower"), ("platform_roas", "x", "higher"),
         ("email_delivery_rate", "%", "higher"), ("email_open_rate", "%", "higher"), ("email_click_rate", "%", "higher"),
-        ("email_unsubscribe_rate", "%", "lower"),
+        ("email_unsubscribe_rate", "%", "lower"), ("search_clicks", "count", "higher"), ("search_impressions", "count", "higher"),
+        ("search_position", "position", "lower"), ("branded_search_share", "%", "context"),
     ]:  # fmt: skip
         timing = "lagging" if kpi_id == "platform_roas" else "leading"
         expected[kpi_id] = {

@@ -73,6 +73,13 @@ TABLES = {
         "answer_date date, source_system varchar, account_id varchar, form_id varchar, response_id varchar, kind varchar, "
         "answer_text varchar, nps_group varchar, loyalty_points double, names_brand boolean"
     ),
+    "marts.fct_social_followers": (
+        "date_day date, network varchar, account_id varchar, followers bigint, previous_followers bigint, followers_change bigint"
+    ),
+    "marts.fct_search_queries": (
+        "date_day date, engine varchar, search_type varchar, query varchar, device varchar, is_brand boolean, is_withheld boolean, "
+        "clicks bigint, impressions bigint, position_sum decimal(24, 6)"
+    ),
     "marts.fct_attribution": (
         f"conversion_type varchar, conversion_id varchar, model varchar, is_default_model boolean, is_amount_known boolean, {CUTS}, motion varchar, "
         "touch_date date, conversion_date date, credit decimal(18, 12), revenue decimal(24, 6), gross_margin decimal(24, 6), is_new_customer boolean, "
@@ -95,6 +102,8 @@ USUAL = {
     "google_ads/campaign_performance": ("media", "cost", "ads", "ads.impressions", "ads.clicks", "ad_conversions"),
     "mailchimp/campaigns": ("mail", "mail.deliveries", "mail.opens", "mail.clicks", "mail.unsubscribes"),
     "typeform/answers": ("surveys",),
+    "telegram/members": ("followers",),
+    "google_search_console/totals": ("search",),
     "config/ledger": ("media", "cost"),
     "fx/rates": ("rates",),
 }

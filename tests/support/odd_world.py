@@ -196,6 +196,36 @@ def _surveys(warehouse: Warehouse, draw: random.Random, month: int, odd: bool) -
         add(kind=kind, answer_text="shops", names_brand=None if odd else draw.random() < 0.5)
 
 
+def _social(warehouse: Warehouse, draw: random.Random, month: int, odd: bool) -> None:
+    """An account is looked at, or (odd) only said who came."""
+    before = draw.choice((None, 0, 90))
+    warehouse.add(
+        "marts.fct_social_followers",
+        date_day=date(2026, month, 1 + int(28 * draw.random())),
+        network=draw.choice(("telegram", "x")),
+        account_id=f"{draw.random()}",
+        followers=None if odd else draw.randint(0, 99),
+        previous_followers=None if odd else before,
+        followers_change=None if odd or before is None else draw.randint(-9, 9),
+    )
+
+
+def _search(warehouse: Warehouse, draw: random.Random, month: int, odd: bool) -> None:
+    """A named query, of the brand or not, or what is withheld; odd: nobody has said what the brand is."""
+    is_withheld = draw.random() < 0.3
+    warehouse.add(
+        "marts.fct_search_queries",
+        date_day=_day(draw, month),
+        search_type=draw.choice(("web", "web", "image")),
+        device=draw.choice(("mobile", "desktop")),
+        is_withheld=is_withheld,
+        is_brand=None if odd or is_withheld else draw.random() < 0.5,
+        clicks=draw.randint(0, 3),
+        impressions=draw.randint(0, 90),
+        position_sum=draw.randint(0, 900),
+    )
+
+
 _FILL = {
     "web": _web,
     "crm": _crm,
@@ -205,4 +235,6 @@ _FILL = {
     "ads": _ads,
     "mail": _mail,
     "surveys": _surveys,
+    "social": _social,
+    "search": _search,
 }

@@ -33,7 +33,7 @@ SEPARATOR = ";"  # between the values of one cell, as CRMs write them
 
 HASHES = {"email_hash": hash_email, "phone_hash": hash_phone}
 _URLS = ("landing_page", "landing_page_url", "referrer", "url")
-_ANSWERS = ("self_reported_source",)  # open questions, into which people type what they like
+_ANSWERS = ("self_reported_source", "answer_text")  # open questions, into which people type what they like
 _FREE_TEXTS = ("form", "product", "channel", "answer")  # numbers in tags and names of campaigns are no phones
 _DIGITS_LOST = "a spreadsheet made it a number (1.2E+18) and its digits are lost"
 _NO_TEXT = "its bytes are no UTF-8 text; set encoding (cp1251, cp1252 …) if the file is in another one"

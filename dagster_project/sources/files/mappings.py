@@ -154,7 +154,7 @@ class FileMapping(BaseModel):
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")  # becomes account_id
     stream: Literal[
         "leads", "deals", "orders", "ad_cost", "sessions", "email_clicks", "email_campaigns",
-        "other_costs", "targets", "exchange_rates", "ga4_export",
+        "survey_answers", "other_costs", "targets", "exchange_rates", "ga4_export",
     ]  # fmt: skip
     path: str  # file or glob, relative to funnelhouse.yml, or an fsspec URL; ${VARIABLES} are filled in
     format: Literal["csv", "jsonl", "parquet", "xlsx"] | None = None  # by the ending where not given

@@ -179,6 +179,8 @@ class RowReader:
             columns[name] = self.columns.choice(name, columns[name], allowed, each)
         if "channel" in self.stream.columns:
             columns["channel"] = self.columns.channel(columns["channel"], problems)
+        if "answer_text" in self.stream.columns:
+            columns["answer_text"] = self._of_named_questions(columns)
         self._check_asides(columns, problems)
         is_part = self._check_filled(columns, problems)
         is_good = problems.report(cells.lines, bad_row)
@@ -187,6 +189,13 @@ class RowReader:
         kinds = [*schema, *(pa.field(name, kind) for name, kind in self.stream.asides.items())]
         rows = pa.Table.from_arrays([columns[f.name] for f in kinds], schema=pa.schema(kinds))
         return rows, pc.and_not(is_good, is_part), is_part
+
+    def _of_named_questions(self, columns: dict[str, pa.Array]) -> pa.Array:
+        """What was said, of the questions that surveys.questions names: of others people may have typed what they like."""
+        named = pa.array(sorted(self.settings.read_texts), pa.string())
+        questions = (pc.utf8_lower(pc.utf8_trim_whitespace(columns[name])) for name in ("question_id", "question"))
+        of_id, of_text = (pc.fill_null(pc.is_in(each, value_set=named), False) for each in questions)
+        return pc.if_else(pc.or_(of_id, of_text), columns["answer_text"], pa.scalar(None, pa.string()))
 
     def _check_filled(self, columns: dict[str, pa.Array], problems: Problems) -> pa.Array:
         """Rows without what is required are bad; but where they have an id, another row may say it: these rows."""

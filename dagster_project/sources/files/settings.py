@@ -24,6 +24,7 @@ class FilesSettings(SourceSettings):
     base_folder: str
     reporting_time_zone: str = "UTC"
     channels: tuple[str, ...] = Field(default_factory=standard_channels)  # that a file may name
+    read_texts: frozenset[str] = frozenset()  # questions of which what was said is kept, in small letters
 
     @classmethod
     def from_rules(cls, given: Given) -> dict[str, Any] | None:
@@ -35,6 +36,7 @@ class FilesSettings(SourceSettings):
             "base_folder": str(given.folder),
             "reporting_time_zone": given.rules.reporting.time_zone,
             "channels": given.rules.channels.names,
+            "read_texts": given.rules.surveys.named,
         }
 
     @classmethod

@@ -45,7 +45,7 @@ class FileStream:
     """
 
     name: str
-    domain: Literal["sessions", "crm", "ads", "costs", "rates", "email"]
+    domain: Literal["sessions", "crm", "ads", "costs", "rates", "email", "survey"]
     kind: Literal["report", "record"]
     day: str
     columns: dict[str, pa.DataType]

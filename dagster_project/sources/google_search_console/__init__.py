@@ -182,6 +182,8 @@ def _stream(name: str, cut: Cut, read: object, description: str) -> Stream:
         restate_days=RESTATE_DAYS,
         deep_restate_days=RESTATE_DAYS,
         earliest=earliest,
+        # totals are the truth, queries only explain them; pages are counted in a way of their own
+        feeds={"totals": ("search",), "queries": ("search",)}.get(name, ()),
         read=read,  # type: ignore[arg-type]
         description=description,
     )

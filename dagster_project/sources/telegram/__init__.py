@@ -155,6 +155,7 @@ MEMBERS = Stream(
     day="date",
     restate_days=0,  # there is no other moment than now
     deep_restate_days=0,
+    feeds=("followers",),
     read=read_members,
     description="Members of channels and groups on the day itself; no past day can be asked.",
 )

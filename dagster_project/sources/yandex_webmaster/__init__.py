@@ -179,6 +179,8 @@ def _stream(name: str, column: str | None, read: Any, description: str) -> Strea
         restate_days=RESTATE_DAYS,
         deep_restate_days=RESTATE_DAYS,
         earliest=earliest,
+        # totals are the truth, queries only explain them; pages are counted in a way of their own
+        feeds={"totals": ("search",), "queries": ("search",)}.get(name, ()),
         read=read,
         description=description,
     )
