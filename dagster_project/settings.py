@@ -8,6 +8,7 @@ stands in its folder (wire/source.py): a source is on when its required variable
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from collections.abc import Mapping
 from contextlib import suppress
@@ -30,6 +31,7 @@ from dagster_project.wire.variables import Given, SettingsError, SourceSettings,
 
 # Read from the environment alone: another file than `.env`, such as one for each installation.
 ENV_FILE = "FUNNELHOUSE_ENV_FILE"
+ALERT_URLS = "FUNNELHOUSE_ALERT_URLS"
 GENERAL = (
     Variable(
         "FUNNELHOUSE_HOME",
@@ -58,6 +60,13 @@ GENERAL = (
         example="postgresql://user:password@host/db",
     ),
     Variable(
+        ALERT_URLS,
+        "who is told when something is wrong, and when it is over: addresses as Apprise writes them (Slack, Teams, "
+        "Telegram, e-mail, webhooks ...), separated by blanks",
+        is_secret=True,
+        example="slack://tokenA/tokenB/tokenC mailtos://user:password@example.com?to=team@example.com",
+    ),
+    Variable(
         memory.VARIABLE,
         "what DuckDB may take; the rest is spilled to <home>/warehouse.duckdb.tmp",
         default="60 % of the machine",
@@ -79,6 +88,7 @@ class Settings(BaseModel):
     rules: Config
     hash_key: SecretStr
     postgres_url: SecretStr | None = None
+    alert_urls: tuple[SecretStr, ...] = ()
     memory_limit: str = Field(default_factory=lambda: memory.memory_limit(None))  # DuckDB's
     sources: dict[str, Any]  # name -> its SourceSettings, None where it is off
 
@@ -134,6 +144,7 @@ def load_settings(environment: Mapping[str, str] | None = None, *, folder: Path 
         rules=rules,
         hash_key=hash_key,
         postgres_url=_postgres_url(env),
+        alert_urls=_alert_urls(env),
         memory_limit=_memory_limit(env),
         sources=_settings_of_sources(given, {"hash_key": hash_key, "today": today}),
     )
@@ -249,6 +260,17 @@ def _postgres_url(env: Mapping[str, str]) -> SecretStr | None:
         allowed = "an address such as postgresql://user:password@host:5432/database"
         raise SettingsError(f"FUNNELHOUSE_POSTGRES_URL: allowed is {allowed}")
     return SecretStr(url) if url else None
+
+
+def _alert_urls(env: Mapping[str, str]) -> tuple[SecretStr, ...]:
+    urls = env.get(ALERT_URLS, "").split()
+    for number, url in enumerate(urls, 1):
+        if not re.match(r"[a-z][a-z0-9+.-]*://.", url, re.IGNORECASE):  # not shown: it may hold a token
+            raise SettingsError(
+                f"{ALERT_URLS}: its {number}. part is no address; allowed are addresses such as slack://tokenA/tokenB/tokenC, "
+                "separated by blanks"
+            )
+    return tuple(map(SecretStr, urls))
 
 
 def _memory_limit(env: Mapping[str, str]) -> str:

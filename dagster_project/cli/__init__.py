@@ -188,6 +188,8 @@ def _run(
         err.print(f"[yellow]stale[/yellow] {stream}: {escape(reason)}", soft_wrap=True)
     for stream, what in result.refused.items():
         err.print(f"[yellow]refused[/yellow] {stream}: {escape(what)}", soft_wrap=True)
+    for what in result.untold:
+        err.print(f"[yellow]alerts[/yellow] {escape(what)}", soft_wrap=True)
     if result.error:
         raise Stop(f"nothing was published, readers see what they saw before. {result.error}")
     seconds = (datetime.now() - started).total_seconds()

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dagster_project import ingest
-from dagster_project.runs import instance
+from dagster_project.runs import alerts, instance
 from dagster_project.runs.errors import why_it_failed
 from dagster_project.settings import Settings
 from dagster_project.warehouse.project import ensure_manifest
@@ -21,13 +21,14 @@ from dagster_project.wire import Window
 class RunResult:
     """`failed` are the streams that could not be read, with the reason; `refused`: of those that were, the rows and
     cells that were left out; `error` is set when nothing was published, `postgres` when what was published could not be
-    copied there."""
+    copied there; `untold`: what people could not be told of it."""
 
     run_id: str
     failed: dict[str, str] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
     error: str = ""
     postgres: str = ""
+    untold: list[str] = field(default_factory=list)
 
 
 def run_refresh(
@@ -76,6 +77,7 @@ def run_refresh(
         if "published" not in published:  # also where steps were skipped and nothing failed
             result.error = why_it_failed(done.all_events, settings)
         result.postgres = _said_of_postgres(done)
+        result.untold = alerts.look_and_tell(settings, dagster)
     finally:
         dagster.dispose()
     if backfill and not result.failed and not result.error:

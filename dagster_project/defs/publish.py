@@ -20,6 +20,7 @@ from dagster_project.defs.shared import REPEAT_TAG, WRITER_POOL
 from dagster_project.publish import DATABASE, REPORT, PublishError, publish
 from dagster_project.publish.postgres import publish_to_postgres
 from dagster_project.reading import report
+from dagster_project.runs.last_runs import BESIDES
 from dagster_project.warehouse.locks import warehouse_lock
 
 PUBLISHED_KEY = dg.AssetKey(["published", "funnelhouse"])
@@ -67,7 +68,7 @@ def published(context: dg.AssetExecutionContext, installation: Installation) -> 
         "dagster/row_count": sum(result.tables.values()),
         "bytes_written": result.bytes_written,
     }
-    of_postgres = {}
+    of_postgres: dict[str, Any] = {}
     if settings.postgres_url:
         started = time.perf_counter()
         try:
@@ -86,6 +87,7 @@ def published(context: dg.AssetExecutionContext, installation: Installation) -> 
         yield dg.MaterializeResult(
             asset_key=REPORT_KEY, metadata={"report": dg.MetadataValue.path(str(page)), "bytes": page.stat().st_size}
         )
+    besides = list(problems)
     failed = failed_streams_of(context.instance, context.run.run_id)
     may_pass = bool(of_postgres) or any(failure.may_pass for failure in failed.values())
     context.instance.add_run_tags(context.run.run_id, {REPEAT_TAG: str(may_pass).lower()})
@@ -96,7 +98,8 @@ def published(context: dg.AssetExecutionContext, installation: Installation) -> 
         )
     if problems:
         said = f"published what is there, but {' | '.join(problems)}"
-        raise dg.Failure(said, metadata=of_postgres, allow_retries=False)
+        also = {BESIDES: dg.MetadataValue.json(besides)} if besides else {}
+        raise dg.Failure(said, metadata={**of_postgres, **also}, allow_retries=False)
 
 
 @dataclass(frozen=True)

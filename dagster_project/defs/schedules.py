@@ -7,10 +7,10 @@ import dagster as dg
 
 from dagster_project.defs.freshness import sources_are_fresh
 from dagster_project.defs.shared import DAILY, MODE_TAG, REPEAT_TAG, RETRIES_TAG, range_tags
+from dagster_project.runs.last_runs import REFRESH_JOB
 from dagster_project.settings import load_rules
 from dagster_project.wire import Window
 
-REFRESH_JOB = "refresh"
 FRESHNESS_JOB = "freshness"
 NOON = "0 12 * * *"  # long after any night
 # A run that was killed, or whose last step says that a vendor failed (publish.py), is repeated by Dagster's daemon, at

@@ -7,6 +7,7 @@ from datetime import date
 import dagster as dg
 from dagster_dbt import DbtProject
 
+from dagster_project.runs.last_runs import MODE_TAG as MODE_TAG
 from dagster_project.warehouse.project import DBT_FOLDER
 from dagster_project.wire import FIRST_DAY, Window
 
@@ -18,7 +19,6 @@ DAILY = dg.DailyPartitionsDefinition(start_date=FIRST_DAY.isoformat(), timezone=
 NEWEST_DAY = dg.LastPartitionMapping()
 WRITER_POOL = "duckdb_writer"  # on every step that opens the warehouse; its limit is 1 (dagster.yaml)
 
-MODE_TAG = "funnelhouse/mode"  # refresh | deep | sweep | backfill; a run without it is a backfill of its partitions
 SOURCES_TAG = "funnelhouse/sources"  # comma-separated; empty = all
 SHRINK_TAG = "funnelhouse/allow_shrink"
 REBUILD_TAG = "funnelhouse/rebuild"  # "true": build all tables from nothing, also what did not change

@@ -225,13 +225,13 @@ def _read(
             outcome.may_pass = any(isinstance(error, VendorError) for error in tally.failed_accounts.values())
             zone.note_failure(stream, outcome.error, settings.now)
     except (SourceError, RawZoneError) as error:
-        outcome = _failed(stream, zone, str(error), settings.now, tally, reading)
+        outcome = _failed(stream, zone, str(error), settings.now, tally, reading, type(error).__name__)
         outcome.may_pass = isinstance(error, VendorError)
         outcome.is_silent = isinstance(error, patience.OutOfTime) and error.is_silent
     except Exception as error:  # a bug in one connector must not stop the others; the traceback is in the log
         log.exception("%s failed", stream.id)
         why = f"{stream.id}: unexpected {type(error).__name__}: {error}"
-        outcome = _failed(stream, zone, why, settings.now, tally, reading)
+        outcome = _failed(stream, zone, why, settings.now, tally, reading, type(error).__name__)
     outcome.seconds = time.perf_counter() - started
     progress(stream, outcome.status, outcome.written.rows)
     return outcome
@@ -364,8 +364,10 @@ def _money(tally: Tally) -> str:
     return f", in them {each}" if each else ""
 
 
-def _failed(stream: Stream, zone: RawZone, error: str, at: datetime, tally: Tally, reading: Reading | None) -> Outcome:
-    zone.note_failure(stream, error, at)
+def _failed(
+    stream: Stream, zone: RawZone, error: str, at: datetime, tally: Tally, reading: Reading | None, kind: str
+) -> Outcome:
+    zone.note_failure(stream, error, at, kind)
     return Outcome(stream, "failed", reading.window if reading else None, tally=tally, error=error)
 
 

@@ -142,11 +142,20 @@ class Days(Store):
         log.warning("%s; it was moved to %s and its day is read again", damage, aside)
         return aside
 
-    def note_failure(self, stream: Any, error: str, at: datetime) -> None:
-        """Remember that the last attempt to read the stream failed; cleared by the next good one."""
+    def note_failure(self, stream: Any, error: str, at: datetime, kind: str = "") -> None:
+        """Remember that the last attempt to read the stream failed; cleared by the next good one. `kind` is a word for it."""
         status = self._status(stream)
-        status.update({"last_attempt_at": at.isoformat(), "last_error": error[:500]})
+        status.update({"last_attempt_at": at.isoformat(), "last_error": error[:500], "last_error_kind": kind})
         self._put_bytes(f"{self._stream_path(stream)}/{STATUS}", json.dumps(status).encode())
+
+    def failure(self, stream: Any) -> tuple[str, str] | None:
+        """What the last attempt to read the stream failed of, and its kind; None where it was good."""
+        status = self._status(stream)
+        return (status["last_error"], status.get("last_error_kind", "")) if status.get("last_error") else None
+
+    def refused(self, stream: Any) -> dict[date | None, tuple[int, int]]:
+        """Rows that were refused and cells that were left empty, by day (None: of no known day)."""
+        return self._refusals(stream)
 
     def note_refusals(
         self,

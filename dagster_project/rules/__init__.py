@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
 from dagster_project.channel_names import spelled, standard_channels
 from dagster_project.kpi_names import kpi_ids
+from dagster_project.rules.alerts import Alerts
 from dagster_project.rules.brand import Brand
 from dagster_project.rules.kinds import (
     MODELS,
@@ -312,6 +313,7 @@ class Config(_Strict):
     surveys: Surveys = Surveys()
     reading: Reading = Reading()
     schedule: Schedule = Schedule()
+    alerts: Alerts = Alerts()
     _own: dict[str, Any] = PrivateAttr(default_factory=dict)
     # CRM -> what its values mean by default, in the order of truth where nobody says another one
     _crms: dict[str, tuple[StageRule, ...]] = PrivateAttr(default_factory=dict)
@@ -345,7 +347,7 @@ class Config(_Strict):
     def _check(self) -> Config:
         _no_two("ledger", "id", [line.id for line in self.ledger])
         _no_two("targets", "target", [(t.kpi, t.grain, t.period_start, t.dimension, t.member) for t in self.targets])
-        self._check_targets()
+        self._check_kpis()
         self._check_channels()
         return self
 
@@ -367,14 +369,15 @@ class Config(_Strict):
                 f"{', '.join(self.channels.names)}"
             )
 
-    def _check_targets(self) -> None:
-        known = kpi_ids() if self.targets else frozenset()
+    def _check_kpis(self) -> None:
+        known = kpi_ids() if self.targets or self.alerts.kpis != Alerts().kpis else frozenset()
+        named = {f"targets.{number}.kpi": target.kpi for number, target in enumerate(self.targets)}
+        named |= {f"alerts.kpis.{number}": kpi for number, kpi in enumerate(self.alerts.kpis) if known}
+        for key, kpi in named.items():
+            if kpi not in known:
+                near = difflib.get_close_matches(kpi, known, 3) or sorted(known)
+                raise ValueError(f"{key} = {kpi!r}: no such KPI; allowed are such as {', '.join(near)}")
         for number, target in enumerate(self.targets):
-            if target.kpi not in known:
-                near = difflib.get_close_matches(target.kpi, known, 3) or sorted(known)
-                raise ValueError(
-                    f"targets.{number}.kpi = {target.kpi!r}: no such KPI; allowed are such as {', '.join(near)}"
-                )
             begins = self.reporting.period_start(target.period_start, target.grain)
             if begins != target.period_start:
                 raise ValueError(
