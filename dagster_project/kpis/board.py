@@ -40,7 +40,7 @@ def _dim_row(catalogue: Catalogue, kpi: Kpi, currency: str, shown_model: str, st
         "name": kpi.name,
         "description": kpi.description,
         "unit": kpi.unit,
-        "currency_code": currency if kpi.unit == "money" else None,
+        "currency_code": currency if kpi.unit in ("money", "money/day") else None,
         "direction": kpi.direction,
         "leading_lagging": kpi.timing,
         "owner": kpi.owner,

@@ -160,8 +160,11 @@ class Kpi:
 
     @property
     def kind(self) -> str:
-        """`ratio`, `median`, or `count` for everything that is its own numerator."""
-        return "ratio" if self.made_of.denominator else "median" if self.additivity == "median" else "count"
+        """`ratio`; `median`, also for what is made of several KPIs: neither has parts to show; or `count` for everything that is
+        its own numerator."""
+        if self.made_of.denominator:
+            return "ratio"
+        return "median" if self.additivity in ("median", "composite") else "count"
 
     @property
     def dimensions(self) -> list[str]:

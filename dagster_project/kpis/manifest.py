@@ -19,11 +19,22 @@ OF_METRICS = ("numerator", "denominator", "without_spend", "attributed")  # meta
 REASON = "{}_reason"  # the metric that says why another one has no value
 ALLOWED = {
     "tier": ("core", "extended"),
-    "unit": ("count", "money", "rate", "percent", "multiple", "days", "orders/customer", "points", "position"),
+    "unit": (
+        "count",
+        "money",
+        "rate",
+        "percent",
+        "multiple",
+        "money/day",
+        "days",
+        "orders/customer",
+        "points",
+        "position",
+    ),
     "direction": ("higher", "lower", "context"),
     "timing": ("leading", "lagging"),
     "grain": ("day", "week", "month", "quarter", "year"),
-    "additivity": ("additive", "distinct", "median", "snapshot", "ratio", "cohort"),
+    "additivity": ("additive", "distinct", "median", "snapshot", "ratio", "cohort", "composite"),
     "interval": ("wilson", "mean"),
 }
 

@@ -67,7 +67,14 @@ def flags(quality: str | None) -> list[str]:
 
 def unit_of(unit: str, currency: str) -> str:
     """What stands once at the head of a column, not beside every number."""
-    return {"rate": "%", "percent": "%", "money": currency, "multiple": "x", "days": "days"}.get(unit, "")
+    return {
+        "rate": "%",
+        "percent": "%",
+        "money": currency,
+        "money/day": f"{currency}/day",
+        "multiple": "x",
+        "days": "days",
+    }.get(unit, "")
 
 
 def value_of(row: Mapping[str, Any], unit: str) -> str:
@@ -83,7 +90,7 @@ def number(value: float | None, unit: str) -> str:
         return ""
     if unit in ("rate", "percent"):
         return f"{value * 100:.1f}"
-    if unit == "money":
+    if unit in ("money", "money/day"):
         return f"{value:,.2f}" if abs(value) < 1000 else f"{value:,.0f}"
     if unit == "multiple":
         return f"{value:,.2f}"

@@ -23,6 +23,7 @@ SHIPPED = {
     "email_delivery_rate", "email_open_rate", "email_click_rate", "email_unsubscribe_rate",
     "nps", "awareness_unaided", "awareness_aided", "loyalty_index",
     "followers", "follower_growth_rate", "search_clicks", "search_impressions", "search_position", "branded_search_share",
+    "pipeline_value", "pipeline_velocity", "sales_cycle_mean_days", "landing_page_conversion_rate", "romi_loaded",
 }  # fmt: skip
 
 
@@ -39,6 +40,7 @@ def test_the_catalogue_agrees_with_the_reference(manifest: Path, shared_dir: Pat
     seen_twice = {
         "romi_accrual": {**expected["romi"], "tier": "extended"},
         "cac_media_accrual": {**expected["cac_media"], "tier": "extended"},
+        "sales_cycle_mean_days": {**expected["sales_cycle_days"], "tier": "extended"},
     }
     expected |= seen_twice
     # what every ad platform and every mailer shows is in no catalogue of the reference: its direction is common knowledge

@@ -40,7 +40,7 @@ TABLES = {
     ),
     "intermediate.int_record_flags": "subject varchar, flag varchar, date_day date, flagged bigint, total bigint",
     "marts.fct_web_traffic": (
-        f"date_day date, {CUTS}, landing_page varchar, device varchar, country varchar, sessions bigint, engaged_sessions bigint"
+        f"date_day date, {CUTS}, landing_page varchar, device varchar, country varchar, sessions bigint, engaged_sessions bigint, sessions_with_key_event bigint"
     ),
     "marts.fct_web_visitors": (
         "grain varchar, period_start date, dimension varchar, member varchar, unique_visitors bigint, quality varchar"
@@ -51,7 +51,11 @@ TABLES = {
         f"conversion_window_days integer, is_window_over boolean, is_sal_mapped boolean, {LEAD_CUTS}"
     ),
     "marts.fct_opportunities": (
-        f"deal_id varchar, created_date date, closed_date date, status varchar, sales_cycle_days double, product varchar, {LEAD_CUTS}"
+        f"deal_id varchar, created_date date, closed_date date, status varchar, sales_cycle_days double, amount decimal(24, 6), is_rate_missing boolean, product varchar, {LEAD_CUTS}"
+    ),
+    "marts.fct_pipeline_days": (
+        "date_day date, sales_rep varchar, channel varchar, open_deals bigint, valued_deals bigint, unconverted_deals bigint, "
+        "amount decimal(24, 6)"
     ),
     "marts.fct_orders": (
         f"order_id varchar, customer_id varchar, order_date date, kind varchar, amount decimal(24, 6), is_amount_known boolean, "
@@ -97,6 +101,7 @@ TABLES = {
 USUAL = {
     "ga4/traffic": ("web", "web.origin", "web.engagement", "web.device"),
     "ga4/visitors_day": ("visitors",),
+    "ga4/key_events": ("goals",),
     "hubspot/contacts": ("leads", "mql", "sal", "sql", "won"),
     "hubspot/deals": ("deals", "deals.creation", "deals.close", "orders", "orders.amount"),
     "google_ads/campaign_performance": ("media", "cost", "ads", "ads.impressions", "ads.clicks", "ad_conversions"),
@@ -115,6 +120,7 @@ UNKNOWN = {
 DEFAULTS: dict[str, dict[str, Any]] = {
     "marts.fct_leads": {"is_customer": False},
     "marts.fct_lead_stages": {"converted_within_window": False, "conversion_window_days": 30},
+    "marts.fct_opportunities": {"is_rate_missing": False},
     "marts.fct_orders": {"kind": "order", "is_amount_known": True, "is_rate_missing": False, "is_new_customer": False},
     "marts.fct_costs": {"cost_type": "media", "motion": "outbound", "is_rate_missing": False},
     "marts.fct_ad_performance": {"is_rate_missing": False},

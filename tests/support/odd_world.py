@@ -47,6 +47,7 @@ def _web(warehouse: Warehouse, draw: random.Random, month: int, odd: bool) -> No
         device=draw.choice(("mobile", "desktop")),
         sessions=0 if odd else draw.randint(1, 90),
         engaged_sessions=0,
+        sessions_with_key_event=0 if odd else 1,
     )
 
 
@@ -76,6 +77,23 @@ def _deals(warehouse: Warehouse, draw: random.Random, month: int, odd: bool) -> 
         status=status,
         sales_cycle_days=draw.choice((None, 0.0, 12.5, 40.0)),
         channel=draw.choice(CHANNELS),
+        amount=None if odd else draw.choice((None, 50, 900)),
+        is_rate_missing=odd and draw.random() < 0.3,
+    )
+
+
+def _pipeline(warehouse: Warehouse, draw: random.Random, month: int, odd: bool) -> None:
+    """A day on which deals were open, or (odd) none was, or their amounts are not known."""
+    why = draw.choice(("none open", "no rate", "no amount")) if odd else ""
+    deals = None if why == "none open" else draw.randint(1, 3)
+    warehouse.add(
+        "marts.fct_pipeline_days",
+        date_day=_day(draw, month),
+        channel=draw.choice(CHANNELS),
+        open_deals=deals,
+        valued_deals=deals if not why else None if why == "none open" else 0,
+        unconverted_deals=deals if why == "no rate" else 0,
+        amount=None if why else draw.randint(0, 900),
     )
 
 
@@ -235,6 +253,7 @@ _FILL = {
     "ads": _ads,
     "mail": _mail,
     "surveys": _surveys,
+    "pipeline": _pipeline,
     "social": _social,
     "search": _search,
 }

@@ -18,14 +18,14 @@ function plainNumber(value, digits) {
 function numberText(value, unit) {
   if (value === null || value === undefined) return "";
   if (unit === "rate" || unit === "percent") return plainNumber(value * 100, 1);
-  if (unit === "money") return plainNumber(value, Math.abs(value) < 1000 ? 2 : 0);
+  if (unit === "money" || unit === "money/day") return plainNumber(value, Math.abs(value) < 1000 ? 2 : 0);
   if (unit === "multiple") return plainNumber(value, 2);
   if (["days", "points", "position"].includes(unit)) return plainNumber(value, 1);
   return plainNumber(value, Number.isInteger(value) ? 0 : 2);
 }
 
 function unitSign(kpi) {
-  return { rate: "%", percent: "%", money: kpi.currency ?? "", multiple: "×", days: t("days_unit") }[kpi.unit] ?? "";
+  return { rate: "%", percent: "%", money: kpi.currency ?? "", "money/day": `${kpi.currency ?? ""}/${t("day_unit")}`, multiple: "×", days: t("days_unit") }[kpi.unit] ?? "";
 }
 
 function valueText(kpi, value) {
