@@ -43,6 +43,28 @@ def explain(
     out.print(explanation(settings_to_look_at(), kpi, period, by=by, model=model))
 
 
+def status(
+    as_json: Annotated[bool, typer.Option("--json", help="For a program, with everything in it.")] = False,
+) -> None:
+    """One screen: runs, sources, what is wrong, what readers see, the disk. Exit code 1 where something is wrong.
+
+    Waits for nobody and changes nothing; asks no vendor.
+    """
+    from dagster_project.runs.status import status_of
+
+    found = status_of(settings_to_look_at())
+    if as_json:
+        import json
+
+        print(json.dumps(found.as_json(), indent=1, default=str, ensure_ascii=False))
+    else:
+        from dagster_project.cli.status import screen
+
+        out.print(screen(found))
+    if not found.is_well:
+        raise typer.Exit(1)
+
+
 def settings_to_look_at() -> Settings:
     """The settings of this folder; where nothing was loaded yet and the demo has run, those of the demo."""
     from dagster_project.cli import demo_home
@@ -55,4 +77,4 @@ def settings_to_look_at() -> Settings:
     return load_settings(found)
 
 
-VERBS = (show, explain)
+VERBS = (show, explain, status)

@@ -20,11 +20,6 @@ HOSTILE = "<!channel> <b>big</b> [here](http://evil.example) *x* \u202e=cmd|' /C
 USUAL = {TODAY - timedelta(days=n): 400.0 + n % 7 for n in range(2, 130)}
 
 
-@pytest.fixture(scope="module")
-def well(tmp_path_factory: pytest.TempPathFactory) -> TroubledHome:
-    return TroubledHome(tmp_path_factory.mktemp("well"))
-
-
 @pytest.fixture
 def web() -> Iterator[WebReceiver]:
     with web_receiver() as receiver:

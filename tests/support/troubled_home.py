@@ -31,7 +31,9 @@ class TroubledHome:
     """Pipedrive, and what is always on. All was read well this morning, until a test says otherwise. To begin as a copy of
     another one (`like`) is cheaper than to make the tables of the run history anew."""
 
-    def __init__(self, folder: Path, urls: str = "", rules: str = "", *, like: TroubledHome | None = None) -> None:
+    def __init__(
+        self, folder: Path, urls: str = "", rules: str = "", *, like: TroubledHome | None = None, is_empty: bool = False
+    ) -> None:
         self.folder, self.urls = folder, urls
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "funnelhouse.yml").write_text("exchange_rates: {providers: []}\n" + rules)
@@ -40,19 +42,24 @@ class TroubledHome:
         if like is not None:
             shutil.copytree(like.folder / "data", folder / "data")
         self.zone = RawZone(self.settings.raw_root)
-        if like is None:
+        if like is None and not is_empty:
             self.read_well()
             instance.open_instance(self.settings.home).dispose()
 
-    @property
-    def settings(self) -> Settings:
-        environment = {
+    def environment(self) -> dict[str, str]:
+        return {
             "FUNNELHOUSE_HOME": str(self.folder / "data"),
+            "FUNNELHOUSE_RAW": str(self.folder / "data" / "raw"),
+            "FUNNELHOUSE_CONFIG": str(self.folder / "funnelhouse.yml"),
             "FUNNELHOUSE_TODAY": self.today.isoformat(),
             "PIPEDRIVE_API_TOKEN": "x" * 40,
             "PIPEDRIVE_COMPANY_DOMAIN": "kontorra",
+            "FUNNELHOUSE_ALERT_URLS": self.urls,
         }
-        return load_settings({**environment, "FUNNELHOUSE_ALERT_URLS": self.urls}, folder=self.folder)
+
+    @property
+    def settings(self) -> Settings:
+        return load_settings(self.environment(), folder=self.folder)
 
     def stream(self, name: str) -> Stream:
         return next(stream for stream in ingest.streams() if stream.id == name)

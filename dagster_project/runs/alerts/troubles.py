@@ -134,6 +134,8 @@ def _sources(scene: Scene) -> Iterator[Trouble]:
     """Streams that could not be read, or were not read for days; those of one source have one cause."""
     on = scene.on()
     late = freshness.late(scene.zone, on, scene.settings.today)
+    if not any(scene.zone.last_checked(stream) or scene.zone.failure(stream) for stream in on):
+        raise Blind  # nothing was loaded yet
     failing: dict[str, dict[str, str]] = {}
     drifted: dict[str, dict[str, str]] = {}
     for stream in on:
