@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
+import dagster as dg
 import pytest
 from apprise.plugins.telegram import NotifyTelegram
 
+from dagster_project.defs.alerts import alerts_sensor
 from dagster_project.runs import alerts
 from dagster_project.runs.alerts import book
 from tests.support.receivers import MailReceiver, WebReceiver, mail_receiver, web_receiver
@@ -232,3 +234,20 @@ def test_where_nobody_is_to_be_told_nothing_is_kept_to_be_said(tmp_path: Path, w
     home.read_well()
     assert home.tell() == []
     assert book.read(home.settings.home).entries == {}
+
+
+def test_dagsters_sensor_tells_of_a_run_that_nobody_waited_for(
+    tmp_path: Path, well: TroubledHome, web: WebReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = TroubledHome(tmp_path, _webhook(web), like=well)
+    for name, value in home.environment().items():
+        monkeypatch.setenv(name, value)
+    home.run(failure="the disk is full")
+    context = dg.build_sensor_context(home.dagster())
+    alerts_sensor(context)
+    assert [body["title"] for body in web.bodies()] == ["Funnelhouse: the last refresh failed"]
+    assert "the disk is full" in web.bodies()[0]["message"]
+    again = alerts_sensor(dg.build_sensor_context(home.dagster(), cursor=context.cursor))
+    assert isinstance(again, dg.SkipReason)
+    assert again.skip_message == "nothing has happened since the last look"
+    assert len(web.received) == 1
