@@ -96,7 +96,7 @@ def test_only_rates_have_an_interval(warehouse: Warehouse, build: Build) -> None
             "select distinct kpi_id from kpi.fct_kpi_monthly where ci_low is not null"
         ).fetchall()
     }
-    assert found == {"engagement_rate", "social_traffic_share", "mobile_traffic_share"}
+    assert found == {"engagement_rate", "social_traffic_share", "mobile_traffic_share", "landing_page_conversion_rate"}
 
 
 def test_low_n_is_below_30_of_a_rate_and_below_10_of_a_count(warehouse: Warehouse, build: Build) -> None:
