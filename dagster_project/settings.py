@@ -32,6 +32,8 @@ from dagster_project.wire.variables import Given, SettingsError, SourceSettings,
 # Read from the environment alone: another file than `.env`, such as one for each installation.
 ENV_FILE = "FUNNELHOUSE_ENV_FILE"
 ALERT_URLS = "FUNNELHOUSE_ALERT_URLS"
+MCP_TOKEN = "FUNNELHOUSE_MCP_TOKEN"
+SHORTEST_TOKEN = 24
 GENERAL = (
     Variable(
         "FUNNELHOUSE_HOME",
@@ -67,6 +69,11 @@ GENERAL = (
         example="slack://tokenA/tokenB/tokenC mailtos://user:password@example.com?to=team@example.com",
     ),
     Variable(
+        MCP_TOKEN,
+        "who may ask `funnelhouse mcp --http`: 24 characters or more that nobody can guess (`openssl rand -hex 32`)",
+        is_secret=True,
+    ),
+    Variable(
         memory.VARIABLE,
         "what DuckDB may take; the rest is spilled to <home>/warehouse.duckdb.tmp",
         default="60 % of the machine",
@@ -89,6 +96,7 @@ class Settings(BaseModel):
     hash_key: SecretStr
     postgres_url: SecretStr | None = None
     alert_urls: tuple[SecretStr, ...] = ()
+    mcp_token: SecretStr | None = None
     memory_limit: str = Field(default_factory=lambda: memory.memory_limit(None))  # DuckDB's
     sources: dict[str, Any]  # name -> its SourceSettings, None where it is off
 
@@ -145,6 +153,7 @@ def load_settings(environment: Mapping[str, str] | None = None, *, folder: Path 
         hash_key=hash_key,
         postgres_url=_postgres_url(env),
         alert_urls=_alert_urls(env),
+        mcp_token=_mcp_token(env),
         memory_limit=_memory_limit(env),
         sources=_settings_of_sources(given, {"hash_key": hash_key, "today": today}),
     )
@@ -271,6 +280,13 @@ def _alert_urls(env: Mapping[str, str]) -> tuple[SecretStr, ...]:
                 "separated by blanks"
             )
     return tuple(map(SecretStr, urls))
+
+
+def _mcp_token(env: Mapping[str, str]) -> SecretStr | None:
+    token = env.get(MCP_TOKEN)
+    if token and (len(token) < SHORTEST_TOKEN or not token.isascii()):
+        raise SettingsError(f"{MCP_TOKEN}: allowed are at least {SHORTEST_TOKEN} letters, digits and signs of ASCII")
+    return SecretStr(token) if token else None
 
 
 def _memory_limit(env: Mapping[str, str]) -> str:

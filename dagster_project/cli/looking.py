@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dagster_project.cli.consoles import err, out, shown
+from dagster_project.cli.ending import Stop
 
 if TYPE_CHECKING:
     from dagster_project.settings import Settings
@@ -65,16 +67,51 @@ def status(
         raise typer.Exit(1)
 
 
+def mcp(
+    http: Annotated[bool, typer.Option("--http", help="Over HTTP on 127.0.0.1, with a token, not over stdio.")] = False,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port of --http.")] = 8765,
+) -> None:
+    """Answer an assistant's questions about KPIs, read-only, by the Model Context Protocol. Started by the assistant."""
+    from dagster_project.reading.questions.server import serve_http, serve_stdio
+    from dagster_project.settings import MCP_TOKEN, load_settings
+
+    variables = _variables_to_look_at()
+
+    def look_up() -> Settings:
+        return load_settings(variables)
+
+    token = look_up().mcp_token
+    if variables is not None and MCP_TOKEN in os.environ:  # the demo knows no setting but its own
+        token = load_settings({**variables, MCP_TOKEN: os.environ[MCP_TOKEN]}).mcp_token
+    if not http:
+        serve_stdio(look_up)
+    elif token is None:
+        raise Stop(
+            f"{MCP_TOKEN} is not set: whoever runs a program here could ask. Set it, and give it to the assistant", 2
+        )
+    else:
+        err.print(f"answering on http://127.0.0.1:{port}/mcp, to those who have {MCP_TOKEN}")
+        serve_http(look_up, port, token.get_secret_value())
+
+
 def settings_to_look_at() -> Settings:
     """The settings of this folder; where nothing was loaded yet and the demo has run, those of the demo."""
-    from dagster_project.cli import demo_home
     from dagster_project.settings import load_settings
 
+    return load_settings(_variables_to_look_at())
+
+
+def _variables_to_look_at() -> dict[str, str] | None:
+    """The demo's variables, where nothing else was loaded; None for those of this folder."""
+    from dagster_project.cli import demo_home
+
     found = demo_home.found(Path.cwd())
-    if found is None:
-        return load_settings()
-    err.print(f"(the demo's tables, in {shown(Path(found['FUNNELHOUSE_HOME']))}: nothing else was loaded here)")
-    return load_settings(found)
+    if found is not None:
+        err.print(f"(the demo's tables, in {shown(Path(found['FUNNELHOUSE_HOME']))}: nothing else was loaded here)")
+    return found
 
 
-VERBS = (show, explain, status)
+VERBS = (show, explain, status, mcp)
+
+
+VERBS = (show, explain, status, mcp)

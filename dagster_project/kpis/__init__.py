@@ -9,7 +9,7 @@ Nothing here knows Dagster: orchestration calls `build` and reports what it retu
 """
 
 from dagster_project.kpi_names import marts_read
-from dagster_project.kpis.answers import Explanation, QuestionError, explain, show
+from dagster_project.kpis.answers import Explanation, QuestionError, days_of, explain, find_kpi, grain_of, show
 from dagster_project.kpis.build import build
 from dagster_project.kpis.catalogue import CatalogueError
 from dagster_project.kpis.changes import forget
@@ -21,5 +21,5 @@ from dagster_project.kpis.periods import GRAINS
 MARTS = marts_read()  # what the KPI tables depend on
 
 __all__ = [
-    "GRAINS", "KEY", "MARTS", "TABLES", "CatalogueError", "Explanation", "InputError", "QuestionError", "build", "explain", "forget", "load_catalogue", "owners", "show", "table_name",
+    "GRAINS", "KEY", "MARTS", "TABLES", "CatalogueError", "Explanation", "InputError", "QuestionError", "build", "days_of", "explain", "find_kpi", "forget", "grain_of", "load_catalogue", "owners", "show", "table_name",
 ]  # fmt: skip

@@ -6,8 +6,10 @@ Both work on the warehouse and on the published copy.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -47,31 +49,62 @@ def show(
     by: str = TOTAL,
     grain: str | None = None,
     model: str | None = None,
-    periods: int = 12,
+    periods: int | None = 12,
+    start: date | None = None,
     end: date | None = None,
+    member: str | None = None,
+    most: int | None = None,
 ) -> list[Row]:
-    """Fact rows of a KPI for the newest `periods` periods (that began by `end`): newest first, and within a period the
-    largest first.
+    """Fact rows of a KPI for the newest `periods` periods (that began by `end` and end from `start` on): newest first, and
+    within a period the largest first; no more than `most`.
 
-    `grain` defaults to the KPI's own; `model` to the one people are shown, where the KPI needs one.
-    Raises QuestionError for an unknown KPI, cut, grain or model.
+    `grain` defaults to the KPI's own; `model` to the one people are shown, where the KPI needs one; `member` to all.
+    Raises QuestionError for an unknown KPI, cut, grain, model or member.
     """
-    kpi = _kpi(connection, kpi_id)
+    kpi = find_kpi(connection, kpi_id)
     grain = _grain(grain or kpi["default_grain"])
     model = _model(connection, kpi, by, grain, model)
+    if member is not None:
+        _check_member(connection, kpi_id, by, grain, member)
     return _rows(
         connection,
         f"""
         select * from kpi.{table_name(grain)}
-        where kpi_id = $kpi_id and dimension = $by and attribution_model = $model and period_start in (
-            select distinct period_start from kpi.{table_name(grain)}
-            where kpi_id = $kpi_id and dimension = $by and period_start <= coalesce($end, period_start)
-            order by period_start desc limit $periods
-        )
-        order by period_start desc, coalesce(denominator, numerator, value) desc nulls last, member
+        where kpi_id = $kpi_id and dimension = $by and attribution_model = $model and member = coalesce($member, member)
+            and period_start in (
+                select distinct period_start from kpi.{table_name(grain)}
+                where kpi_id = $kpi_id and dimension = $by and period_start <= coalesce($end, period_start)
+                    and period_end >= coalesce($start, period_end)
+                order by period_start desc limit $periods
+            )
+        order by period_start desc, coalesce(denominator, numerator, value) desc nulls last, member limit $most
         """,
-        {"kpi_id": kpi_id, "by": by, "model": model, "periods": periods, "end": end},
-    )
+        {
+            "kpi_id": kpi_id, "by": by, "model": model, "periods": periods, "start": start, "end": end, "member": member,
+            "most": most,
+        },
+    )  # fmt: skip
+
+
+def days_of(connection: duckdb.DuckDBPyConnection, period: str, grain: str) -> tuple[date, date]:
+    """First and last day of a period as `explain` takes it, to ask `show` for rows of `grain` in it. Of a period of that
+    very grain a day inside, since weeks may begin on any day. Raises QuestionError."""
+    year_start = _year_start(connection)
+    own_grain, day = _period(period, year_start)
+    if own_grain == grain or own_grain == "day":
+        return day, day
+    if own_grain == "week":
+        return day - timedelta(days=3), day + timedelta(days=3)
+    months = {"month": 1, "quarter": 3, "year": 12}[own_grain]
+    if own_grain == "year" and year_start > 1:
+        day = day.replace(year=day.year - 1, month=year_start)
+    end = day.month - 1 + months
+    return day, date(day.year + end // 12, end % 12 + 1, 1) - timedelta(days=1)
+
+
+def grain_of(period: str) -> str:
+    """The grain of a period as `explain` takes it. Raises QuestionError."""
+    return _period(period)[0]
 
 
 def explain(
@@ -90,16 +123,17 @@ def explain(
     total (stage_conversion_rate) needs `by`, and `row` is then empty. `days_file`: the raw zone's _meta/days.parquet,
     for a connection to the published copy, which knows nothing of source days. Raises QuestionError.
     """
-    kpi = _kpi(connection, kpi_id)
+    kpi = find_kpi(connection, kpi_id)
     grain, day = _period(period, _year_start(connection))
-    total = _of_period(connection, kpi, grain, day, TOTAL, model) if TOTAL in _dimensions(kpi) else []
+    of_total = model if TOTAL in (by, *(kpi["model_dimensions"] or "").split(", ")) else None
+    total = _of_period(connection, kpi, grain, day, TOTAL, of_total) if TOTAL in _dimensions(kpi) else []
     parts = _of_period(connection, kpi, grain, day, by, model) if by != TOTAL else []
     if not total and not parts:
         cut = "" if by == TOTAL else f" by {by}"
         hint = "its rows begin with the first extracted day and end today"
         if TOTAL not in _dimensions(kpi) and by == TOTAL:
             hint = f"it has no total; ask by one of {', '.join(_dimensions(kpi))}"
-        raise QuestionError(f"{kpi_id} has no rows{cut} for {period}: {hint}")
+        raise QuestionError(f"{kpi_id} has no rows{cut} for {_quoted(period)[1:-1]}: {hint}")
     row = (total or parts)[0]
     days = _days_relation(connection, days_file)
     source_days = _source_days(connection, days, kpi, row["period_start"], row["period_end"]) if days else []
@@ -149,14 +183,44 @@ def _source_days(connection: duckdb.DuckDBPyConnection, days: str, kpi: Row, fir
     )
 
 
-def _kpi(connection: duckdb.DuckDBPyConnection, kpi_id: str) -> Row:
+def find_kpi(connection: duckdb.DuckDBPyConnection, kpi_id: str) -> Row:
+    """The row of kpi.dim_kpi. Raises QuestionError, with the names that come nearest."""
     if not exists(connection, "kpi.dim_kpi"):
         raise QuestionError("There are no KPI tables yet; `funnelhouse refresh` builds them")
     found = _rows(connection, "select * from kpi.dim_kpi where kpi_id = $kpi_id", {"kpi_id": kpi_id})
     if not found:
         known = [row["kpi_id"] for row in _rows(connection, "select kpi_id from kpi.dim_kpi order by kpi_id", {})]
-        raise QuestionError(f"There is no KPI {kpi_id!r}. KPIs: {', '.join(known)}")
+        raise QuestionError(f"There is no KPI {_quoted(kpi_id)}. {_nearest(kpi_id, known)}KPIs: {', '.join(known)}")
     return found[0]
+
+
+def _check_member(connection: duckdb.DuckDBPyConnection, kpi_id: str, by: str, grain: str, member: str) -> None:
+    found = _rows(
+        connection,
+        f"select member from kpi.{table_name(grain)} where kpi_id = $kpi_id and dimension = $by "
+        "group by member order by sum(abs(numerator)) desc nulls last, member",
+        {"kpi_id": kpi_id, "by": by},
+    )
+    known = [row["member"] for row in found]
+    if member not in known:
+        largest = ", ".join(map(_quoted, known[:_LARGEST]))
+        told = f"The largest of {len(known)}: {largest}" if known else "It has no rows by this cut"
+        raise QuestionError(f"{kpi_id} by {by} has no {_quoted(member)}. {_nearest(member, known)}{told}")
+
+
+_LARGEST = 10  # members that an error names
+_LONGEST = 80  # characters of a name that an error repeats
+
+
+def _quoted(name: str) -> str:
+    """As a person typed it, shortened; what has no shape (marks that turn the direction of writing) is spelt out."""
+    return repr(name if len(name) <= _LONGEST else f"{name[:_LONGEST]}…")
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    by_lower = {each.lower(): each for each in known}
+    near = get_close_matches(name[:_LONGEST].lower(), by_lower, n=3)
+    return f"Nearest: {', '.join(_quoted(by_lower[each]) for each in near)}. " if near else ""
 
 
 def _dimensions(kpi: Row) -> list[str]:
@@ -166,12 +230,14 @@ def _dimensions(kpi: Row) -> list[str]:
 def _model(connection: duckdb.DuckDBPyConnection, kpi: Row, by: str, grain: str, model: str | None) -> str:
     """The model to read: the one asked for, else the one that people are shown."""
     if by not in _dimensions(kpi):
-        raise QuestionError(f"{kpi['kpi_id']} is not cut by {by!r}. Its cuts: {', '.join(_dimensions(kpi))}")
+        raise QuestionError(f"{kpi['kpi_id']} is not cut by {_quoted(by)}. Its cuts: {', '.join(_dimensions(kpi))}")
     if by not in (kpi["model_dimensions"] or "").split(", "):
         if model not in (None, NO_MODEL):
             has = kpi["model_dimensions"]
             cuts = f"it has one by {has}" if has else "it has none in any cut"
-            raise QuestionError(f"{kpi['kpi_id']} by {by} needs no attribution model: leave {model!r} out ({cuts})")
+            raise QuestionError(
+                f"{kpi['kpi_id']} by {by} needs no attribution model: leave {_quoted(model or '')} out ({cuts})"
+            )
         return NO_MODEL
     found = _rows(
         connection,
@@ -182,7 +248,7 @@ def _model(connection: duckdb.DuckDBPyConnection, kpi: Row, by: str, grain: str,
     models = [row["model"] for row in found]
     if model and model not in models:
         raise QuestionError(
-            f"{kpi['kpi_id']} by {grain} has no attribution model {model!r}. Models: {', '.join(models)} "
+            f"{kpi['kpi_id']} by {grain} has no attribution model {_quoted(model)}. Models: {', '.join(models)} "
             "(funnelhouse.yml: attribution.models_by_grain)"
         )
     return model or kpi["default_model"]
@@ -190,7 +256,7 @@ def _model(connection: duckdb.DuckDBPyConnection, kpi: Row, by: str, grain: str,
 
 def _grain(grain: str) -> str:
     if grain not in GRAINS:
-        raise QuestionError(f"There is no grain {grain!r}. Grains: {', '.join(GRAINS)}")
+        raise QuestionError(f"There is no grain {_quoted(grain)}. Grains: {', '.join(GRAINS)}")
     return grain
 
 
@@ -215,6 +281,8 @@ def _year_start(connection: duckdb.DuckDBPyConnection) -> int:
 
 def _period(text: str, year_start: int = 1) -> tuple[str, date]:
     """The grain, and a day inside the period. 2026-Q3 is a quarter of the calendar, FY2026-Q3 one of the fiscal year."""
+    if (said := re.search(r"\d{4}", text)) and not 1900 <= int(said[0]) < 3000:
+        raise QuestionError(f"{_quoted(text)} is no period: years go from 1900 to 2999")
     if found := re.fullmatch(r"FY(\d{4})-Q([1-4])", text.strip(), re.IGNORECASE):
         year, quarter = map(int, found.groups())
         months = 12 * (year - (year_start > 1)) + year_start - 1 + 3 * (quarter - 1)
@@ -224,9 +292,9 @@ def _period(text: str, year_start: int = 1) -> tuple[str, date]:
             try:
                 return grain, day(*map(int, found.groups()))
             except ValueError as error:
-                raise QuestionError(f"{text!r} is no period: {error}") from None
+                raise QuestionError(f"{_quoted(text)} is no period: {error}") from None
     raise QuestionError(
-        f"{text!r} is no period; allowed are 2026-09-14, 2026-W38, 2026-09, 2026-Q3 and 2026, FY2026-Q3 and FY2026"
+        f"{_quoted(text)} is no period; allowed are 2026-09-14, 2026-W38, 2026-09, 2026-Q3 and 2026, FY2026-Q3 and FY2026"
     )
 
 

@@ -29,6 +29,7 @@ DATABASE = "funnelhouse.duckdb"
 REPORT = "report.html"  # written into a publish after it; until then the one before shows what readers saw
 STORE = ".publishes"
 KEPT = 2
+NOTHING_YET = "nothing is published yet; run `funnelhouse refresh`, or `funnelhouse demo` to see it work"
 
 
 class PublishError(Exception):

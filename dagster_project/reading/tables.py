@@ -18,7 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dagster_project import kpis
-from dagster_project.publish import DATABASE, PublishError
+from dagster_project.publish import DATABASE, NOTHING_YET, PublishError
 from dagster_project.reading import style
 from dagster_project.settings import Settings
 
@@ -30,7 +30,7 @@ def published(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
     """A read-only connection to what readers see now. Raises PublishError when nothing was published yet."""
     path = settings.published_folder / DATABASE
     if not path.exists():
-        raise PublishError("nothing is published yet; run `funnelhouse refresh`, or `funnelhouse demo` to see it work")
+        raise PublishError(NOTHING_YET)
     with duckdb.connect(str(path), read_only=True) as connection:
         yield connection
 

@@ -80,7 +80,7 @@ def test_show_uses_the_grain_and_the_model_that_the_kpi_is_read_with(warehouse: 
 @pytest.mark.parametrize(
     ("question", "message"),
     [
-        ({"kpi_id": "leds"}, "There is no KPI 'leds'. KPIs: aov, cac_loaded"),
+        ({"kpi_id": "leds"}, "There is no KPI 'leds'. Nearest: 'leads'. KPIs: aov, "),
         (
             {"kpi_id": "cpl", "by": "device"},
             "cpl is not cut by 'device'. Its cuts: total, channel, source, medium, campaign",

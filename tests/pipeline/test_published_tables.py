@@ -3,12 +3,18 @@ say what the tables say."""
 
 from __future__ import annotations
 
+import asyncio
+import sys
 from pathlib import Path
 
+from mcp import Client, StdioServerParameters
+
 from dagster_project.publish import REPORT
+from dagster_project.warehouse.project import PROJECT_FOLDER
 from tests.support.browser import dom_of
 from tests.support.installation import Installation
 from tests.support.published import query, tables
+from tests.support.questions import check, questions
 
 
 def test_every_table_and_column_is_described(night: Installation) -> None:
@@ -61,3 +67,25 @@ def test_the_report_shows_the_values_of_the_tables(night: Installation, tmp_path
     for key, value in kept.items():
         # ten digits of it; the page has null, the tables have the reason
         assert (float(shown[key]) if shown[key] else None) == (None if value is None else float(f"{value:.10g}")), key
+
+
+def test_fifty_questions_of_an_assistant_are_answered_as_the_tables_say(night: Installation) -> None:
+    night.go_back("night")
+    published = night.published()
+    people = query(published, "select sales_rep_name from marts.dim_sales_rep where sales_rep_name not like '(%'")
+    assert people
+
+    async def ask() -> None:
+        command = ["-m", "dagster_project.cli", "mcp"]
+        server = StdioServerParameters(command=sys.executable, args=command, env=night.variables, cwd=PROJECT_FOLDER)
+        async with Client(server, read_timeout_seconds=120) as client:
+            asked = questions(published, 50)
+            assert len(asked) == 50
+            assert len({each.grain for each in asked}) == 5
+            assert len({each.tool for each in asked}) == 3
+            for question in asked:
+                said = await check(client, published, question)
+                assert "@" not in said
+                assert not [name for (name,) in people if name in said]
+
+    asyncio.run(ask())
