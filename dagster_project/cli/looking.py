@@ -67,6 +67,19 @@ def status(
         raise typer.Exit(1)
 
 
+def export(
+    xlsx: Annotated[Path, typer.Option(help="The Excel workbook to write, such as kpis.xlsx.")],
+    grain: Annotated[str, typer.Option(help="Of the facts: day, week, month, quarter or year.")] = "month",
+    kpi: Annotated[list[str] | None, typer.Option("--kpi", help="Only this KPI; may be repeated.")] = None,
+) -> None:
+    """The KPI tables as an Excel workbook: headline board, facts of one grain, catalogue."""
+    from dagster_project.reading.workbook import write_workbook
+
+    rows = write_workbook(settings_to_look_at(), xlsx.absolute(), grain=grain, only=kpi or ())
+    sheets = ", ".join(f"{name}: {count:,} rows" for name, count in rows.items())
+    out.print(f"{shown(xlsx.absolute())} written ({sheets})", soft_wrap=True)
+
+
 def mcp(
     http: Annotated[bool, typer.Option("--http", help="Over HTTP on 127.0.0.1, with a token, not over stdio.")] = False,
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port of --http.")] = 8765,
@@ -111,7 +124,4 @@ def _variables_to_look_at() -> dict[str, str] | None:
     return found
 
 
-VERBS = (show, explain, status, mcp)
-
-
-VERBS = (show, explain, status, mcp)
+VERBS = (show, explain, status, export, mcp)

@@ -76,6 +76,11 @@ def publish_by_hand(home: Path, members: list[str], *, factor: float = 1.0) -> P
             {"members": members, "months": list(MONTHS), "factor": factor},
         )
         connection.execute(
+            "insert into kpi.kpi_scoreboard by name select 1 as position, 'latest' as month, kpi_id, 'count' as unit, * exclude (kpi_id) "
+            "from (select kpi_id, period_start, period_end, value, is_final, quality from kpi.fct_kpi_monthly "
+            "where kpi_id = 'leads' and dimension = 'total' and period_start = '2026-09-01')"
+        )
+        connection.execute(
             "create table staging.stg_meta__days as select 'crm' as source, 'deals' as stream, 'crm' as domain, 'report' as kind, "
             "'day' as period, (date '2026-07-01' + d::integer)::date as date_day, 10 as rows, date '2026-09-30' as checked_on, "
             "timestamptz '2026-09-30 02:00:00+00' as extracted_at, 3 as restate_days from range(80) as r(d) where d <> 7"
