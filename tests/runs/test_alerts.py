@@ -223,6 +223,9 @@ def test_what_could_not_be_looked_at_is_not_said_to_be_over(
     (home.settings.published_folder / "funnelhouse.duckdb").write_bytes(b"no database")
     assert home.look().blind.keys() >= {"spend", "kpi"}
     home.tell()
+    home.publish(sessions={}, spend_at_risk=300, spend=None)  # without exchange rates
+    assert home.look().blind["spend"] == ""
+    home.tell()
     assert len(web.received) == 1
 
 

@@ -82,7 +82,14 @@ class TroubledHome:
     def refuse(self, name: str, rows: Mapping[date | None, int]) -> None:
         self.zone.note_refusals(self.stream(name), None, rows, {})
 
-    def publish(self, *, sessions: Mapping[date, float], spend_at_risk: float = 0.0, campaign: str = "Spring") -> None:
+    def publish(
+        self,
+        *,
+        sessions: Mapping[date, float],
+        spend_at_risk: float = 0.0,
+        spend: float | None = 1000.0,
+        campaign: str = "Spring",
+    ) -> None:
         """The tables that alerts look at, by the contract of the KPI tables."""
         folder = self.settings.published_folder
         folder.mkdir(parents=True, exist_ok=True)
@@ -103,11 +110,11 @@ class TroubledHome:
                 for day, value in sessions.items()
             ]
             month = self.today.replace(day=1)
-            spend = {
+            of_spend = {
                 "kpi_id": "marketing_spend",
                 "period_start": month,
                 "period_end": self.today,
-                "value": 1000.0,
+                "value": spend,
                 **total,
             }
             tag = {
@@ -121,7 +128,7 @@ class TroubledHome:
             for table, rows in (
                 ("kpi.dim_kpi", kpis),
                 ("kpi.fct_kpi_daily", days),
-                ("kpi.fct_kpi_monthly", [spend]),
+                ("kpi.fct_kpi_monthly", [of_spend]),
                 ("marts.audit_utm", [tag]),
             ):
                 if rows:

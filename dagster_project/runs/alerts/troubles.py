@@ -283,6 +283,8 @@ def _spend_at_risk(scene: Scene) -> Iterator[Trouble]:
         """,
         {"share": scene.settings.rules.alerts.spend_at_risk},
     ).fetchall()
+    if any(spend is None for _, _, spend, *_ in rows):
+        raise Blind  # what was spent in all has no data, such as without exchange rates: no share of it is known
     items = {
         finding: f"{at_risk:,.0f} {currency or ''} of {spend:,.0f}: {meaning} {fix}"
         for finding, at_risk, spend, currency, meaning, fix in rows
