@@ -17,6 +17,7 @@ import duckdb
 
 from dagster_project.kpis.catalogue import NO_MODEL, TOTAL
 from dagster_project.kpis.contract import table_name
+from dagster_project.kpis.drivers import drivers_of
 from dagster_project.kpis.inputs import DAYS, exists
 from dagster_project.kpis.periods import GRAINS
 
@@ -33,13 +34,16 @@ class Explanation:
 
     `kpi`: the row of kpi.dim_kpi. `row`: the fact row of the total. `parts`: fact rows of the members, largest first
     (empty without `by`). `source_days`: one row per source and stream that the KPI rests on, with days, days_missing,
-    rows, first_extracted_at, last_extracted_at; empty where the raw zone is out of reach.
+    rows, first_extracted_at, last_extracted_at; empty where the raw zone is out of reach. `drivers`: what moved it against the
+    period before, by members of the cut (drivers.py).
     """
 
     kpi: Row
     row: Row
     parts: list[Row] = field(default_factory=list)
     source_days: list[Row] = field(default_factory=list)
+    grain: str = ""
+    drivers: list[Row] = field(default_factory=list)
 
 
 def show(
@@ -137,7 +141,10 @@ def explain(
     row = (total or parts)[0]
     days = _days_relation(connection, days_file)
     source_days = _source_days(connection, days, kpi, row["period_start"], row["period_end"]) if days else []
-    return Explanation(kpi, total[0] if total else {}, parts, source_days)
+    moved = (
+        drivers_of(connection, kpi_id, grain, row["period_start"], by, parts[0]["attribution_model"]) if parts else []
+    )
+    return Explanation(kpi, total[0] if total else {}, parts, source_days, grain, moved)
 
 
 def _of_period(

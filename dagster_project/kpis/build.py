@@ -9,7 +9,7 @@ from pathlib import Path
 
 import duckdb
 
-from dagster_project.kpis import board, changes, compiled, coverage, facts, measures, periods
+from dagster_project.kpis import board, changes, compiled, coverage, drivers, facts, measures, periods
 from dagster_project.kpis.catalogue import Catalogue
 from dagster_project.kpis.compiler import Compiler
 from dagster_project.kpis.contract import table_name
@@ -28,7 +28,7 @@ def build(
     progress: Progress = lambda done, total: None,
     compiler: Compiler | None = None,
 ) -> dict[str, int]:
-    """Build kpi.fct_kpi_<grain>, kpi.dim_kpi and kpi.kpi_scoreboard; returns rows by table name.
+    """Build kpi.fct_kpi_<grain>, kpi.dim_kpi, kpi.fct_kpi_drivers and kpi.kpi_scoreboard; returns rows by table name.
 
     `connection`: the warehouse, open for writing, outside a transaction. `manifest`: semantic_manifest.json of the
     parsed dbt project, or its folder. `grains`: of day, week, month, quarter, year; tables of other grains stay as
@@ -76,9 +76,10 @@ def _build(
     changes.finish(connection, grains, inputs.today)
     compiled.remember(connection, compiler)
     board.create_dim_kpi(connection, catalogue, inputs.currency, shown_model)
+    drivers.create_drivers(connection, grains)
     if "month" in grains:
         board.create_scoreboard(connection, inputs.today)
-    tables = [table_name(grain) for grain in grains] + ["dim_kpi", "kpi_scoreboard"]
+    tables = [table_name(grain) for grain in grains] + ["dim_kpi", drivers.TABLE, "kpi_scoreboard"]
     _drop_temporary_tables(connection)
     return {table: _count(connection, table) for table in tables if table != "kpi_scoreboard" or "month" in grains}
 

@@ -102,6 +102,29 @@ BOARD_COLUMNS: Columns = {
 }
 
 
+DRIVER_COLUMNS: Columns = {
+    "kpi_id": FACT_COLUMNS["kpi_id"],
+    "grain": ("varchar", "month, quarter or year."),
+    "period_start": FACT_COLUMNS["period_start"],
+    "compared_with": ("date", "First day of the period before, which it is compared with."),
+    "dimension": ("varchar", "The cut whose members the change is split over."),
+    "attribution_model": ("varchar", "The model that people are shown; `none` where no model is needed."),
+    "member": ("varchar", "Member of the dimension; `(elsewhere)` for what is in no member."),
+    "effect": (
+        "varchar",
+        "volume: an amount or count of its own; rate: its own ratio moved; mix: its weight in the whole moved; alone: a "
+        "numerator without any denominator; elsewhere: in the total and in no member.",
+    ),
+    "contribution": ("double", "In the unit of the KPI; all of a cut add up to total_after - total_before."),
+    "value_before": ("double", "The member before."),
+    "value_after": ("double", "The member in the period."),
+    "total_before": ("double", "The KPI before."),
+    "total_after": ("double", "The KPI in the period."),
+    "is_final": ("boolean", "Both periods are final."),
+    "quality": ("varchar", "`ok`, or what is wrong with the days behind one of the periods."),
+}
+
+
 def table_name(grain: str) -> str:
     return f"fct_kpi_{GRAINS[grain]}"
 
@@ -112,6 +135,11 @@ TABLES = {
         for grain in GRAINS
     },
     "dim_kpi": Table("Grain: KPI. The catalogue, as the semantic layer defines it.", ("kpi_id",), CATALOGUE_COLUMNS),
+    "fct_kpi_drivers": Table(
+        "Grain: KPI, grain, period, dimension, member, effect. What moved a KPI against the period before, in parts that add up.",
+        ("kpi_id", "grain", "period_start", "dimension", "attribution_model", "member", "effect"),
+        DRIVER_COLUMNS,
+    ),
     "kpi_scoreboard": Table(
         "Grain: KPI, month. The headline board: latest whole month and running month.",
         ("kpi_id", "month"),

@@ -20,6 +20,7 @@ from rich.text import Text
 from dagster_project import kpis
 from dagster_project.publish import DATABASE, NOTHING_YET, PublishError
 from dagster_project.reading import style
+from dagster_project.reading.moved import in_words
 from dagster_project.settings import Settings
 
 MOST_MEMBERS = 20
@@ -163,6 +164,7 @@ def explanation(settings: Settings, kpi_id: str, period: str, *, by: str | None,
                 style.plain(part["denominator"]), marks.of(part),
             )  # fmt: skip
         shown += [table, *_legend(marks)]
+        shown += [Text(line) for line in in_words(kpi, found.drivers, found.grain, by or "member")]
     if found.source_days:
         table = _table("Source days")
         for name in ("source", "stream", "days", "missing", "rows", "first extracted", "last extracted"):

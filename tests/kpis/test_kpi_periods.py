@@ -193,6 +193,7 @@ def test_without_any_extracted_day_there_are_no_rows(build: Build) -> None:
         "fct_kpi_quarterly",
         "fct_kpi_yearly",
         "dim_kpi",
+        "fct_kpi_drivers",
         "kpi_scoreboard",
     }
     assert warehouse.rows("monthly") == []
