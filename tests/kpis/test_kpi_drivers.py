@@ -30,11 +30,11 @@ def fill(warehouse: Warehouse, day: date, channel: str, spend: float, leads: int
 
 @pytest.fixture
 def moved(build: Build) -> Warehouse:
-    """Cost per lead 150 / 20 = 7.5 in January, 200 / 20 = 10 in February."""
+    """Cost per lead 150 / 20 = 7.5 in January, 210 / 20 = 10.5 in February."""
     warehouse = Warehouse(TODAY, date(2026, 1, 1))
     for day, channel, spend, leads in (
         (JANUARY, "Paid Search", 100, 10), (JANUARY, "Email", 50, 10),
-        (FEBRUARY, "Paid Search", 120, 8), (FEBRUARY, "Email", 60, 12), (FEBRUARY, "Display", 20, 0),
+        (FEBRUARY, "Paid Search", 120, 8), (FEBRUARY, "Email", 60, 12), (FEBRUARY, "Display", 30, 0),
     ):  # fmt: skip
         fill(warehouse, day, channel, spend, leads)
     build(warehouse)
@@ -52,13 +52,13 @@ def parts(warehouse: Warehouse, kpi_id: str) -> dict[tuple[str, str], float]:
 
 def test_a_ratio_moves_by_rates_by_weights_and_by_what_has_no_denominator(moved: Warehouse) -> None:
     """By hand. Paid Search: 10 -> 15 per lead, weight 0.5 -> 0.4. Email: 5 per lead both times, weight 0.5 -> 0.6. The mean
-    ratio is 8.75. Rate of Paid Search: 5 x 0.45. Mix of Paid Search: -0.1 x (12.5 - 8.75), of Email: 0.1 x (5 - 8.75).
-    Display brings no lead: 20 / 20."""
+    ratio is 9. Rate of Paid Search: 5 x 0.45. Mix of Paid Search: -0.1 x (12.5 - 9), of Email: 0.1 x (5 - 9).
+    Display brings no lead: 30 / 20."""
     assert parts(moved, "cpl") == {
         ("Paid Search", "rate"): pytest.approx(2.25),
-        ("Paid Search", "mix"): pytest.approx(-0.375),
-        ("Email", "mix"): pytest.approx(-0.375),
-        ("Display", "alone"): pytest.approx(1.0),
+        ("Paid Search", "mix"): pytest.approx(-0.35),
+        ("Email", "mix"): pytest.approx(-0.4),
+        ("Display", "alone"): pytest.approx(1.5),
     }
 
 
@@ -67,7 +67,7 @@ def test_an_amount_moves_by_each_members_own_change(moved: Warehouse) -> None:
     assert parts(moved, "marketing_spend") == {
         ("Paid Search", "volume"): 20,
         ("Email", "volume"): 10,
-        ("Display", "volume"): 20,
+        ("Display", "volume"): 30,
     }
 
 
@@ -80,11 +80,11 @@ def test_a_running_period_is_not_compared_and_visitors_are_no_sum(moved: Warehou
 def test_it_is_said_in_words(moved: Warehouse) -> None:
     answer = kpis.explain(moved.connection, "cpl", "2026-02", by="channel")
     assert in_words(answer.kpi, answer.drivers, answer.grain, "channel") == [
-        "Cost per lead rose from 7.50 EUR in 2026-01 to 10.00 EUR (+2.50 EUR). By channel:",
+        "Cost per lead rose from 7.50 EUR in 2026-01 to 10.50 EUR (+3.00 EUR). By channel:",
         "  +2.25 EUR Paid Search, by its own value (10.00 EUR to 15.00 EUR)",
-        "  +1.00 EUR Display, which has nothing to divide by",
-        "  -0.38 EUR Email, by its weight in the whole",
-        "  -0.38 EUR Paid Search, by its weight in the whole",
+        "  +1.50 EUR Display, which has nothing to divide by",
+        "  -0.40 EUR Email, by its weight in the whole",
+        "  -0.35 EUR Paid Search, by its weight in the whole",
     ]
     assert kpis.explain(moved.connection, "cpl", "2026-03", by="channel").drivers == []  # it still runs
 
