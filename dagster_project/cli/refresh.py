@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import uuid
 from collections.abc import Iterator, Mapping
@@ -10,9 +11,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dagster_project import ingest
+from dagster_project.raw.zone import RawZone
 from dagster_project.runs import alerts, instance
 from dagster_project.runs.errors import why_it_failed
 from dagster_project.settings import Settings
+from dagster_project.sources import all_sources
 from dagster_project.warehouse.project import ensure_manifest
 from dagster_project.wire import Window
 
@@ -47,11 +50,13 @@ def run_refresh(
 
     Raises ParseFailed.
     """
-    ensure_manifest(settings.dbt_environment())
+    ensure_manifest(settings.dbt_environment())  # of all sources: Dagster's assets are made of it
+    parsed = ensure_manifest(settings.dbt_environment(), ingest.sources_in_graph(settings, RawZone(settings.raw_root)))
     logging.getLogger("dagster").setLevel(logging.CRITICAL)
     from dagster_project.definitions import defs  # heavy, and needs the manifest
     from dagster_project.defs import shared
     from dagster_project.defs.publish import failed_streams_of
+    from dagster_project.defs.selection import assets_of
 
     backfill = f"{window.start}_{window.last}_{'-'.join(sorted(sources or ['all']))}" if mode == "backfill" else ""
     result = RunResult(run_id or str(uuid.uuid4()))
@@ -59,6 +64,7 @@ def run_refresh(
         shared.MODE_TAG: mode,
         shared.SOURCES_TAG: ",".join(sources or []),
         shared.SHRINK_TAG: "true" if allow_shrink else "false",
+        shared.WHOLE_TAG: "true",
         shared.REBUILD_TAG: "true" if rebuild else "false",
         shared.RETRIES_TAG: "0",  # whoever started it sees how it ends; a daemon that runs beside has no part in it
         instance.PROCESS_TAG: instance.this_process(result.run_id),
@@ -70,7 +76,9 @@ def run_refresh(
     said = settings.home / "last_run.log"  # what dbt prints; the run's own log is in Dagster
     try:
         with said.open("w") as file, contextlib.redirect_stdout(file):
-            done = _execute(defs().resolve_job_def("refresh"), dagster, tags, result.run_id, reporter)
+            job = defs().resolve_job_def("refresh")
+            assets = assets_of(job, json.loads(parsed.manifest.read_bytes()), parsed.sources or tuple(all_sources()))
+            done = _execute(job.get_subset(asset_selection=assets), dagster, tags, result.run_id, reporter)
         result.failed = {name: why.error for name, why in failed_streams_of(dagster, result.run_id).items()}
         result.refused = dict(_refused(done))
         published = {e.asset_key.path[0] for e in done.get_asset_materialization_events() if e.asset_key}

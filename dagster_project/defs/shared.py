@@ -22,6 +22,7 @@ WRITER_POOL = "duckdb_writer"  # on every step that opens the warehouse; its lim
 SOURCES_TAG = "funnelhouse/sources"  # comma-separated; empty = all
 SHRINK_TAG = "funnelhouse/allow_shrink"
 REBUILD_TAG = "funnelhouse/rebuild"  # "true": build all tables from nothing, also what did not change
+WHOLE_TAG = "funnelhouse/whole"  # "true": what is not selected is off in this home; nobody chose single tables
 BACKFILL_TAG = "funnelhouse/backfill"  # name of a backfill that can be resumed: what it has finished is kept on disk
 RETRIES_TAG = "dagster/max_retries"
 REPEAT_TAG = "dagster/retry_on_asset_or_op_failure"  # whether a failed step, too, is a reason to repeat the run
