@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import uuid
 from collections.abc import Iterator, Mapping
@@ -15,7 +14,6 @@ from dagster_project.raw.zone import RawZone
 from dagster_project.runs import alerts, instance
 from dagster_project.runs.errors import why_it_failed
 from dagster_project.settings import Settings
-from dagster_project.sources import all_sources
 from dagster_project.warehouse.project import ensure_manifest
 from dagster_project.wire import Window
 
@@ -77,7 +75,7 @@ def run_refresh(
     try:
         with said.open("w") as file, contextlib.redirect_stdout(file):
             job = defs().resolve_job_def("refresh")
-            assets = assets_of(job, json.loads(parsed.manifest.read_bytes()), parsed.sources or tuple(all_sources()))
+            assets = assets_of(job.asset_layer.selected_asset_keys, parsed)
             done = _execute(job.get_subset(asset_selection=assets), dagster, tags, result.run_id, reporter)
         result.failed = {name: why.error for name, why in failed_streams_of(dagster, result.run_id).items()}
         result.refused = dict(_refused(done))

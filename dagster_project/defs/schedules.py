@@ -6,7 +6,8 @@ from datetime import timedelta
 import dagster as dg
 
 from dagster_project.defs.freshness import sources_are_fresh
-from dagster_project.defs.shared import DAILY, MODE_TAG, REPEAT_TAG, RETRIES_TAG, range_tags
+from dagster_project.defs.selection import assets_of_this_home
+from dagster_project.defs.shared import DAILY, MODE_TAG, REPEAT_TAG, RETRIES_TAG, WHOLE_TAG, range_tags
 from dagster_project.runs.last_runs import REFRESH_JOB
 from dagster_project.settings import load_rules
 from dagster_project.wire import Window
@@ -34,10 +35,20 @@ freshness_job = dg.define_asset_job(
 
 
 def _tick(context: dg.ScheduleEvaluationContext, mode: str) -> dg.RunRequest:
-    """The newest whole day is the run's partition; each stream adds the trailing days that it still restates."""
+    """The newest whole day is the run's partition; each stream adds the trailing days that it still restates. What is off in
+    this home is not asked for, where that is known without a parse."""
     newest = context.scheduled_execution_time.date() - timedelta(days=1)
+    every = context.repository_def.get_job(REFRESH_JOB).asset_layer.selected_asset_keys
+    assets = assets_of_this_home(every)
     return dg.RunRequest(
-        run_key=f"{mode}-{newest}", tags={MODE_TAG: mode, **range_tags(Window.of_day(newest)), **RETRIES}
+        run_key=f"{mode}-{newest}",
+        asset_selection=sorted(assets) if assets else None,
+        tags={
+            MODE_TAG: mode,
+            **range_tags(Window.of_day(newest)),
+            **RETRIES,
+            **({WHOLE_TAG: "true"} if assets else {}),
+        },
     )
 
 

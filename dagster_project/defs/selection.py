@@ -3,19 +3,40 @@ plan, materialise and check each of them at every run."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from typing import Any
+import json
+from collections.abc import Iterable
 
 import dagster as dg
 
 from dagster_project import ingest
 from dagster_project.defs.ingest import raw_key
 from dagster_project.defs.transform import dbt_build, keys_of_nodes
+from dagster_project.raw.zone import RawZone
+from dagster_project.settings import load_settings
+from dagster_project.sources import all_sources
+from dagster_project.warehouse.project import Parsed, parsed_before
+from dagster_project.wire.variables import SettingsError
+
+RULES = "config"  # read at every run
 
 
-def assets_of(job: dg.JobDefinition, manifest: Mapping[str, Any], sources: Collection[str]) -> set[dg.AssetKey]:
-    """The job's assets, without streams of sources that are not among `sources` and nodes that are not in the `manifest`."""
-    rules = "config"
-    off = {raw_key(stream) for stream in ingest.streams() if stream.source not in {*sources, rules}}
-    off |= {key for name, key in keys_of_nodes(dbt_build).items() if name not in manifest["nodes"]}
-    return {key for key in job.asset_layer.selected_asset_keys if key not in off}
+def assets_of(every: Iterable[dg.AssetKey], parsed: Parsed) -> set[dg.AssetKey]:
+    """Of `every` asset those that this home has: without streams and tables of sources that are not in the parse."""
+    nodes = json.loads(parsed.manifest.read_bytes())["nodes"]
+    there = {RULES, *(all_sources() if parsed.sources is None else parsed.sources)}
+    off = {raw_key(stream) for stream in ingest.streams() if stream.source not in there}
+    for name, key in keys_of_nodes(dbt_build).items():
+        if isinstance(key, dg.AssetKey) and name not in nodes:
+            off.add(key)
+    return set(every) - off
+
+
+def assets_of_this_home(every: Iterable[dg.AssetKey]) -> set[dg.AssetKey] | None:
+    """As above, by the settings of the environment; None where that needs a parse or the settings are wrong, which the run
+    does and says better than a schedule's tick."""
+    try:
+        settings = load_settings()
+    except SettingsError:
+        return None
+    parsed = parsed_before(ingest.sources_in_graph(settings, RawZone(settings.raw_root)))
+    return assets_of(every, parsed) if parsed else None

@@ -59,6 +59,12 @@ def ensure_manifest(environment: Mapping[str, str], sources: Iterable[str] | Non
     return parsed
 
 
+def parsed_before(sources: Iterable[str]) -> Parsed | None:
+    """The parse for these sources where there is one of the project as it is now; None: it has to be parsed."""
+    parsed = _of_set(tuple(sorted(sources)))
+    return parsed if _is_fresh(parsed.manifest) else None
+
+
 def _of_set(sources: tuple[str, ...]) -> Parsed:
     name = hashlib.sha256(" ".join(sources).encode()).hexdigest()[:12]
     return Parsed(MANIFEST.parent / f"{SETS}{name}" / MANIFEST.name, sources)

@@ -131,7 +131,10 @@ def test_lineage_leads_from_a_vendors_stream_to_the_publish(assets: AssetGraph) 
     ("schedule", "mode"), [("nightly_refresh", "refresh"), ("deep_refresh", "deep"), ("crm_sweep", "sweep")]
 )
 def test_a_schedule_asks_for_the_newest_whole_day(definitions: dg.Definitions, schedule: str, mode: str) -> None:
-    context = dg.build_schedule_context(scheduled_execution_time=datetime(2026, 10, 2, 3, 0, tzinfo=UTC))
+    context = dg.build_schedule_context(
+        scheduled_execution_time=datetime(2026, 10, 2, 3, 0, tzinfo=UTC),
+        repository_def=definitions.get_repository_def(),
+    )
     [request] = definitions.resolve_schedule_def(schedule).evaluate_tick(context).run_requests or []
     assert definitions.resolve_schedule_def(schedule).job_name == "refresh"
     assert request.tags["funnelhouse/mode"] == mode
