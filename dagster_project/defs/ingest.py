@@ -247,8 +247,12 @@ def index_raw_days(installation: Installation) -> Iterator[dg.MaterializeResult]
     """What dbt and `explain` know about the raw zone, written before each build."""
     settings = installation.settings()
     every = [(stream, ingest.is_on(settings, stream)) for stream in ingest.streams()]
+    zone = installation.raw_zone(settings)
     with warehouse_lock(settings.home):
-        rows = installation.raw_zone(settings).write_index(every)
+        for stream, is_on in every:
+            if not is_on:  # it may be none of this run: tables built with every source in the graph ask for its types
+                zone.declare(stream)
+        rows = zone.write_index(every)
     for name, count in rows.items():
         yield dg.MaterializeResult(asset_key=dg.AssetKey(["raw_meta", name]), metadata={"dagster/row_count": count})
 
