@@ -16,6 +16,7 @@ from dagster_project import kpis
 from dagster_project.kpis.catalogue import Kpi
 from dagster_project.reading.documents import env_example, table_of_sources
 from dagster_project.reading.exposures import exposures_yml
+from dagster_project.reading.open_contract import open_contract
 from dagster_project.reading.raw_tables import sources_yml
 from dagster_project.reading.rooms import drawing
 from dagster_project.sources import all_sources
@@ -122,6 +123,7 @@ def generated(docs: Path, target: Path) -> dict[Path, str]:
         house: with_part(house.read_text(encoding="utf-8"), "rooms", drawing()),
         docs / "tables.md": tables_page(target),
         docs / "kpis.md": kpis_page(target),
+        docs / "datacontract.odcs.yaml": open_contract(target),
         files: with_part(files.read_text(encoding="utf-8"), "columns", columns_of_files()),
         docs.parent / "dbt_project" / "models" / "_exposures.yml": exposures_yml(),
         **raw_tables(docs.parent / "dbt_project" / "models" / "staging"),

@@ -78,3 +78,28 @@ def test_a_change_by_hand_does_not_fit_its_version(tmp_path: Path) -> None:
     held = contract.read(file)
     assert held["versions"]["1.0"] != contract.digest(held["tables"])
     assert yaml.safe_load(file.read_text())["tables"]["marts.dim_a"]["b"] == "varchar"
+
+
+# what the standard 3.1 asks for, and its words for types: bitol-io.github.io/open-data-contract-standard
+REQUIRED_OF_OPEN = {"apiVersion", "kind", "id", "version", "status"}
+WORDS_OF_OPEN = {"string", "date", "timestamp", "time", "number", "integer", "object", "array", "boolean"}
+
+
+def test_the_open_contract_has_what_its_standard_asks_for_and_every_promise() -> None:
+    """That it is up to date is tested with the other generated pages (tests/test_docs.py)."""
+    held = yaml.safe_load((contract.FILE.parent / "datacontract.odcs.yaml").read_text(encoding="utf-8"))
+    assert set(held) >= REQUIRED_OF_OPEN
+    assert (held["apiVersion"], held["kind"], held["status"]) == ("v3.1.0", "DataContract", "active")
+    assert isinstance(held["version"], str)
+    assert held["version"] == list(HELD["versions"])[-1]
+    tables = {}
+    for table in held["schema"]:
+        assert (table["logicalType"], table["physicalType"]) == ("object", "table")
+        assert table["description"].startswith("Grain: ")
+        tables[table["name"]] = {each["name"]: each["physicalType"] for each in table["properties"]}
+        assert {each["logicalType"] for each in table["properties"]} <= WORDS_OF_OPEN
+        assert all(each["description"] for each in table["properties"])
+        keys = sorted(each["primaryKeyPosition"] for each in table["properties"] if each.get("primaryKey"))
+        assert keys == list(range(1, len(keys) + 1))
+        assert bool(keys) is table["name"].startswith("kpi.")
+    assert tables == HELD["tables"]
