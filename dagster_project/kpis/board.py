@@ -9,6 +9,7 @@ import duckdb
 from dagster_project.kpis import contract
 from dagster_project.kpis.catalogue import NO_MODEL, TOTAL, Catalogue, Kpi
 from dagster_project.kpis.inputs import SOURCE_SUBJECTS, insert
+from dagster_project.kpis.periods import GRAINS
 
 
 def create_dim_kpi(
@@ -46,6 +47,7 @@ def _dim_row(catalogue: Catalogue, kpi: Kpi, currency: str, shown_model: str, st
         "owner": kpi.owner,
         "tier": kpi.tier,
         "headline_position": kpi.headline,
+        "grains": ", ".join(kpi.grains or GRAINS),
         "default_grain": kpi.grain,
         "formula": kpi.formula,
         "numerator": kpi.made_of.numerator.metric,

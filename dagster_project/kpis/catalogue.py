@@ -16,7 +16,7 @@ NO_MODEL = "none"
 REQUIRED = ("tier", "unit", "direction", "timing", "owner", "grain", "version", "additivity", "formula", "cuts")
 META = (
     *REQUIRED, "numerator", "denominator", "without_spend", "headline", "model_cuts", "attributed", "interval", "sample", "total",
-    "immature_until", "mature_after", "squares",
+    "immature_until", "mature_after", "squares", "grains",
 )  # fmt: skip
 
 
@@ -31,7 +31,7 @@ class Measure:
     `rests_on`: the subjects whose days it counts; each must be fed, and a day is whole when all that feed it have it.
     `needs`: what somebody must say at all, on whatever day (a stage that is mapped). `quality_of`: subjects that only
     colour it (exchange rates). `by_model` names the metric that answers in its place, per attribution model, in the cuts
-    that need a model.
+    that need a model. `counted_by`: the entity of a mart that has one row per grain, period and cut (unique visitors).
     """
 
     name: str
@@ -44,6 +44,7 @@ class Measure:
     quality_of: tuple[str, ...]
     by_model: str | None = None
     is_snapshot: bool = False  # a state: of a period its last (or first) one counts
+    counted_by: str | None = None
 
     @property
     def adds_up(self) -> bool:
@@ -61,8 +62,7 @@ class Measure:
 
     @property
     def is_counted_per_period(self) -> bool:
-        """The mart itself has one row per grain, period and cut (unique visitors)."""
-        return "period_grain" in self.entities
+        return self.counted_by is not None
 
 
 @dataclass(frozen=True)

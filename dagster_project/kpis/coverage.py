@@ -15,6 +15,7 @@ import duckdb
 
 from dagster_project.kpis.catalogue import Catalogue
 from dagster_project.kpis.inputs import SOURCE_SUBJECTS, fill
+from dagster_project.kpis.periods import GRAINS
 
 SOURCE_DAYS = "intermediate.int_source_days"
 RECORD_FLAGS = "intermediate.int_record_flags"
@@ -22,7 +23,7 @@ RULES, TARGETS = "rules", "targets"  # every figure rests on the rules, one with
 
 
 def create_coverage_days(connection: duckdb.DuckDBPyConnection, catalogue: Catalogue, today: date) -> None:
-    """Make `kpi_rests_on`, `kpi_needs` (kpi_id, part, subject), `kpi_begins` (kpi_id, first_day: rows begin with its
+    """Make `kpi_rests_on`, `kpi_needs` (kpi_id, part, subject), `kpi_of_grain` (kpi_id, grain: it has rows of it), `kpi_begins` (kpi_id, first_day: rows begin with its
     period) and `kpi_subject_days` (subject, date_day, is_whole, is_final), one row for each day that any part has.
 
     A column of a subject (`web.device`) is whole where every part of the subject has the day and fills the column.
@@ -33,6 +34,8 @@ def create_coverage_days(connection: duckdb.DuckDBPyConnection, catalogue: Catal
     needs = [(kpi_id, name, subject) for kpi_id, name, part in sides for subject in catalogue.needs(part)]
     fill(connection, "kpi_rests_on", columns, rests_on)
     fill(connection, "kpi_needs", columns, needs)
+    of_grain = [(kpi.id, grain) for kpi in catalogue.kpis.values() for grain in kpi.grains or GRAINS]
+    fill(connection, "kpi_of_grain", {"kpi_id": "varchar", "grain": "varchar"}, of_grain)
     connection.execute(
         f"""
         create or replace temp table kpi_subject_days as
@@ -114,6 +117,7 @@ def create_coverage(connection: duckdb.DuckDBPyConnection, catalogue: Catalogue)
             from kpi_windows as w
             join kpi_periods as p using (grain, period_start)
             join kpi_begins as b on p.period_end >= b.first_day
+            semi join kpi_of_grain as o on o.kpi_id = b.kpi_id and o.grain = w.grain
             left join kpi_reach as r on r.kpi_id = b.kpi_id and r.grain = w.grain
             where not w.is_running or w.through = r.through
         ),

@@ -13,6 +13,7 @@ import duckdb
 from dagster_project.kpis.catalogue import Catalogue
 from dagster_project.kpis.contract import table_name
 from dagster_project.kpis.inputs import fill
+from dagster_project.kpis.periods import GRAINS
 from dagster_project.kpis.rows import rows_sql
 
 # planning the statement takes 40 ms: for few rows it is planned once for all grains, many are not copied twice
@@ -31,7 +32,7 @@ def create_definitions(
     connection: duckdb.DuckDBPyConnection, catalogue: Catalogue, days_of_setting: dict[str, int]
 ) -> None:
     """Make `kpi_definitions`, what a row must know of its KPI; `days_of_setting` holds the maturity settings."""
-    columns = dict.fromkeys(("kpi_id", "kind", "unit", "direction", "version"), "varchar")
+    columns = dict.fromkeys(("kpi_id", "kind", "unit", "direction", "version", "grains"), "varchar")
     columns |= dict.fromkeys(("adds_up", "is_rate_with_interval", "is_mean_with_interval"), "boolean")
     columns |= {"mature_after_days": "integer"}
     rows = [
@@ -41,6 +42,7 @@ def create_definitions(
             kpi.unit,
             kpi.direction,
             str(kpi.version),
+            ",".join(kpi.grains or GRAINS),
             kpi.additivity == "additive",
             kpi.interval == "wilson",
             kpi.interval == "mean",

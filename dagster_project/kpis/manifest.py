@@ -93,10 +93,17 @@ def _measures(content: Mapping[str, Any]) -> dict[str, Measure]:
             **sources,
             by_model=meta.get("by_model"),
             is_snapshot=bool(measure.get("non_additive_dimension")),
+            counted_by=_counted_by(model),
         )
     for known in measures.values():
         _must_be_measure(known.by_model, measures, f"metric {known.name}: meta key 'by_model'")
     return measures
+
+
+def _counted_by(model: Mapping[str, Any]) -> str | None:
+    """The entity of a model whose rows are counts of whole periods."""
+    names = {dimension["name"] for dimension in model["dimensions"]}
+    return model["primary_entity"] if "period_grain" in names else None
 
 
 def _sources(model: Mapping[str, Any], measure: str) -> dict[str, tuple[str, ...]]:
@@ -191,6 +198,8 @@ def _check_meta(name: str, meta: Mapping[str, Any], measures: Mapping[str, Measu
         _must_be_measure(meta.get(key), measures, f"KPI {name}: meta key {key!r}")
     if (meta.get("interval") == "mean") != bool(meta.get("squares")):
         raise CatalogueError(f"KPI {name}: meta keys 'interval: mean' and 'squares' belong together")
+    if wrong := [grain for grain in meta.get("grains") or [] if grain not in ALLOWED["grain"]]:
+        raise CatalogueError(f"KPI {name}: meta key 'grains' has {wrong[0]!r}; allowed: {', '.join(ALLOWED['grain'])}")
     window = (meta.get("immature_until") or {}).get("metric")
     _must_be_measure(window, measures, f"KPI {name}: meta key 'immature_until'")
 

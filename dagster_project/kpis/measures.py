@@ -182,19 +182,23 @@ def _as_counted(compiler: Compiler, measure: Measure, dimension: str) -> str:
     Campaigns of one name become one member; their visitors cannot be counted together, so that the sum is an upper
     bound and says so, as the mart does for other members that become one. It stands for one count, as each of them does.
     """
-    by = ["metric_time__day", *(f"visitor_count__{name}" for name in ("period_grain", "cut", "member", "quality"))]
+
+    def its(name: str) -> str:
+        return f"{measure.counted_by}__{name}"
+
+    by = ["metric_time__day", *(its(name) for name in ("period_grain", "cut", "member", "quality"))]
     counts = f"({compiler.sql(measure.semantic_model, [measure.name], by)}) as c"
-    member = "c.visitor_count__member"
+    member, quality = f"c.{its('member')}", f"c.{its('quality')}"
     if dimension in GROUP_BY:
         counts += f" left join {CAMPAIGNS} as d on d.campaign_key = {member}"
         member = f"coalesce(d.campaign_name, {member})"
     return (
         f"select w.grain, w.period_start, w.through, w.which, {member} as member, '{NO_MODEL}' as attribution_model, "
-        f"{'sum' if measure.aggregation == 'max' else 'max'}({measure.name}) as {measure.name}, string_agg(distinct c.visitor_count__quality, ';' order by "
-        "c.visitor_count__quality) || case when count(*) > 1 then ';merged_members' else '' end as quality "
-        f"from {counts} join kpi_windows as w on w.grain = c.visitor_count__period_grain "
+        f"{'sum' if measure.aggregation == 'max' else 'max'}({measure.name}) as {measure.name}, string_agg(distinct {quality}, ';' order by "
+        f"{quality}) || case when count(*) > 1 then ';merged_members' else '' end as quality "
+        f"from {counts} join kpi_windows as w on w.grain = c.{its('period_grain')} "
         f"and w.from_day = cast(c.metric_time__day as date) and w.which = 'now' "
-        f"where c.visitor_count__cut = '{dimension}' group by all"
+        f"where c.{its('cut')} = '{dimension}' group by all"
     )
 
 

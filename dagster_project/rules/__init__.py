@@ -166,6 +166,7 @@ class Maturity(_Strict):
     stage_windows_days: dict[Transition, Days] = {}
     to_date_days: Days = 180
     repeat_purchase_days: Days = 90
+    active_customer_days: Days | Literal["auto"] = 90
 
     def stage_window(self, transition: str) -> int:
         return self.stage_windows_days.get(transition, self.stage_window_days)  # type: ignore[call-overload]

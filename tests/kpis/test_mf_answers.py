@@ -40,6 +40,14 @@ CUTS = {  # how a dimension of the tables is asked for
 }
 
 
+COUNTED = {  # KPIs that are counted for each period and cut, and the entity that such a count is
+    "unique_visitors": "visitor_count",
+    **dict.fromkeys(
+        ("retention_rate", "churn_rate", "gross_revenue_retention", "net_revenue_retention"), "retention_count"
+    ),
+}
+
+
 @pytest.fixture(scope="module")
 def catalogue(manifest: Path) -> Catalogue:
     return kpis.load_catalogue(manifest)
@@ -86,11 +94,11 @@ def metricflow(
     has_model = dimension in (kpi.model_cuts or [])
     metric = kpi.attributed.value.metric if has_model and kpi.attributed else kpi.id
     by, where = CUTS[dimension], None
-    if kpi.id == "unique_visitors":
-        by = ["visitor_count__member"] if dimension != "total" else []
+    if count := COUNTED.get(kpi.id):
+        by = [f"{count}__member"] if dimension != "total" else []
         where = (
-            f"{{{{ Dimension('visitor_count__period_grain') }}}} = '{grain}' "
-            f"and {{{{ Dimension('visitor_count__cut') }}}} = '{dimension}'"
+            f"{{{{ Dimension('{count}__period_grain') }}}} = '{grain}' "
+            f"and {{{{ Dimension('{count}__cut') }}}} = '{dimension}'"
         )
     time = ["metric_time__month"] if grain == "month" else []
     asked = [metric, *([f"{metric}_reason"] if f"{metric}_reason" in reasons else [])]
@@ -235,6 +243,8 @@ def test_what_cannot_be_added_has_no_answer_and_says_how_to_ask(world: Warehouse
         ("credited_revenue", "ask_by_attribution_model", "attribution_model"),
         ("stage_conversion_rate", "ask_by_stage", "stage"),
         ("unique_visitors", "ask_by_grain_and_cut", None),
+        ("retention_rate", "ask_by_grain_and_cut", None),
+        ("net_revenue_retention", "ask_by_grain_and_cut", None),
     ):
         question = [metric, f"{metric}_reason"]
         assert world.connection.execute(sql(question, [])).fetchall() == [(None, reason)], metric

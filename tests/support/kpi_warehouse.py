@@ -45,6 +45,11 @@ TABLES = {
     "marts.fct_web_visitors": (
         "grain varchar, period_start date, dimension varchar, member varchar, unique_visitors bigint, quality varchar"
     ),
+    "marts.fct_customer_retention": (
+        "grain varchar, period_start date, dimension varchar, member varchar, customers_at_start bigint, customers_kept bigint, "
+        "revenue_at_start decimal(24, 6), revenue_at_end decimal(24, 6), expansion decimal(24, 6), unconverted_customers bigint, "
+        "quality varchar"
+    ),
     "marts.fct_leads": f"lead_id varchar, lead_date date, {LEAD_CUTS}, is_customer boolean",
     "marts.fct_lead_stages": (
         f"lead_id varchar, stage varchar, reached_date date, transition varchar, converted_within_window boolean, "

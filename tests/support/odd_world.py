@@ -32,6 +32,7 @@ def odd_world(seed: int, *, sal: bool) -> Warehouse:
                 for _ in range(draw.randint(1, 5)):
                     fill(warehouse, draw, month, moods[kind] == "odd")
     _count_visitors(warehouse, draw)
+    _count_customers(warehouse, draw)
     return warehouse
 
 
@@ -179,6 +180,33 @@ def _count_visitors(warehouse: Warehouse, draw: random.Random) -> None:
                 dimension=dimension,
                 member=member,
                 unique_visitors=draw.randint(0, 99),
+                quality="ok",
+            )
+
+
+def _count_customers(warehouse: Warehouse, draw: random.Random) -> None:
+    """Customers from end to end of January to September less one month, and of the year; some months are odd."""
+    uncounted = draw.randint(1, 9)
+    starts = [("month", date(2026, month, 1)) for month in range(1, 10) if month != uncounted]
+    for grain, start in [*starts, ("year", date(2026, 1, 1))]:
+        for dimension, member in (("total", "all"), ("channel", "Email"), ("channel", "Display")):
+            why, at_start = draw.choice(("", "", "", "no rate", "nothing paid")), draw.randint(1, 9)
+            paid, expansion = 0 if why == "nothing paid" else draw.randint(1, 900), draw.randint(0, 90)
+            money = {
+                "revenue_at_start": paid,
+                "revenue_at_end": draw.randint(0, paid) + expansion,
+                "expansion": expansion,
+            }
+            warehouse.add(
+                "marts.fct_customer_retention",
+                grain=grain,
+                period_start=start,
+                dimension=dimension,
+                member=member,
+                customers_at_start=at_start,
+                customers_kept=draw.randint(0, at_start),
+                **{} if why == "no rate" else money,
+                unconverted_customers=1 if why == "no rate" else 0,
                 quality="ok",
             )
 

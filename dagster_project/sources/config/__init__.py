@@ -88,10 +88,16 @@ def _settings(settings: ConfigSettings) -> list[Row]:
             **{_stage_window(step): rules.maturity.stage_window(step) for step in TRANSITIONS},
             "maturity_to_date_days": rules.maturity.to_date_days,
             "maturity_repeat_purchase_days": rules.maturity.repeat_purchase_days,
+            "maturity_active_customer_days": _days(rules.maturity.active_customer_days),
             "exchange_rates_providers": ",".join(rules.exchange_rates.providers),
             "exchange_rates_carry_days": rules.exchange_rates.carry_days,
         }
     ]
+
+
+def _days(days: int | str) -> int | None:
+    """`auto` is no number of days: the models take it from the data."""
+    return None if isinstance(days, str) else days
 
 
 def _stage_window(transition: str) -> str:
@@ -276,6 +282,7 @@ STREAMS: tuple[Stream, ...] = (
             **{_stage_window(step): _INTEGER for step in TRANSITIONS},
             "maturity_to_date_days": _INTEGER,
             "maturity_repeat_purchase_days": _INTEGER,
+            "maturity_active_customer_days": _INTEGER,
             "exchange_rates_providers": _TEXT,
             "exchange_rates_carry_days": _INTEGER,
         },

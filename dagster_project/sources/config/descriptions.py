@@ -48,6 +48,7 @@ COLUMNS = {
     "maturity_stage_window_days_opportunity_to_won": "Days to come from opportunity to won.",
     "maturity_to_date_days": "Age at which to-date KPIs are mature.",
     "maturity_repeat_purchase_days": "Within how many days after a first order a second one is a repeat purchase.",
+    "maturity_active_customer_days": "How many days after an order a customer is active; null = 95 of 100 gaps between orders are no longer.",
     "exchange_rates_providers": "ecb, cbr, file in order of preference, commas between.",
     "exchange_rates_carry_days": "Days that a fixing may be carried.",
     "_filed_on": "The day that all rules are filed under.",

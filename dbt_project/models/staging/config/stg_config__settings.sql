@@ -71,6 +71,7 @@ renamed as (
         maturity_stage_window_days_opportunity_to_won,
         maturity_to_date_days,
         maturity_repeat_purchase_days,
+        maturity_active_customer_days,
 
         ---------- exchange rates
         exchange_rates_providers,
