@@ -63,7 +63,7 @@ CATALOGUE_COLUMNS = {
     "kpi_id": ("varchar", "KPI."),
     "name": ("varchar", "Name for people."),
     "description": ("varchar", "What it says, and what to mind."),
-    "unit": ("varchar", "count, money, rate (a share, as a fraction), percent (any other fraction), points (of a score), multiple or days."),
+    "unit": ("varchar", "count, money, rate (a share, as a fraction), percent (any other fraction), points (of a score), multiple, days or months."),
     "currency_code": ("varchar", "Currency of a KPI whose unit is money."),
     "direction": ("varchar", "Which way is good: higher, lower, context (neither by itself)."),
     "leading_lagging": ("varchar", "leading moves first, lagging confirms."),

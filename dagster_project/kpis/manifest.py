@@ -27,6 +27,7 @@ ALLOWED = {
         "multiple",
         "money/day",
         "days",
+        "months",
         "orders/customer",
         "points",
         "position",

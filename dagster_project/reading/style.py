@@ -74,6 +74,7 @@ def unit_of(unit: str, currency: str) -> str:
         "money/day": f"{currency}/day",
         "multiple": "x",
         "days": "days",
+        "months": "months",
     }.get(unit, "")
 
 
@@ -94,7 +95,7 @@ def number(value: float | None, unit: str) -> str:
         return f"{value:,.2f}" if abs(value) < 1000 else f"{value:,.0f}"
     if unit == "multiple":
         return f"{value:,.2f}"
-    if unit in ("days", "points", "position"):
+    if unit in ("days", "months", "points", "position"):
         return f"{value:,.1f}"
     return plain(value)
 

@@ -20,7 +20,7 @@ SHIPPED = {
     "roas", "roi_revenue", "romi", "mer", "drr", "cpmql", "cpsql", "cost_per_opportunity", "revenue_per_customer",
     "impressions", "clicks", "ctr", "cpc", "cpm", "platform_cpa", "platform_roas",
     "purchase_frequency", "repeat_purchase_rate",
-    "retention_rate", "churn_rate", "gross_revenue_retention", "net_revenue_retention",
+    "cac_payback_months", "ltv_historic", "ltv_cac_ratio", "cohort_romi", "retention_rate", "churn_rate", "gross_revenue_retention", "net_revenue_retention",
     "email_delivery_rate", "email_open_rate", "email_click_rate", "email_unsubscribe_rate",
     "nps", "awareness_unaided", "awareness_aided", "loyalty_index",
     "followers", "follower_growth_rate", "search_clicks", "search_impressions", "search_position", "branded_search_share",

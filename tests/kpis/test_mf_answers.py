@@ -42,6 +42,7 @@ CUTS = {  # how a dimension of the tables is asked for
 
 COUNTED = {  # KPIs that are counted for each period and cut, and the entity that such a count is
     "unique_visitors": "visitor_count",
+    "cac_payback_months": "cohort_count",
     **dict.fromkeys(
         ("retention_rate", "churn_rate", "gross_revenue_retention", "net_revenue_retention"), "retention_count"
     ),

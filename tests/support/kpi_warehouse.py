@@ -45,6 +45,14 @@ TABLES = {
     "marts.fct_web_visitors": (
         "grain varchar, period_start date, dimension varchar, member varchar, unique_visitors bigint, quality varchar"
     ),
+    "marts.dim_customer": (
+        f"customer_id varchar, first_order_date date, {CUTS}, country varchar, gross_profit_to_date decimal(24, 6), "
+        "is_rate_missing boolean"
+    ),
+    "marts.fct_customer_cohorts": (
+        "cohort_month date, dimension varchar, member varchar, age_months integer, customers bigint, loaded_cost decimal(24, 6), "
+        "is_cost_complete boolean, payback_months integer"
+    ),
     "marts.fct_customer_retention": (
         "grain varchar, period_start date, dimension varchar, member varchar, customers_at_start bigint, customers_kept bigint, "
         "revenue_at_start decimal(24, 6), revenue_at_end decimal(24, 6), expansion decimal(24, 6), unconverted_customers bigint, "
@@ -127,6 +135,8 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "marts.fct_lead_stages": {"converted_within_window": False, "conversion_window_days": 30},
     "marts.fct_opportunities": {"is_rate_missing": False},
     "marts.fct_orders": {"kind": "order", "is_amount_known": True, "is_rate_missing": False, "is_new_customer": False},
+    "marts.fct_customer_cohorts": {"dimension": "total", "member": "all", "age_months": 0, "is_cost_complete": True},
+    "marts.dim_customer": {"is_rate_missing": False},
     "marts.fct_costs": {"cost_type": "media", "motion": "outbound", "is_rate_missing": False},
     "marts.fct_ad_performance": {"is_rate_missing": False},
     "marts.fct_attribution": {

@@ -33,6 +33,7 @@ def odd_world(seed: int, *, sal: bool) -> Warehouse:
                     fill(warehouse, draw, month, moods[kind] == "odd")
     _count_visitors(warehouse, draw)
     _count_customers(warehouse, draw)
+    _pay_back(warehouse, draw)
     return warehouse
 
 
@@ -134,6 +135,18 @@ def _orders(warehouse: Warehouse, draw: random.Random, month: int, odd: bool) ->
             )
 
 
+def _customers(warehouse: Warehouse, draw: random.Random, month: int, odd: bool) -> None:
+    why = draw.choice(("no rate", "no margin", "never")) if odd else ""
+    warehouse.add(
+        "marts.dim_customer",
+        customer_id=f"{month}-{draw.random()}",
+        first_order_date=None if why == "never" else _day(draw, month),
+        channel=draw.choice(CHANNELS),
+        gross_profit_to_date=None if why in ("no rate", "no margin") else draw.randint(-50, 500),
+        is_rate_missing=why == "no rate",
+    )
+
+
 def _costs(warehouse: Warehouse, draw: random.Random, month: int, odd: bool) -> None:
     why = draw.choice(("no rate", "zero", "labour")) if odd else ""
     amount = {"no rate": None, "zero": 0}.get(why, draw.randint(1, 300))
@@ -209,6 +222,25 @@ def _count_customers(warehouse: Warehouse, draw: random.Random) -> None:
                 unconverted_customers=1 if why == "no rate" else 0,
                 quality="ok",
             )
+
+
+def _pay_back(warehouse: Warehouse, draw: random.Random) -> None:
+    """Cohorts of January to September in total and of one channel, each with two months of age; some are odd."""
+    for month in range(1, 10):
+        for dimension, member in (("total", "all"),):
+            why = draw.choice(("", "", "not yet", "no rate", "no cost", "no ledger", "nobody"))
+            for age in (0, 1):
+                warehouse.add(
+                    "marts.fct_customer_cohorts",
+                    cohort_month=date(2026, month, 1),
+                    dimension=dimension,
+                    member=member,
+                    age_months=age,
+                    customers=0 if why == "nobody" else draw.randint(1, 9),
+                    loaded_cost={"no rate": None, "no cost": 0}.get(why, draw.randint(1, 900)),
+                    is_cost_complete=why != "no ledger",
+                    payback_months=None if why else draw.randint(0, 9),
+                )
 
 
 def _mail(warehouse: Warehouse, draw: random.Random, month: int, odd: bool) -> None:

@@ -20,7 +20,7 @@ function numberText(value, unit) {
   if (unit === "rate" || unit === "percent") return plainNumber(value * 100, 1);
   if (unit === "money" || unit === "money/day") return plainNumber(value, Math.abs(value) < 1000 ? 2 : 0);
   if (unit === "multiple") return plainNumber(value, 2);
-  if (["days", "points", "position"].includes(unit)) return plainNumber(value, 1);
+  if (["days", "months", "points", "position"].includes(unit)) return plainNumber(value, 1);
   return plainNumber(value, Number.isInteger(value) ? 0 : 2);
 }
 

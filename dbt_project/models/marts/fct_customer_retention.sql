@@ -20,12 +20,6 @@ calendar as (
 
 ),
 
-settings as (
-
-    select * from {{ ref('stg_config__settings') }}
-
-),
-
 clock as (
 
     select * from {{ ref('stg_config__clock') }}
@@ -38,45 +32,9 @@ first_days as (
 
 ),
 
-purchase_days as (
-
-    select distinct customer_id, order_date from orders where kind = 'order' and not is_fully_refunded
-
-),
-
-gaps as (
-
-    select
-        {{ day_difference(
-            'order_date', 'lag(order_date) over (partition by customer_id order by order_date)'
-        ) }} as gap_days
-    from purchase_days
-
-),
-
--- nearest rank: the smallest gap that at least 95 of 100 do not exceed
-gaps_ranked as (
-
-    select
-        gap_days,
-        row_number() over (order by gap_days) as place,
-        count(*) over () as gaps
-    from gaps
-    where gap_days is not null
-
-),
-
-usual_gap as (
-
-    select min(gap_days) as gap_days from gaps_ranked where place * 100 >= gaps * 95
-
-),
-
 lengths as (
 
-    select cast(coalesce(settings.maturity_active_customer_days, usual_gap.gap_days, 90) as integer) as active_days
-    from settings
-    cross join usual_gap
+    select * from {{ ref('int_customer_activity_window') }}
 
 ),
 
