@@ -76,10 +76,10 @@ def _build(
     changes.finish(connection, grains, inputs.today)
     compiled.remember(connection, compiler)
     board.create_dim_kpi(connection, catalogue, inputs.currency, shown_model)
-    drivers.create_drivers(connection, grains)
+    of_drivers = [drivers.TABLE] if drivers.create_drivers(connection, grains) else []
     if "month" in grains:
         board.create_scoreboard(connection, inputs.today)
-    tables = [table_name(grain) for grain in grains] + ["dim_kpi", drivers.TABLE, "kpi_scoreboard"]
+    tables = [table_name(grain) for grain in grains] + ["dim_kpi", *of_drivers, "kpi_scoreboard"]
     _drop_temporary_tables(connection)
     return {table: _count(connection, table) for table in tables if table != "kpi_scoreboard" or "month" in grains}
 

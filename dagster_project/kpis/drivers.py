@@ -20,6 +20,7 @@ import duckdb
 from dagster_project.kpis import contract
 from dagster_project.kpis.catalogue import NO_MODEL, TOTAL
 from dagster_project.kpis.contract import table_name
+from dagster_project.kpis.inputs import exists
 
 TABLE = "fct_kpi_drivers"
 STORED = (
@@ -33,12 +34,21 @@ EXACT = "decimal(38, 12)"  # sums of doubles depend on the order of rows, which 
 TOLERANCE = 1e-9  # of the larger of both values: below it a part is what is left of doubles
 
 
-def create_drivers(connection: duckdb.DuckDBPyConnection, grains: list[str]) -> None:
-    """Make kpi.fct_kpi_drivers of the facts and the catalogue that stand in schema kpi, by the model that people are shown."""
-    contract.create(connection, TABLE)
-    for grain in STORED:
-        if grain in grains:
-            connection.execute(f"insert into kpi.{TABLE} by name {drivers_sql(grain)}")
+def create_drivers(connection: duckdb.DuckDBPyConnection, grains: list[str]) -> bool:
+    """Make kpi.fct_kpi_drivers of the facts and the catalogue that stand in schema kpi, by the model that people are shown; rows
+    of grains that are not among `grains` stay. Whether there was anything to make."""
+    asked = [grain for grain in STORED if grain in grains]
+    if asked == list(STORED) or (asked and not exists(connection, f"kpi.{TABLE}")):
+        contract.create(connection, TABLE)
+    for grain in asked:
+        connection.execute(f"delete from kpi.{TABLE} where grain = '{grain}'")
+        connection.execute(
+            f"""
+            insert into kpi.{TABLE} by name select * from ({drivers_sql(grain)})
+            order by dimension, kpi_id, member, effect, attribution_model, period_start
+            """
+        )
+    return bool(asked)
 
 
 def drivers_of(

@@ -18,7 +18,7 @@ from tests.support.big_marts import big_warehouse
 from tests.support.kpi_warehouse import Warehouse
 
 Build = Callable[..., dict[str, int]]
-FACTS = [name for name in kpis.TABLES if name.startswith("fct_")]
+FACTS = [kpis.table_name(grain) for grain in kpis.GRAINS]
 
 
 @pytest.fixture(scope="module")
