@@ -15,7 +15,7 @@ from dagster_project import kpis
 from dagster_project.kpis import manifest
 from dagster_project.kpis.catalogue import Catalogue
 from dagster_project.kpis.compiler import Compiler
-from tests.support.random_world import LAST, World
+from tests.support.random_world import DAY_OF, LAST, World
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +66,7 @@ class Builder:
             con.execute("detach fresh")
 
 
-_EXCEPT = {"dim_kpi": ""}
+_EXCEPT = {"dim_kpi": "", "fct_kpi_drivers": ""}
 
 
 @pytest.fixture
@@ -74,11 +74,19 @@ def builder(semantic_manifest: Path, compiler: Compiler, monkeypatch: pytest.Mon
     return Builder(semantic_manifest, compiler, monkeypatch)
 
 
+def _is_moved(catalogue: Catalogue, kpi_id: str) -> bool:
+    """Whether something happens in these worlds to a mart that the KPI is made of; to answers, mail and others nothing does."""
+    alone = replace(catalogue, kpis={kpi_id: catalogue.kpis[kpi_id]})
+    measures = {name for cut in alone.dimensions for line in alone.lines(cut) for name in line.measures}
+    return any(f"fct_{catalogue.measures[name].semantic_model}" in DAY_OF for name in measures)
+
+
 def a_world(seed: int, catalogue: Catalogue) -> World:
     """A world with a few KPIs, each with two of its cuts: another mixture in each world, so that every measure is now and
     then the last of its table (where a weak digest is weakest), and builds are short."""
     rng = random.Random(seed)
-    few = {name: catalogue.kpis[name] for name in rng.sample(sorted(catalogue.kpis), rng.choice([1, 1, 2, 4]))}
+    moved = sorted(name for name in catalogue.kpis if _is_moved(catalogue, name))
+    few = {name: catalogue.kpis[name] for name in rng.sample(moved, rng.choice([1, 1, 2, 4]))}
     for name, kpi in few.items():
         kept = {*rng.sample(kpi.cuts, min(2, len(kpi.cuts))), "total", "channel", "stage"}
         cuts = {
