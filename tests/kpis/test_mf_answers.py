@@ -290,7 +290,9 @@ def test_mf_query_works(build: Build, manifest: Path, tmp_path: Path) -> None:
             said = warehouse.row("monthly", kpi_id, month, model=MODEL if kpi_id == "roas" else None)
             value = float(row[kpi_id]) if row[kpi_id] else None
             if value is None and row[f"{kpi_id}_reason"] == "":
-                assert said["value"] == 0, (kpi_id, month)  # nothing of it, on days that were extracted
+                # nothing of it, on days that were extracted: an amount is 0, and a ratio has no spend
+                nothing = (0, None) if kpi_id == "revenue" else (None, "no_spend")
+                assert (said["value"], said["reason"]) == nothing, (kpi_id, month)
                 continue
             answer = (value, row[f"{kpi_id}_reason"] or None)
             assert answer == (None if said["value"] is None else pytest.approx(said["value"]), said["reason"]), (
