@@ -39,7 +39,7 @@ def explain(
     by: Annotated[str | None, typer.Option(help="Show the parts of this cut: channel, campaign, sales_rep …")] = None,
     model: Annotated[str | None, typer.Option(help="Attribution model, where the KPI has one.")] = None,
 ) -> None:
-    """One value: formula, numerator and denominator, its parts, and the source days it rests on."""
+    """One value: formula, numerator and denominator, its parts, what moved it, and the source days it rests on."""
     from dagster_project.reading import explanation
 
     out.print(explanation(settings_to_look_at(), kpi, period, by=by, model=model))

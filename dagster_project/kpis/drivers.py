@@ -96,8 +96,8 @@ def drivers_sql(grain: str, chosen: str = "true", model: str = "dim_kpi.default_
                 after.kpi_id, after.additivity, after.period_start, before.period_start as compared_with,
                 before.value as total_before, after.value as total_after,
                 before.is_final and after.is_final as is_final,
-                case when before.quality = after.quality or before.quality = 'ok' then after.quality
-                    when after.quality = 'ok' then before.quality else before.quality || ';' || after.quality end as quality
+                coalesce(nullif(array_to_string(list_sort(list_distinct(list_filter(
+                    string_split(before.quality || ';' || after.quality, ';'), lambda flag: flag <> 'ok'))), ';'), ''), 'ok') as quality
             from totals as after
             inner join totals as before on after.kpi_id = before.kpi_id and before.period_end + 1 = after.period_start
         ),

@@ -149,7 +149,7 @@ def explanation(settings: Settings, kpi_id: str, period: str, *, by: str | None,
             lines.append(Text(f"  denominator {kpi['denominator']} = {style.plain(row['denominator'])}"))
         if row["ci_low"] is not None:
             low, high = style.with_unit(row["ci_low"], unit, currency), style.with_unit(row["ci_high"], unit, currency)
-            lines.append(Text(f"  95 % interval {low} to {high} (Wilson)"))
+            lines.append(Text(f"  95 % interval {low} to {high} ({'normal' if unit == 'points' else 'Wilson'})"))
         if row["sample_size"] is not None:
             lines.append(Text(f"  observations {style.plain(row['sample_size'])}"))
         lines.append(Text(f"  {style.words(row, settings.today)}"))

@@ -32,7 +32,8 @@ _OF_UNIT = {
 _IN_UNIT = {
     "value", "ci_low", "ci_high", "previous_value", "year_ago_value", "target_value", "target_to_date",
 }  # fmt: skip
-_OF_COLUMN = {"previous_change": "+0.0%;-0.0%;0.0%", "year_ago_change": "+0.0%;-0.0%;0.0%"}
+_CHANGES = {"previous_change", "year_ago_change"}
+_CHANGE, _CHANGE_OF_POINTS = "+0.0%;-0.0%;0.0%", "+0.0;-0.0;0.0"  # relative or in shares; points change by points
 _DAY, _MOMENT, _NUMBER = "yyyy-mm-dd", "yyyy-mm-dd hh:mm", "#,##0.##"
 _WIDTH = {"name": 32, "description": 60, "formula": 60, "member": 32, "dimensions": 40, "streams": 40, "quality": 24}
 _BATCH = 10_000
@@ -120,7 +121,7 @@ def _each(cursor: duckdb.DuckDBPyConnection) -> Iterator[tuple[Any, ...]]:
 
 
 def _formats() -> set[str]:
-    return {*_OF_UNIT.values(), *_OF_COLUMN.values(), _DAY, _MOMENT, _NUMBER}
+    return {*_OF_UNIT.values(), _CHANGE, _CHANGE_OF_POINTS, _DAY, _MOMENT, _NUMBER}
 
 
 def _format_of(column: str, value: Any, unit: str | None) -> str:
@@ -128,7 +129,9 @@ def _format_of(column: str, value: Any, unit: str | None) -> str:
         return _MOMENT
     if isinstance(value, date):
         return _DAY
-    return _OF_COLUMN.get(column) or (_OF_UNIT.get(unit or "", _NUMBER) if column in _IN_UNIT else _NUMBER)
+    if column in _CHANGES:
+        return _CHANGE_OF_POINTS if unit == "points" else _CHANGE
+    return _OF_UNIT.get(unit or "", _NUMBER) if column in _IN_UNIT else _NUMBER
 
 
 def _cell(sheet: Any, row: int, place: int, value: Any, formats: Mapping[str, Any], number_format: str) -> None:

@@ -6,11 +6,14 @@ import json
 import random
 import shutil
 from collections.abc import Iterator
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
+import dagster as dg
 import duckdb
 import pytest
 
+from dagster_project.definitions import defs as definitions
+from dagster_project.defs.shared import WHOLE_TAG
 from dagster_project.runs import instance
 from dagster_project.runs.verify import differences_from_a_rebuild
 from dagster_project.warehouse import fingerprints
@@ -53,6 +56,16 @@ class Home:
                 said["/".join(event.asset_key.path)] = event.step_materialization_data.materialization.metadata
         assert {"marts/fct_leads", "kpi/fct_kpi_daily"} <= set(said)
         return {name for name, facts in said.items() if "outcome" in facts and facts["outcome"].value == "built"}
+
+    def asked_for_tonight(self) -> dg.RunRequest:
+        with self.from_files.environment():
+            defs = definitions()
+            context = dg.build_schedule_context(
+                scheduled_execution_time=datetime(2026, 10, 2, 3, 0, tzinfo=UTC),
+                repository_def=defs.get_repository_def(),
+            )
+            [request] = defs.resolve_schedule_def("nightly_refresh").evaluate_tick(context).run_requests or []
+        return request
 
     def count(self, query: str) -> int:
         with duckdb.connect(str(self.from_files.settings.warehouse_path), read_only=True) as connection:
@@ -114,6 +127,10 @@ def home(published_from_files: FromFiles, monkeypatch: pytest.MonkeyPatch) -> It
 def test_a_night_without_news_builds_nothing(home: Home) -> None:
     home.refresh()
     assert home.refresh() == set()
+    request = home.asked_for_tonight()
+    sources = {key.path[0] for key in request.asset_selection or () if key.path[0].startswith("raw_")}
+    assert sources == {"raw_config", "raw_files", "raw_meta"}  # by Dagster's schedule, too
+    assert request.tags[WHOLE_TAG] == "true"
 
 
 def test_a_change_is_built_and_what_it_does_not_reach_is_not(home: Home) -> None:

@@ -235,6 +235,11 @@ async def what_goes_with_a_number_is_said(client: Client) -> None:
     assert shown["attribution_model"] == "linear"  # the one that people are shown
     first = await answer(client, "explain_value", kpi="revenue", period="2026-09", cut="channel", model="first")
     assert (first["attribution_model"], len(first["parts"])) == ("first", len(MEMBERS))  # the total needs no model
+    moved = await answer(client, "explain_value", kpi="leads", period="2026-09", cut="channel")
+    august = (await answer(client, "ask_kpi", kpi="leads", first="2026-08", last="2026-08"))["rows"][0]["value"]
+    parts = {part["member"]: part["contribution"] for part in moved["moved_by"]}
+    assert sum(parts.values()) == pytest.approx(moved["row"]["value"] - august)
+    assert set(HOSTILE) < set(parts)
     [crm] = (state := await answer(client, "source_state"))["sources"]
     assert (crm["final_through"], crm["days_missing"], crm["last_day"]) == ("2026-09-18", 1, "2026-09-18")
     assert "crm/deals lacks 1 days between its first and last." in state["must_say"]

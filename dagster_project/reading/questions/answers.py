@@ -93,7 +93,7 @@ def ask_kpi(connection: Connection, today: date, asked: AskKpi) -> Answer:
 
 
 def explain_value(connection: Connection, today: date, asked: ExplainValue) -> Answer:
-    """One value: numerator and denominator in words, its parts and the source days behind it."""
+    """One value: numerator and denominator in words, its parts, what moved it and the source days behind it."""
     found = kpis.explain(connection, asked.kpi, asked.period, by=asked.cut, model=asked.model)
     kpi, grain = found.kpi, kpis.grain_of(asked.period)
     parts = found.parts[:MOST_PARTS]
@@ -101,6 +101,10 @@ def explain_value(connection: Connection, today: date, asked: ExplainValue) -> A
     said = sentences.of_rows(kpi, rows, grain, today)
     if len(found.parts) > len(parts):
         said.append(f"Only the {len(parts)} largest of {len(found.parts)} parts are here.")
+    if len(found.drivers) > MOST_PARTS:
+        said.append(
+            f"moved_by has only the {MOST_PARTS} largest of {len(found.drivers)} parts: they do not add up to the change."
+        )
     if rows[0]["period_end"] < today:  # else they are still to come
         said += [f"{missing} days of {stream} are missing." for stream, missing in _missing(found.source_days)]
     return {
@@ -108,8 +112,15 @@ def explain_value(connection: Connection, today: date, asked: ExplainValue) -> A
         "numerator_is": kpi["numerator"], "denominator_is": kpi["denominator"],
         "row": _fact(found.row, kpi, grain, TOTAL) if found.row else None,
         "parts": [_fact(part, kpi, grain, asked.cut) for part in parts],
+        "moved_by": [_part(part) for part in found.drivers[:MOST_PARTS]],
         "source_days": [_plain(row) for row in found.source_days], MUST_SAY: said,
     }  # fmt: skip
+
+
+def _part(driver: Mapping[str, Any]) -> Answer:
+    """A part of the change against the period before (kpi.fct_kpi_drivers), in the unit of the KPI."""
+    names = ("effect", "contribution", "compared_with", "value_before", "value_after")
+    return _plain({"member": _name(driver["member"]), **{name: driver[name] for name in names}})
 
 
 def _there(row: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -56,8 +56,8 @@ TOOLS = (
     Tool(
         "explain_value",
         "Why a value is what it is",
-        "One value explained: formula, numerator and denominator, its parts by a cut, and which days of which sources it "
-        "rests on.",
+        "One value explained: formula, numerator and denominator, its parts by a cut, what moved it against the period before "
+        "(`moved_by`: a member's volume, or its rate and its weight (mix)), and which days of which sources it rests on.",
         arguments.ExplainValue,
         answers.explain_value,
     ),
